@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 #: Every fault that can be switched on, and what it does. Chance 0 by default.
 FAULTS = {
@@ -42,16 +43,20 @@ class Faults:
         self.chance[(name, channel)] = chance
 
     def arm(self, name: str, channel: str, operation: str = "*", times: int = 1) -> None:
-        """Let fault `name` strike the next `times` calls of `operation` on `channel`, for certain."""
+        """Let fault `name` strike the next `times` calls of `operation` on `channel`, for certain.
+
+        `operation` is a shell pattern over the names that the marketplace gives its operations ("*": any).
+        """
         if name not in FAULTS:
             raise KeyError(f"unknown fault {name!r}; known: {', '.join(FAULTS)}")
         self.once[(name, channel, operation)] = times
 
     def roll(self, name: str, channel: str, operation: str = "*") -> bool:
         """Return True if fault `name` strikes this time, and count it."""
-        for where in ((name, channel, operation), (name, channel, "*")):
-            if self.once.get(where, 0) > 0:
-                self.once[where] -= 1
+        for where, left in self.once.items():
+            armed, armed_channel, pattern = where
+            if left > 0 and armed == name and armed_channel in (channel, "*") and fnmatchcase(operation, pattern):
+                self.once[where] = left - 1
                 self.injected[name] = self.injected.get(name, 0) + 1
                 return True
         chance = self.chance.get((name, channel), self.chance.get((name, "*"), 0.0))

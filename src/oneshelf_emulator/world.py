@@ -84,7 +84,7 @@ class World:
         self.seed = seed
         self.clock = clock or Clock()
         self.faults = Faults(self.rng("faults"))
-        self.courier = courier or Courier(self.clock, self.faults)
+        self.courier = courier or Courier(self.clock, self.faults, self.rng("courier"))
         self.sales: list[Sale] = []
         self.diary: list[Happening] = []
         self.listeners: list[Callable[[Happening], None]] = []
