@@ -80,6 +80,8 @@ class LineSeen(msgspec.Struct, frozen=True, omit_defaults=True):
     taxes: tuple[TaxLine, ...] = ()
     fulfilled_by_channel: bool = False
     needs_shipping: bool = True
+    #: On a hub copy: the marketplace line it stands for (our property on the hub line).
+    copy_of_line_id: str | None = None
 
 
 class ShipmentSeen(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,0 +1,55 @@
+"""Who gets the pieces: first by time of purchase (SEMANTICS 6). A pure function of the stored lines, never patched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+Verdict = Literal["COVERED", "SHORT"]
+
+
+class OpenLine(msgspec.Struct, frozen=True):
+    """An open line as coverage sees it: `pieces` still owed; `state` one of P O R M (X holds nothing)."""
+
+    order_no: int
+    line_id: str
+    sku: str
+    pieces: int
+    state: str
+    placed_s: int
+    rank: int
+    account: str
+    order_id: str
+    pin: int = 0
+
+    @property
+    def key(self) -> tuple[int, int, int, str, str, str]:
+        """S6.2 and S6.7: pinned lines first, lines given up last, then the time of purchase to the second, then the channel rank."""
+        return (-self.pin, self.placed_s, self.rank, self.account, self.order_id, self.line_id)
+
+
+def cover(free_pieces: int, lines: Iterable[OpenLine]) -> dict[tuple[int, str], Verdict]:
+    """Walk the lines in order of their keys; one that fits takes its pieces, else it is SHORT and takes none (S6.1, S6.4).
+
+    `free_pieces` = on_hand − unavailable − foreign reserved, over all locations in scope. Released lines (R) take theirs first:
+    possession beats priority (S6.6).
+    """
+    waiting: list[OpenLine] = []
+    verdicts: dict[tuple[int, str], Verdict] = {}
+    free = free_pieces
+    for line in lines:
+        if line.state == "R":
+            free -= line.pieces
+            verdicts[(line.order_no, line.line_id)] = "COVERED"
+        elif line.state in ("P", "O", "M") and line.pieces > 0:
+            waiting.append(line)
+    waiting.sort(key=lambda line: line.key)
+    for line in waiting:
+        if line.pieces <= free:
+            free -= line.pieces
+            verdicts[(line.order_no, line.line_id)] = "COVERED"
+        else:
+            verdicts[(line.order_no, line.line_id)] = "SHORT"
+    return verdicts

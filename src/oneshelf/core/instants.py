@@ -1,0 +1,36 @@
+"""Instants inside the engine: whole microseconds since 1970 in UTC, as the database keeps them.
+
+Connectors speak aware datetimes; the engine compares, sorts and stores integers, exact on both databases (I24).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_US = timedelta(microseconds=1)
+
+SECOND = 1_000_000
+
+
+def to_us(at: datetime) -> int:
+    """Return an aware datetime as microseconds since 1970. Raises ValueError without a time zone."""
+    if at.tzinfo is None:
+        raise ValueError(f"an instant without a time zone: {at!r}")
+    return (at - _EPOCH) // _US
+
+
+def to_us_or_none(at: datetime | None) -> int | None:
+    return None if at is None else to_us(at)
+
+
+def from_us(us: int) -> datetime:
+    """Return microseconds since 1970 as an aware UTC datetime."""
+    return _EPOCH + timedelta(microseconds=us)
+
+
+def iso(us: int | None) -> str | None:
+    """Return the instant as ISO 8601 with milliseconds and Z, or None."""
+    if us is None:
+        return None
+    return from_us(us).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,46 @@
+"""Sums that must agree to the minor unit (SEMANTICS 14.5, 14.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def share_out(total: int, weights: Sequence[int]) -> list[int]:
+    """Split `total` minor units by weights, by largest remainder; the parts add up to `total`. All weights 0: evenly.
+
+    >>> share_out(1999, [1, 1])
+    [1000, 999]
+    >>> share_out(-5, [3, 1])
+    [-4, -1]
+    """
+    if not weights:
+        if total:
+            raise ValueError(f"{total} can't be shared out among nobody")
+        return []
+    if any(weight < 0 for weight in weights):
+        raise ValueError(f"a weight below 0 in {list(weights)}")
+    if total < 0:
+        return [-part for part in share_out(-total, weights)]
+    whole = sum(weights)
+    if whole == 0:
+        weights, whole = [1] * len(weights), len(weights)
+    parts = [total * weight // whole for weight in weights]
+    left = total - sum(parts)
+    by_remainder = sorted(range(len(weights)), key=lambda i: (-(total * weights[i] % whole), i))
+    for i in by_remainder[:left]:
+        parts[i] += 1
+    return parts
+
+
+def unit_prices(subtotal_minor: int, pieces: int) -> list[tuple[int, int]]:
+    """Return (pieces, unit price) pairs that add up to `subtotal_minor`: one pair if it divides, else two, one minor unit apart.
+
+    >>> unit_prices(1999, 2)
+    [(1, 1000), (1, 999)]
+    """
+    if pieces <= 0:
+        raise ValueError(f"a price for {pieces} pieces")
+    low, more = divmod(subtotal_minor, pieces)
+    if not more:
+        return [(pieces, low)]
+    return [(more, low + 1), (pieces - more, low)]

@@ -1,0 +1,477 @@
+"""The data model on one page. Every key begins with tenant_id, so that it can be partitioned by tenant (DESIGN D6).
+
+Instants are UTC, stored as microseconds since 1970 (one form on both databases, exact, sortable). Quantities are whole pieces
+unless a column says units or listings. Money is integer minor units with its currency beside it. JSON is text that we only read
+whole. The room that writes a table stands over it; others read.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+
+metadata = MetaData()
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _table(name: str, *columns: Column, keys: int, indexes: tuple[Index, ...] = ()) -> Table:
+    """Make a table whose primary key is its first `keys` columns, tenant_id first."""
+    for column in columns[: keys - 1]:
+        column.primary_key = True
+        column.nullable = False
+    return Table(name, metadata, Column("tenant_id", _Id, primary_key=True, nullable=False), *columns, *indexes)
+
+
+def _text(name: str, default: str | None = None) -> Column:
+    return Column(name, Text, nullable=False, server_default=default)
+
+
+def _int(name: str, default: str | None = "0") -> Column:
+    return Column(name, BigInteger, nullable=False, server_default=default)
+
+
+def _at(name: str, nullable: bool = True) -> Column:
+    return Column(name, BigInteger, nullable=nullable)
+
+
+def _flag(name: str, default: str = "0") -> Column:
+    return Column(name, Integer, nullable=False, server_default=default)
+
+
+def _maybe(name: str) -> Column:
+    return Column(name, Text, nullable=True)
+
+
+# --- tenants: who, where, with which keys ------------------------------------------------------------------------------
+
+tenant = _table("tenant", _text("name"), _at("created_at", False), keys=1)
+
+# One channel account. state: CONNECTED MATCHED PREVIEWED LIVE PAUSED DISCONNECTED (S0.7). settings: the connector's plain strings.
+account = _table(
+    "account",
+    Column("account_id", _Id),
+    _text("channel"),
+    _text("external_id"),
+    _text("label"),
+    _text("state"),
+    _text("settings", "{}"),
+    _text("currency", ""),
+    _at("connected_at", False),
+    _at("live_at"),
+    _at("opened_at"),  # the hub: T0, the read_at of the first levels (S0.4)
+    _int("skew_s", "2"),
+    keys=2,
+    indexes=(Index("account_by_external_id", "channel", "external_id", unique=True),),
+)
+
+# Sealed secrets. kind: "account" (tokens) or "app" (webhook secrets). version only grows.
+credential = _table(
+    "credential",
+    Column("account_id", _Id),
+    _text("kind"),
+    Column("sealed", LargeBinary, nullable=False),
+    _int("version"),
+    _at("updated_at", False),
+    keys=3,
+)
+
+# --- intake: raw news, kept --------------------------------------------------------------------------------------------
+
+# seq: order of arrival, given by the writer. state: NEW DONE PARKED. source: webhook poll queue read.
+inbox = _table(
+    "inbox",
+    Column("seq", _Id),
+    _int("account_id"),
+    _text("topic"),
+    _text("delivery_key"),
+    _text("source"),
+    _text("headers", "{}"),
+    Column("body", LargeBinary, nullable=False),
+    _at("received_at", False),
+    _text("state", "NEW"),
+    _text("note", ""),
+    _at("handled_at"),
+    keys=2,
+    indexes=(
+        Index("inbox_once", "tenant_id", "account_id", "delivery_key", unique=True),
+        Index("inbox_by_state", "tenant_id", "state", "seq"),
+    ),
+)
+
+# One feed of one account: where it stands, and through which instant of placing it is complete (S3.3; it never goes back).
+feed = _table(
+    "feed",
+    Column("account_id", _Id),
+    _text("name"),
+    _text("cursor", "{}"),
+    _at("complete_through_at"),
+    _at("polled_at"),
+    _at("failing_since"),
+    _text("problem", ""),
+    _int("pages"),
+    keys=3,
+)
+
+# --- orders: what was bought -------------------------------------------------------------------------------------------
+
+# An order of any channel. state is derived from its lines (S5.2). document: the latest complete snapshot, sealed text is not
+# needed here because personal data has its own column `person`, which retention empties (S11.5).
+orders = _table(
+    "orders",
+    Column("order_no", _Id),
+    _int("account_id"),
+    _text("order_id"),
+    _text("number", ""),
+    _at("placed_at", False),
+    _text("placed_note", ""),  # "clamped" or "missing": S6.3
+    _at("received_at", False),
+    _at("decided_at", False),
+    _at("updated_at"),
+    _at("fetched_at"),
+    _text("payment"),
+    _flag("cancelled"),
+    _flag("complete"),
+    _text("state"),
+    _text("source", ""),  # which way it was first heard: webhook poll queue read
+    _text("standing", "live"),  # live | history | ask | off_count (S0.6)
+    _maybe("currency"),
+    Column("total_minor", BigInteger, nullable=True),
+    _at("ship_by_at"),
+    _text("document", "{}"),
+    _text("person", "{}"),
+    _maybe("hub_order_id"),  # the hub order that is its copy
+    Column("copy_of_order_no", BigInteger, nullable=True),  # for a hub order: the marketplace order it copies
+    _at("imported_at"),
+    _int("version"),
+    keys=2,
+    indexes=(
+        Index("orders_once", "tenant_id", "account_id", "order_id", unique=True),
+        Index("orders_by_time", "tenant_id", "placed_at"),
+        Index("orders_by_copy", "tenant_id", "hub_order_id"),
+    ),
+)
+
+# One SKU of one order line (a bundle line has a row a part). Counts are pieces. state: P O R S C X M (SEMANTICS 5), or U: unlinked.
+# rank + placed_s + account + order + line are the key of first-wins (S6.2).
+order_line = _table(
+    "order_line",
+    Column("order_no", _Id),
+    _text("line_id"),
+    _text("sku"),  # '' while unlinked
+    _int("units_per_listing", "1"),
+    _text("listing_keys", "[]"),
+    _text("title", ""),
+    _text("state"),
+    _int("ordered"),
+    _int("cancelled"),
+    _int("shipped"),  # pieces that left by hub fulfilments (S10.6), or at the hub itself
+    _int("told_shipped"),  # pieces that the channel itself calls shipped
+    _int("reserved"),  # pieces this line has in `reserved` now
+    _int("committed"),  # pieces this line has in `committed` now
+    _text("location_id", ""),
+    _int("version"),
+    _int("placed_s"),
+    _int("rank"),
+    _int("account_id"),
+    _text("order_id"),
+    _text("coverage", ""),  # COVERED | SHORT | '' (S6.1)
+    _at("short_since"),
+    _int("pin"),  # 1 pinned, -1 given up, 0 none (S6.7)
+    _int("outlet_id"),
+    keys=4,
+    indexes=(
+        Index("order_line_by_sku", "tenant_id", "sku", "state"),
+        Index("order_line_by_state", "tenant_id", "state"),
+    ),
+)
+
+# --- stock: what we have -----------------------------------------------------------------------------------------------
+
+# One entry; never changed, never deleted. The columns are changes of the buckets in pieces. foreign_reserved is the part of
+# `reserved` that the hub holds for reasons of its own (S0.3).
+ledger_entry = _table(
+    "ledger_entry",
+    _text("entry_key"),
+    _int("entry_no", None),
+    _text("sku"),
+    _text("location_id"),
+    _int("on_hand"),
+    _int("committed"),
+    _int("reserved"),
+    _int("foreign_reserved"),
+    _int("unavailable"),
+    _int("incoming"),
+    _text("reason"),
+    _text("source", ""),
+    Column("order_no", BigInteger, nullable=True),
+    _at("posted_at", False),
+    keys=2,
+    indexes=(Index("ledger_entry_by_sku", "tenant_id", "sku", "entry_no"),),
+)
+
+stock_level = _table(
+    "stock_level",
+    _text("sku"),
+    _text("location_id"),
+    _int("on_hand"),
+    _int("committed"),
+    _int("reserved"),
+    _int("foreign_reserved"),
+    _int("unavailable"),
+    _int("incoming"),
+    keys=3,
+)
+
+location = _table(
+    "location",
+    _text("location_id"),
+    _text("name"),
+    _flag("active", "1"),
+    _flag("in_scope", "1"),
+    _int("priority"),
+    keys=2,
+)
+
+# One SKU of the hub's catalogue.
+item = _table(
+    "item",
+    _text("sku"),
+    _text("title", ""),
+    _text("variant_id", ""),
+    _text("item_id", ""),
+    _text("product_id", ""),
+    _flag("tracked", "1"),
+    _flag("deleted"),
+    Column("price_minor", BigInteger, nullable=True),
+    _maybe("currency"),
+    keys=2,
+    indexes=(Index("item_by_item_id", "tenant_id", "item_id"),),
+)
+
+# The hub's number of one (SKU, location) as last read, and how it is explained (S9.5).
+hub_level = _table(
+    "hub_level",
+    _text("sku"),
+    _text("location_id"),
+    _int("on_hand"),
+    _int("available"),
+    _int("committed"),
+    _int("reserved"),
+    _int("unavailable"),
+    _int("incoming"),
+    _at("read_at", False),
+    _at("odd_since"),  # first read beside all explained values that is still unexplained
+    _int("odd"),  # by how much (read − nearest explained)
+    _flag("wanted"),  # somebody asked for a fresh read
+    _int("pull"),  # 0.5: pieces the hub had committed beyond our open lines
+    keys=3,
+    indexes=(Index("hub_level_wanted", "tenant_id", "wanted"),),
+)
+
+# Pieces held because a read showed fewer than believed: a sale whose order has not arrived (S1.9, S9.2).
+provisional = _table(
+    "provisional",
+    _text("prov_id"),
+    _int("outlet_id"),  # 0: the hub
+    _text("sku"),
+    _text("location_id"),
+    _int("pieces"),
+    _int("units"),  # listings at the outlet
+    _int("account_id"),
+    _at("read_at", False),
+    _text("state", "OPEN"),  # OPEN CONSUMED RELEASED EDIT
+    keys=2,
+    indexes=(Index("provisional_open", "tenant_id", "state", "outlet_id"),),
+)
+
+# How a marketplace line's (or provisional's) pieces are taken out of the hub's `available` (S9.5). want: pieces it should take.
+claim = _table(
+    "claim",
+    _text("claim_key"),
+    _text("sku"),
+    _text("location_id"),
+    _int("want"),
+    _int("held"),
+    _int("imported"),
+    _int("version"),
+    _int("order_no"),
+    _text("line_id", ""),
+    _at("since_at", False),
+    _flag("refused"),
+    _flag("open", "1"),
+    keys=3,
+    indexes=(Index("claim_by_sku", "tenant_id", "sku", "open"),),
+)
+
+# --- listings: who must hear of it -------------------------------------------------------------------------------------
+
+# The smallest thing on a channel that has a number of its own (S1.4).
+outlet = _table(
+    "outlet",
+    Column("outlet_id", _Id),
+    _int("account_id"),
+    _text("external_id"),
+    _text("write_unit"),
+    _text("sku_text", ""),
+    _text("title", ""),
+    _text("state", "live"),
+    _flag("fulfilled_by_channel"),
+    _text("extra", "{}"),
+    _at("found_at", False),
+    keys=2,
+    indexes=(
+        Index("outlet_once", "tenant_id", "account_id", "external_id", unique=True),
+        Index("outlet_by_unit", "tenant_id", "account_id", "write_unit"),
+    ),
+)
+
+# The names under which an order line may name an outlet.
+listing_key = _table("listing_key", Column("account_id", _Id), _text("listing_key"), _int("outlet_id"), keys=3)
+
+# The tie of an outlet to a SKU; several rows are a bundle's parts (S1.11). units: pieces of the SKU a listing sells.
+link = _table(
+    "link",
+    Column("outlet_id", _Id),
+    _text("sku"),
+    _int("units", "1"),
+    keys=3,
+    indexes=(Index("link_by_sku", "tenant_id", "sku"),),
+)
+
+# The merchant's rule for one channel account and SKU; '' and 0 mean all. The narrowest row wins whole.
+offer_policy = _table(
+    "offer_policy",
+    Column("account_id", _Id),
+    _text("sku"),
+    _int("safety_stock"),
+    Column("safety_percent", Integer, nullable=True),  # percent of K offered at most
+    Column("cap", BigInteger, nullable=True),
+    _int("min_show", "1"),
+    keys=3,
+)
+
+dirty_listing = _table(
+    "dirty_listing",
+    Column("outlet_id", _Id),
+    _int("generation"),
+    _at("since_at", False),
+    _text("why", ""),
+    keys=2,
+)
+
+# --- publish: inside → outside -----------------------------------------------------------------------------------------
+
+# An outlet's publishing state (S8). Numbers are listings, not pieces.
+slot = _table(
+    "slot",
+    Column("outlet_id", _Id),
+    _int("account_id"),
+    _text("write_unit"),
+    _text("state", "QUIET"),
+    _int("offer"),
+    _int("priority", "6"),
+    _at("since_at"),
+    _at("wait_until"),
+    Column("believed", BigInteger, nullable=True),
+    _at("believed_at"),
+    _flag("verified"),
+    Column("sent", BigInteger, nullable=True),  # the last number sent and not yet seen
+    Column("base", BigInteger, nullable=True),  # what was read before it was sent
+    _at("base_at"),
+    _at("sent_at"),
+    _at("acked_at"),
+    _int("exposure"),
+    _int("attempts"),
+    _int("unseen"),
+    _int("generation"),
+    _int("repairs"),
+    _at("repairs_since"),
+    _text("reason", ""),
+    keys=2,
+    indexes=(Index("slot_waiting", "tenant_id", "account_id", "state", "priority"),),
+)
+
+# One try to tell an outlet a number.
+attempt = _table(
+    "attempt",
+    Column("attempt_no", _Id),
+    _int("outlet_id"),
+    _int("account_id"),
+    _int("quantity"),
+    Column("was", BigInteger, nullable=True),
+    _int("generation"),
+    _at("dirty_at"),
+    _at("started_at", False),
+    _at("accepted_at"),
+    _at("seen_at"),
+    _text("outcome", "SENDING"),
+    _text("reason", ""),
+    _text("why", "{}"),  # the terms of the number
+    keys=2,
+    indexes=(
+        Index("attempt_by_outlet", "tenant_id", "outlet_id", "attempt_no"),
+        Index("attempt_by_account", "tenant_id", "account_id", "started_at"),
+    ),
+)
+
+# What we mean to do at the hub: written before the call, settled after it (S4.2). kind: import hold unhold cancel_copy remove count read_copy
+# state: WAITING SENDING UNKNOWN DONE REFUSED TASK.
+intent = _table(
+    "intent",
+    Column("intent_no", _Id),
+    _text("kind"),
+    _text("entity"),
+    _int("version"),
+    _text("idempotency_key"),
+    _text("state", "WAITING"),
+    _int("priority", "3"),
+    _text("payload", "{}"),
+    _text("result", "{}"),
+    _int("attempts"),
+    _int("not_found"),
+    _at("created_at", False),
+    _at("due_at", False),
+    _at("first_sent_at"),
+    _at("settled_at"),
+    _text("reason", ""),
+    keys=2,
+    indexes=(
+        Index("intent_once", "tenant_id", "kind", "entity", "version", unique=True),
+        Index("intent_due", "tenant_id", "state", "due_at"),
+    ),
+)
+
+# Day counters of the channels' budgets, so that a restart does not forget what was spent.
+budget = _table("budget", Column("account_id", _Id), _text("name"), _text("state", "{}"), keys=3)
+
+# --- watch: what a person should know ----------------------------------------------------------------------------------
+
+# A thing only a person can do. One open row a (kind, subject).
+task = _table(
+    "task",
+    Column("task_no", _Id),
+    _text("kind"),
+    _text("subject"),
+    _text("what"),
+    _text("why", ""),
+    _at("opened_at", False),
+    _at("due_at"),
+    _at("closed_at"),
+    keys=2,
+    indexes=(Index("task_open", "tenant_id", "closed_at", "kind", "subject"),),
+)
+
+# The audit trail: what happened, in the past tense, by whom.
+journal = _table(
+    "journal",
+    Column("line_no", _Id),
+    _at("at", False),
+    _text("actor"),
+    _text("what"),
+    _text("subject", ""),
+    _text("detail", "{}"),
+    keys=2,
+    indexes=(Index("journal_by_subject", "tenant_id", "subject", "line_no"),),
+)
+
+# Counters per tenant and name (order_no, seq, …): given out by the writer, which owns the tenant.
+counter = _table("counter", _text("name"), _int("value"), keys=2)
