@@ -1,0 +1,102 @@
+"""PostgreSQL: the engine for many machines. The same steps, the same SQL; psycopg on the raw connection (DESIGN D6, D7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import errors
+
+from oneshelf.core.errors import Stop
+
+from .migrate import migrate
+from .store import StoreBroken
+from .tx import PostgresTx
+
+#: Key of the session lock that says "I write this database". One process at a time, as with the SQLite file.
+WRITER_LOCK = 0x6F6E6573
+
+
+class PostgresStore:
+    """The writing end of one PostgreSQL database."""
+
+    dialect = "postgresql"
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._connection: psycopg.Connection | None = None
+
+    def open(self) -> None:
+        try:
+            self._connection = psycopg.connect(self.url, autocommit=True, application_name="oneshelf")
+        except psycopg.OperationalError as error:
+            raise Stop(
+                f"PostgreSQL does not answer: {str(error).strip()}. Check ONESHELF_DATABASE_URL and the server."
+            ) from error
+        try:
+            self._check_durability()
+            row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (WRITER_LOCK,)).fetchone()
+            if row is None or not row[0]:
+                raise Stop(
+                    "Another oneshelf writes this database. Stop it first, or give this one a database of its own."
+                )
+            migrate(self)
+        except BaseException:
+            self.close()
+            raise
+
+    def _check_durability(self) -> None:
+        """D7b: an answered order must survive a power cut; refuse to run on a server that is told not to keep it."""
+        assert self._connection is not None
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            row = self._connection.execute(f"SHOW {setting}").fetchone()
+            if row is None or row[0] == "off":
+                raise Stop(
+                    f"PostgreSQL runs with {setting} = off: an answered order could be lost. Set {setting} = on and restart it."
+                )
+
+    @property
+    def connection(self) -> psycopg.Connection:
+        if self._connection is None:
+            raise Stop("The database is not open.")
+        return self._connection
+
+    def begin(self) -> PostgresTx:
+        self.connection.execute("BEGIN")
+        return PostgresTx(self.connection)
+
+    def commit(self) -> None:
+        self.connection.execute("COMMIT")
+
+    def rollback(self) -> None:
+        if self.connection.closed:
+            return
+        if self.connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            self.connection.execute("ROLLBACK")
+
+    def must_stop(self, error: BaseException) -> StoreBroken | None:
+        if isinstance(error, errors.DiskFull):
+            return StoreBroken("PostgreSQL's disk is full. Nothing more was answered; make room and start again.")
+        if isinstance(error, (errors.DataCorrupted, errors.IndexCorrupted)):
+            return StoreBroken(f"PostgreSQL says that data is damaged ({error}). Restore it, then start again.")
+        if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and not self.is_transient(error):
+            return StoreBroken(
+                f"The connection to PostgreSQL was lost ({str(error).strip()}). Start again when it is back."
+            )
+        return None
+
+    def is_transient(self, error: BaseException) -> bool:
+        return isinstance(error, (errors.SerializationFailure, errors.DeadlockDetected, errors.LockNotAvailable))
+
+    @contextmanager
+    def reader(self) -> Iterator[PostgresTx]:
+        with psycopg.connect(self.url, autocommit=True, application_name="oneshelf-read") as connection:
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield PostgresTx(connection)
+            connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

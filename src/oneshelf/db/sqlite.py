@@ -1,0 +1,157 @@
+"""SQLite: the embedded default. WAL, synchronous=FULL, BEGIN IMMEDIATE, one file, one writing process (DESIGN D5)."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from oneshelf.core.errors import Stop
+
+from .migrate import migrate
+from .store import StoreBroken
+from .tx import SqliteTx
+
+#: How long a statement waits for a lock that another process holds (a backup tool, say) before it gives up.
+BUSY_TIMEOUT_MS = 5_000
+#: Pages of the WAL after which SQLite folds it into the file: 16 MB, so that a hot minute does not checkpoint all the time.
+WAL_AUTOCHECKPOINT_PAGES = 4_000
+
+
+class SqliteStore:
+    """The writing end of one SQLite file."""
+
+    dialect = "sqlite"
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self.url = f"sqlite:///{path}"
+        self._connection: sqlite3.Connection | None = None
+        self._lock_file: int | None = None
+
+    def open(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._take_lock()
+            self._connection = self._connect()
+            self._check()
+            migrate(self)
+        except sqlite3.Error as error:
+            self.close()
+            raise self.must_stop(error) or Stop(f"{self.path} can't be opened: {error}.") from error
+        except OSError as error:
+            self.close()
+            raise Stop(f"{self.path} can't be opened: {error.strerror}. Check the folder and its rights.") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _take_lock(self) -> None:
+        self._lock_file = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Stop(
+                f"Another process writes {self.path}. Only one may: stop the other `oneshelf serve`, or ask it instead of the file."
+            ) from error
+        os.ftruncate(self._lock_file, 0)
+        os.write(self._lock_file, f"{os.getpid()}\n".encode())
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+            timeout=BUSY_TIMEOUT_MS / 1000,
+        )
+        os.chmod(self.path, 0o600)
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode.lower() != "wal":
+            raise Stop(
+                f"{self.path} lies on a file system without shared memory (journal mode {mode}). Use a local disk."
+            )
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_AUTOCHECKPOINT_PAGES}")
+        connection.execute("PRAGMA cache_size = -65536")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        return connection
+
+    def _check(self) -> None:
+        """Read the whole structure once: a damaged file is found before the first message is answered."""
+        assert self._connection is not None
+        found = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise self._damaged(found)
+
+    def _damaged(self, what: object) -> StoreBroken:
+        return StoreBroken(
+            f"{self.path} is damaged ({what}). Nothing was written. Put the newest backup in its place and start again: "
+            "orders since then are read from the channels."
+        )
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise Stop(f"{self.path} is not open.")
+        return self._connection
+
+    def begin(self) -> SqliteTx:
+        self.connection.execute("BEGIN IMMEDIATE")
+        return SqliteTx(self.connection)
+
+    def commit(self) -> None:
+        self.connection.execute("COMMIT")
+
+    def rollback(self) -> None:
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+
+    def must_stop(self, error: BaseException) -> StoreBroken | None:
+        if not isinstance(error, sqlite3.Error):
+            return None
+        text = str(error).lower()
+        if "full" in text:
+            return StoreBroken(
+                f"The disk that holds {self.path} is full. Oneshelf stopped before it answered anything it could not keep; "
+                "make room and start it again."
+            )
+        if "malformed" in text or "not a database" in text or "corrupt" in text:
+            return self._damaged(error)
+        if "disk i/o" in text or "readonly" in text or "read-only" in text or "unable to open" in text:
+            return StoreBroken(
+                f"{self.path} can't be written ({error}). Check the disk and the rights, then start again."
+            )
+        if "locked" in text or "busy" in text:
+            return StoreBroken(
+                f"{self.path} was locked by another program for more than {BUSY_TIMEOUT_MS // 1000} s. "
+                "Close what has it open (a database browser, a copy job) and start again."
+            )
+        return None
+
+    def is_transient(self, error: BaseException) -> bool:
+        return False
+
+    @contextmanager
+    def reader(self) -> Iterator[SqliteTx]:
+        connection = sqlite3.connect(
+            f"file:{self.path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+            connection.execute("BEGIN")
+            yield SqliteTx(connection)
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None

@@ -1,0 +1,224 @@
+"""The one thread that writes. It drains what has arrived, runs it in one transaction, commits once, then answers (DESIGN D3, D4).
+
+In: steps, plain synchronous functions of (tx). Out: what they return, once it is durable. Tables it owns: none.
+Never: runs a step twice after a commit, answers before the commit, lets one failing step undo another's work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from oneshelf.core.errors import Stop
+from oneshelf.db.store import Store, StoreBroken
+from oneshelf.db.tx import Tx
+
+T = TypeVar("T")
+Step = Callable[[Tx], Any]
+#: A step for many of a kind: given the transaction and the items that arrived together, one result an item.
+BatchStep = Callable[[Tx, list[Any]], Sequence[Any]]
+
+#: How many steps one transaction takes at most: a bound on how long the first of them waits for its answer.
+BATCH_MAX = 256
+#: How often a batch that met a deadlock or serialization failure is run again before it is taken apart.
+RERUNS_MAX = 3
+
+
+class WriterStopped(Stop):
+    """The writer has stopped; nothing is kept any more."""
+
+
+class _Job:
+    __slots__ = ("batch", "future", "item", "step")
+
+    def __init__(self, step: Step | None, batch: BatchStep | None, item: Any, future: Future) -> None:
+        self.step = step
+        self.batch = batch
+        self.item = item
+        self.future = future
+
+
+class Writer:
+    """Owns the writing connection. `submit` and `submit_item` may be called from any thread; results come after the commit."""
+
+    def __init__(self, store: Store, *, on_broken: Callable[[StoreBroken], None] | None = None) -> None:
+        self.store = store
+        self.batches = 0
+        self.steps = 0
+        self.broken: Stop | None = None
+        self._on_broken = on_broken
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._started = threading.Event()
+        self._failed_to_open: BaseException | None = None
+
+    def start(self) -> None:
+        """Open the store in the writer's thread and begin. Raises what opening raises."""
+        self._thread.start()
+        self._started.wait()
+        if self._failed_to_open is not None:
+            raise self._failed_to_open
+
+    def stop(self) -> None:
+        """Finish what was submitted, then close the store."""
+        if self._thread.is_alive():
+            self._jobs.put(None)
+            self._thread.join()
+
+    def submit(self, step: Callable[[Tx], T]) -> Future[T]:
+        """Run one step in the next transaction."""
+        future: Future = Future()
+        self._put(_Job(step, None, None, future))
+        return future
+
+    def submit_item(self, batch: BatchStep, item: Any) -> Future:
+        """Give one item to a step for many; items of the same function that arrive together go through one call."""
+        future: Future = Future()
+        self._put(_Job(None, batch, item, future))
+        return future
+
+    async def do(self, step: Callable[[Tx], T]) -> T:
+        """Run one step from asyncio and return its result, durable."""
+        return await asyncio.wrap_future(self.submit(step))
+
+    async def do_item(self, batch: BatchStep, item: Any) -> Any:
+        return await asyncio.wrap_future(self.submit_item(batch, item))
+
+    def _put(self, job: _Job) -> None:
+        if self.broken is not None:
+            job.future.set_exception(self.broken)
+            return
+        self._jobs.put(job)
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self.store.open()
+        except BaseException as error:
+            self._failed_to_open = error
+            self._started.set()
+            return
+        self._started.set()
+        try:
+            while True:
+                jobs, last = self._drain()
+                if jobs:
+                    self._transact(jobs)
+                if last or self.broken is not None:
+                    return
+        finally:
+            self._refuse_the_rest()
+            self.store.close()
+
+    def _drain(self) -> tuple[list[_Job], bool]:
+        """1. Wait for the first job.  2. Take what else has arrived, at most BATCH_MAX."""
+        jobs: list[_Job] = []
+        job = self._jobs.get()
+        while True:
+            if job is None:
+                return jobs, True
+            jobs.append(job)
+            if len(jobs) >= BATCH_MAX:
+                return jobs, False
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return jobs, False
+
+    def _transact(self, jobs: list[_Job]) -> None:
+        """3. One transaction for all.  4. One commit.  5. Answer."""
+        for attempt in range(RERUNS_MAX + 1):
+            try:
+                tx = self.store.begin()
+                ends = self._carry_out(tx, jobs)
+                self.store.commit()
+                break
+            except BaseException as error:
+                again = self._after_failure(error) and attempt < RERUNS_MAX
+                if again:
+                    continue
+                failure = self.broken or error
+                for job in jobs:
+                    job.future.set_exception(failure)
+                return
+        self.batches += 1
+        self.steps += len(jobs)
+        for job, (result, error) in zip(jobs, ends, strict=True):
+            if error is not None:
+                job.future.set_exception(error)
+            else:
+                job.future.set_result(result)
+
+    def _after_failure(self, error: BaseException) -> bool:
+        """Undo; say whether to run again. A store that can't go on stops the writer."""
+        stop = self.store.must_stop(error)
+        try:
+            self.store.rollback()
+        except Exception as rollback_error:
+            stop = stop or StoreBroken(f"The database did not take a rollback: {rollback_error}. Start again.")
+        if stop is not None:
+            self._break(stop)
+            return False
+        return self.store.is_transient(error)
+
+    def _carry_out(self, tx: Tx, jobs: list[_Job]) -> list[tuple[Any, BaseException | None]]:
+        """Run the jobs in order of arrival; neighbours of one batch function in one call."""
+        ends: list[tuple[Any, BaseException | None]] = []
+        start = 0
+        while start < len(jobs):
+            stop = start + 1
+            batch = jobs[start].batch
+            if batch is None:
+                step = jobs[start].step
+                assert step is not None
+                ends.append(self._alone(tx, step))
+            else:
+                while stop < len(jobs) and jobs[stop].batch is batch:
+                    stop += 1
+                ends.extend(self._together(tx, batch, [job.item for job in jobs[start:stop]]))
+            start = stop
+        return ends
+
+    def _alone(self, tx: Tx, step: Step) -> tuple[Any, BaseException | None]:
+        """A step that fails alone is undone alone."""
+        try:
+            with tx.savepoint():
+                return step(tx), None
+        except Exception as error:
+            if self.store.must_stop(error) or self.store.is_transient(error):
+                raise
+            return None, error
+
+    def _together(self, tx: Tx, batch: BatchStep, items: list[Any]) -> list[tuple[Any, BaseException | None]]:
+        """Many at once; if that fails, halves, down to the one that fails alone."""
+        try:
+            with tx.savepoint():
+                results = batch(tx, items)
+            return [(result, None) for result in results]
+        except Exception as error:
+            if self.store.must_stop(error) or self.store.is_transient(error):
+                raise
+            if len(items) == 1:
+                return [(None, error)]
+        middle = len(items) // 2
+        return self._together(tx, batch, items[:middle]) + self._together(tx, batch, items[middle:])
+
+    def _break(self, stop: StoreBroken) -> None:
+        self.broken = stop
+        if self._on_broken is not None:
+            self._on_broken(stop)
+
+    def _refuse_the_rest(self) -> None:
+        self.broken = self.broken or WriterStopped("The service is stopping; nothing was kept of this.")
+        while True:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return
+            if job is not None:
+                job.future.set_exception(self.broken)
