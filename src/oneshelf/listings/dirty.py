@@ -1,0 +1,52 @@
+"""A listing is dirty: it owes the world a number. Marks carry a generation and are cleared by it, never by time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from oneshelf.db.tx import Tx
+
+#: An outlet takes a quantity from us only if it is one of ours to write: linked, not fulfilled by the channel, not the hub.
+_OURS = """o.tenant_id = :t AND o.fulfilled_by_channel = 0 AND o.state NOT IN ('ended', 'draft', 'gone') AND a.channel <> 'shopify'
+           AND a.state IN ('PREVIEWED', 'LIVE', 'PAUSED', 'MATCHED', 'CONNECTED')"""
+
+
+def mark(tx: Tx, tenant_id: int, skus: Iterable[str], now: int, why: str) -> None:
+    """Mark every outlet of these SKUs dirty. One that is dirty already gets a new generation and keeps its age."""
+    wanted = sorted(set(skus))
+    if not wanted:
+        return
+    tx.run(
+        f"""INSERT INTO dirty_listing (tenant_id, outlet_id, generation, since_at, why)
+            SELECT DISTINCT o.tenant_id, o.outlet_id, 1, CAST(:now AS BIGINT), CAST(:why AS TEXT)
+              FROM link k JOIN outlet o ON o.tenant_id = k.tenant_id AND o.outlet_id = k.outlet_id
+              JOIN account a ON a.tenant_id = o.tenant_id AND a.account_id = o.account_id
+             WHERE k.tenant_id = :t AND k.sku {{in:skus}} AND {_OURS}
+            ON CONFLICT (tenant_id, outlet_id) DO UPDATE SET generation = dirty_listing.generation + 1""",
+        t=tenant_id,
+        skus=wanted,
+        now=now,
+        why=why,
+    )
+
+
+def mark_outlets(tx: Tx, tenant_id: int, outlet_ids: Iterable[int], now: int, why: str) -> None:
+    """Mark these outlets dirty, whatever their SKU did (a rule changed, a repair is due)."""
+    tx.many(
+        """INSERT INTO dirty_listing (tenant_id, outlet_id, generation, since_at, why) VALUES (?, ?, 1, ?, ?)
+           ON CONFLICT (tenant_id, outlet_id) DO UPDATE SET generation = dirty_listing.generation + 1""",
+        [(tenant_id, outlet_id, now, why) for outlet_id in outlet_ids],
+    )
+
+
+def clear(tx: Tx, tenant_id: int, outlet_id: int, generation: int) -> bool:
+    """Clear a mark if it is still of this generation. False: it was marked again meanwhile and stays."""
+    return (
+        tx.run(
+            "DELETE FROM dirty_listing WHERE tenant_id = :t AND outlet_id = :o AND generation = :g",
+            t=tenant_id,
+            o=outlet_id,
+            g=generation,
+        )
+        == 1
+    )
