@@ -355,6 +355,7 @@ dirty_listing = _table(
     _int("generation"),
     _at("since_at", False),
     _text("why", ""),
+    _flag("reread"),  # what we believe is out of date (own cancel, hint, hand edit): read before anything else
     keys=2,
 )
 

@@ -30,12 +30,18 @@ def mark(tx: Tx, tenant_id: int, skus: Iterable[str], now: int, why: str) -> Non
     )
 
 
-def mark_outlets(tx: Tx, tenant_id: int, outlet_ids: Iterable[int], now: int, why: str) -> None:
-    """Mark these outlets dirty, whatever their SKU did (a rule changed, a repair is due)."""
+def mark_outlets(
+    tx: Tx, tenant_id: int, outlet_ids: Iterable[int], now: int, why: str, *, reread: bool = False
+) -> None:
+    """Mark these outlets dirty, whatever their SKU did (a rule changed, a repair is due).
+
+    `reread`: what we believe they show is out of date; read before anything is decided (S8.5, S9.1).
+    """
     tx.many(
-        """INSERT INTO dirty_listing (tenant_id, outlet_id, generation, since_at, why) VALUES (?, ?, 1, ?, ?)
-           ON CONFLICT (tenant_id, outlet_id) DO UPDATE SET generation = dirty_listing.generation + 1""",
-        [(tenant_id, outlet_id, now, why) for outlet_id in outlet_ids],
+        """INSERT INTO dirty_listing (tenant_id, outlet_id, generation, since_at, why, reread) VALUES (?, ?, 1, ?, ?, ?)
+           ON CONFLICT (tenant_id, outlet_id) DO UPDATE SET generation = dirty_listing.generation + 1,
+               reread = CASE WHEN excluded.reread = 1 THEN 1 ELSE dirty_listing.reread END""",
+        [(tenant_id, outlet_id, now, why, int(reread)) for outlet_id in outlet_ids],
     )
 
 
