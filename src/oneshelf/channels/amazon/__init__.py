@@ -1,0 +1,137 @@
+"""Amazon (Selling Partner API) as a channel: what it can do, what it is metered by, and its parts put together.
+
+In: one account's settings. Out: a `Channel`. Never: secrets kept, waiting, retrying.
+Read next: README.md, then parse.py (news in), client.py and listings.py (calls out), queue.py (what our SQS queue holds).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from oneshelf.channels.amazon import client, listings, notifications
+from oneshelf.channels.amazon import parse as parsing
+from oneshelf.channels.amazon.account import Account, account_of
+from oneshelf.channels.amazon.auth import LoginWithAmazon
+from oneshelf.channels.amazon.limits import LIMITS, budget_seen
+from oneshelf.channels.amazon.queue import QueueClaim, claim, queue_message
+from oneshelf.channels.contract import (
+    AccountSeen,
+    Auth,
+    BudgetSeen,
+    Capabilities,
+    CataloguePage,
+    Claimed,
+    Cursor,
+    Door,
+    Finding,
+    Http,
+    Offer,
+    Outlet,
+    Page,
+    RateLimit,
+    RawMessage,
+    RawRequest,
+    Request,
+    Response,
+    Seen,
+)
+from oneshelf.core.errors import Unreadable
+from oneshelf.core.facts import Fact
+from oneshelf.core.ids import ChannelName
+from oneshelf.core.outcome import Outcome
+
+__all__ = ["Amazon", "NoDoor", "QueueClaim", "claim", "connect", "queue_message"]
+
+CAN = Capabilities(
+    write="absolute",
+    write_batch=1,
+    read_batch=listings.PAGE_SIZE,
+    # "Minutes" is all that Amazon says; the engine's own start value (S0.8).
+    visible_after_s=120,
+    visibility_delay_s=client.VISIBILITY_DELAY_S,
+    # searchOrders refills one call per 179 s.
+    poll_interval_s=180,
+    has_webhooks=False,
+    has_queue=True,
+)
+
+
+def connect(settings: Mapping[str, str]) -> Amazon:
+    """Make the channel of one seller in one region. Raises ValueError naming the setting that is missing or wrong.
+
+    Settings: "seller_id" (merchant token, "A3TH9S8BH6GOGM"); "marketplace_ids" (comma-joined, the main one first);
+    "region" ("na", "eu", "fe"; default: the main marketplace's). For notifications: "queue_url", "queue_arn"; optional
+    "queue_region" (default: Amazon's AWS region for this API region), "event_bridge_account_id" (our AWS account, for listing notices).
+    Overrides, production by default: "endpoint", "token_url", "queue_endpoint".
+    Secret values: "client_id", "client_secret", "refresh_token"; "access_token" is ours. App secret: "client_id", "client_secret".
+    """
+    return Amazon(account_of(settings))
+
+
+class NoDoor:
+    """Amazon sends no webhooks: nothing that knocks is Amazon."""
+
+    forged_status = 401
+
+    def challenge(self, request: RawRequest, app_secret: Mapping[str, str]) -> tuple[int, str, bytes] | None:
+        return None
+
+    def claimed(self, request: RawRequest) -> Claimed:
+        raise Unreadable("Amazon sends no webhooks; its notifications come through the queue")
+
+    def verify(self, request: RawRequest, app_secret: Mapping[str, str], now: datetime) -> bool:
+        return False
+
+
+class Amazon:
+    """One Amazon seller in one region."""
+
+    name: ChannelName = ChannelName.AMAZON
+    can: Capabilities = CAN
+    limits: tuple[RateLimit, ...] = LIMITS
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self._login = LoginWithAmazon(account.token_url)
+        self.auth: Auth = self._login
+        self.door: Door = NoDoor()
+
+    def parse(self, message: RawMessage) -> list[Fact]:
+        """Return the facts of one stored message. Raises Unreadable; a notification about another seller is one (S0.1)."""
+        if message.topic.startswith("queue:"):
+            seller_id = claim(message.body).seller_id
+            if seller_id not in (None, self.account.seller_id):
+                raise Unreadable("a notification about another seller")
+        return parsing.parse(message)
+
+    def claims(self, claimed: QueueClaim) -> bool:
+        """Whether a queue message is about this account: the seller, and the region where the message names a marketplace."""
+        same_region = claimed.region in (None, self.account.region)
+        return claimed.seller_id == self.account.seller_id and same_region
+
+    def budget_seen(self, request: Request, response: Response) -> list[BudgetSeen]:
+        return budget_seen(request, response)
+
+    async def who(self, http: Http) -> AccountSeen:
+        return await client.get_marketplace_participations(http, self.account)
+
+    async def subscribe(self, http: Http, callback_url: str | None, app_secret: Mapping[str, str]) -> list[Finding]:
+        """Point ORDER_CHANGE at our queue. `callback_url` is not used: Amazon calls nobody."""
+        return await notifications.subscribe(http, self.account, self._login, app_secret)
+
+    async def catalogue(self, http: Http, cursor: dict[str, Any] | None) -> CataloguePage:
+        return await listings.search_catalogue(http, self.account, cursor)
+
+    async def fetch(self, http: Http, cursor: Cursor, now: datetime) -> Page:
+        return await client.search_orders(http, self.account, cursor, now)
+
+    async def fetch_order(self, http: Http, order_id: str) -> RawMessage | None:
+        return await client.get_order(http, self.account, order_id)
+
+    async def read(self, http: Http, outlets: Sequence[Outlet]) -> list[Seen]:
+        return await listings.search_listings_items(http, self.account, outlets)
+
+    async def publish(self, http: Http, offers: Sequence[Offer]) -> list[Outcome]:
+        return [await listings.patch_listings_item(http, self.account, offer) for offer in offers]
