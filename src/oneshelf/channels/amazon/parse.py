@@ -104,10 +104,19 @@ def _order_changed(notification: Notification) -> list[Fact]:
             complete=False,
             marketplace_id=text_of(summary, "MarketplaceId"),
             ship_by_at=instant(text_of(summary, "LatestShipDate")),
-            note=f"unknown status {status[:40]!r}" if standing is UNKNOWN_STANDING else "",
+            note=_note(status, standing, items),
         ),
         hint,
     ]
+
+
+def _note(status: str, standing: Standing, items: list[Any]) -> str:
+    asked = any(value_of(item, "IsBuyerRequestedCancel") in (True, "true", "True") for item in items)
+    notes = [
+        f"unknown status {status[:40]!r}" if standing is UNKNOWN_STANDING else "",
+        "the buyer asks to cancel" if asked else "",
+    ]
+    return "; ".join(note for note in notes if note)
 
 
 def _change_instant(change: dict[str, Any], placed_at: datetime | None) -> datetime | None:

@@ -272,7 +272,7 @@ class Participation(_Shape):
 
 class MarketplaceParticipation(_Shape):
     marketplace: SellerMarketplace
-    participation: Participation = Participation()
+    participation: Participation | None = None
     store_name: str = ""
 
 
