@@ -7,7 +7,7 @@ whole. The room that writes a table stands over it; others read.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")
@@ -142,11 +142,18 @@ orders = _table(
     Column("copy_of_order_no", BigInteger, nullable=True),  # for a hub order: the marketplace order it copies
     _at("imported_at"),
     _int("version"),
+    _text("copy_key", ""),  # for a hub order: the marketplace order that it names (S14.2)
     keys=2,
     indexes=(
         Index("orders_once", "tenant_id", "account_id", "order_id", unique=True),
         Index("orders_by_time", "tenant_id", "placed_at"),
-        Index("orders_by_copy", "tenant_id", "hub_order_id"),
+        Index(
+            "orders_by_copy",
+            "tenant_id",
+            "copy_key",
+            sqlite_where=text("copy_key <> ''"),
+            postgresql_where=text("copy_key <> ''"),
+        ),
     ),
 )
 
@@ -162,13 +169,16 @@ order_line = _table(
     _text("title", ""),
     _text("state"),
     _int("ordered"),
-    _int("cancelled"),
+    _int("cancelled"),  # the larger of the next two
+    _int("told_cancelled"),  # pieces that its own channel no longer asks for
+    _int("removed"),  # pieces that the merchant took off the hub copy (S5.5)
     _int("shipped"),  # pieces that left by hub fulfilments (S10.6), or at the hub itself
     _int("told_shipped"),  # pieces that the channel itself calls shipped
     _int("reserved"),  # pieces this line has in `reserved` now
     _int("committed"),  # pieces this line has in `committed` now
     _text("location_id", ""),
     _int("version"),
+    _int("outlet_id"),
     _int("placed_s"),
     _int("rank"),
     _int("account_id"),
@@ -176,11 +186,24 @@ order_line = _table(
     _text("coverage", ""),  # COVERED | SHORT | '' (S6.1)
     _at("short_since"),
     _int("pin"),  # 1 pinned, -1 given up, 0 none (S6.7)
-    _int("outlet_id"),
     keys=4,
     indexes=(
         Index("order_line_by_sku", "tenant_id", "sku", "state"),
-        Index("order_line_by_state", "tenant_id", "state"),
+        Index("order_line_by_outlet", "tenant_id", "outlet_id", "placed_s"),
+        Index(
+            "order_line_short",
+            "tenant_id",
+            "sku",
+            sqlite_where=text("coverage = 'SHORT'"),
+            postgresql_where=text("coverage = 'SHORT'"),
+        ),
+        Index(
+            "order_line_unlinked",
+            "tenant_id",
+            "account_id",
+            sqlite_where=text("state = 'U'"),
+            postgresql_where=text("state = 'U'"),
+        ),
     ),
 )
 

@@ -270,12 +270,15 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("ordered", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("cancelled", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("told_cancelled", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("removed", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("shipped", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("told_shipped", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("reserved", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("committed", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("location_id", sa.Text(), server_default="", nullable=False),
         sa.Column("version", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("outlet_id", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("placed_s", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("rank", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("account_id", sa.BigInteger(), server_default="0", nullable=False),
@@ -283,11 +286,26 @@ def upgrade() -> None:
         sa.Column("coverage", sa.Text(), server_default="", nullable=False),
         sa.Column("short_since", sa.BigInteger(), nullable=True),
         sa.Column("pin", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("outlet_id", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "order_no", "line_id", "sku"),
     )
+    op.create_index("order_line_by_outlet", "order_line", ["tenant_id", "outlet_id", "placed_s"], unique=False)
     op.create_index("order_line_by_sku", "order_line", ["tenant_id", "sku", "state"], unique=False)
-    op.create_index("order_line_by_state", "order_line", ["tenant_id", "state"], unique=False)
+    op.create_index(
+        "order_line_short",
+        "order_line",
+        ["tenant_id", "sku"],
+        unique=False,
+        sqlite_where=sa.text("coverage = 'SHORT'"),
+        postgresql_where=sa.text("coverage = 'SHORT'"),
+    )
+    op.create_index(
+        "order_line_unlinked",
+        "order_line",
+        ["tenant_id", "account_id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'U'"),
+        postgresql_where=sa.text("state = 'U'"),
+    )
     op.create_table(
         "orders",
         sa.Column("tenant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -316,9 +334,17 @@ def upgrade() -> None:
         sa.Column("copy_of_order_no", sa.BigInteger(), nullable=True),
         sa.Column("imported_at", sa.BigInteger(), nullable=True),
         sa.Column("version", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("copy_key", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "order_no"),
     )
-    op.create_index("orders_by_copy", "orders", ["tenant_id", "hub_order_id"], unique=False)
+    op.create_index(
+        "orders_by_copy",
+        "orders",
+        ["tenant_id", "copy_key"],
+        unique=False,
+        sqlite_where=sa.text("copy_key <> ''"),
+        postgresql_where=sa.text("copy_key <> ''"),
+    )
     op.create_index("orders_by_time", "orders", ["tenant_id", "placed_at"], unique=False)
     op.create_index("orders_once", "orders", ["tenant_id", "account_id", "order_id"], unique=True)
     op.create_table(

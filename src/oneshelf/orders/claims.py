@@ -1,0 +1,147 @@
+"""What K loses to a marketplace the hub loses once: claims, and the holds that carry them out (SEMANTICS 9.5).
+
+A claim belongs to a marketplace line or to a provisional reservation. `want`: pieces the hub should not offer for it.
+`held`: pieces moved from available to reserved there. `imported`: pieces of its hub copy that are still open there.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable
+
+import msgspec
+
+from oneshelf.core.instants import SECOND
+from oneshelf.db.tx import Tx, next_values
+
+#: Namespace of our idempotency keys: UUIDv5(tenant, operation, entity, version), the same on every retry (S4.2).
+_KEYS = uuid.UUID("6f2f7f1e-6d0b-4f7e-9a55-0e1a51e1f001")
+#: An open order line waits this long for its import to begin before its pieces are held (S9.5).
+HOLD_AFTER_S = 2.0
+
+
+class ClaimRow(msgspec.Struct):
+    """One row of `claim`, in the order of its columns."""
+
+    claim_key: str
+    sku: str
+    location_id: str
+    want: int
+    held: int
+    imported: int
+    version: int
+    order_no: int
+    line_id: str
+    since_at: int
+    refused: int
+    open: int
+
+
+_COLUMNS = ", ".join(ClaimRow.__struct_fields__)
+_SAVE = (
+    f"INSERT INTO claim (tenant_id, {_COLUMNS}) VALUES ({', '.join('?' * (len(ClaimRow.__struct_fields__) + 1))}) "
+    "ON CONFLICT (tenant_id, claim_key, sku) DO UPDATE SET location_id = excluded.location_id, want = excluded.want, "
+    "held = excluded.held, imported = excluded.imported, version = excluded.version, refused = excluded.refused, "
+    "open = excluded.open"
+)
+
+
+def idempotency_key(tenant_id: int, operation: str, entity: str, version: int) -> str:
+    """Return the key of one intent: the same for every retry of it, another for another version."""
+    return str(uuid.uuid5(_KEYS, f"{tenant_id}\n{operation}\n{entity}\n{version}"))
+
+
+def load(tx: Tx, tenant_id: int, claim_keys: Iterable[str]) -> dict[str, ClaimRow]:
+    rows = tx.all(
+        f"SELECT {_COLUMNS} FROM claim WHERE tenant_id = :t AND claim_key {{in:keys}}",
+        t=tenant_id,
+        keys=list(claim_keys),
+    )
+    return {row[0]: ClaimRow(*row) for row in rows}
+
+
+def save(tx: Tx, tenant_id: int, claims: Iterable[ClaimRow]) -> None:
+    """Store claims; one that wants nothing and has nothing is closed."""
+    rows = []
+    for claim in claims:
+        claim.open = int(bool(claim.want or claim.held or claim.imported))
+        rows.append((tenant_id, *msgspec.structs.astuple(claim)))
+    tx.many(_SAVE, rows)
+
+
+def add_intent(
+    tx: Tx,
+    tenant_id: int,
+    kind: str,
+    entity: str,
+    version: int,
+    payload: dict,
+    now: int,
+    *,
+    due_at: int | None = None,
+    priority: int = 3,
+) -> bool:
+    """Write down what we mean to do, before anything is done. False: this very intent exists already."""
+    number = next_values(tx, tenant_id, "intent")[0]
+    return (
+        tx.run(
+            """INSERT INTO intent (tenant_id, intent_no, kind, entity, version, idempotency_key, priority, payload, created_at, due_at)
+               VALUES (:t, :no, :kind, :entity, :version, :key, :priority, :payload, :now, :due)
+               ON CONFLICT (tenant_id, kind, entity, version) DO NOTHING""",
+            t=tenant_id,
+            no=number,
+            kind=kind,
+            entity=entity,
+            version=version,
+            key=idempotency_key(tenant_id, kind, entity, version),
+            priority=priority,
+            payload=json.dumps(payload),
+            now=now,
+            due=now if due_at is None else due_at,
+        )
+        == 1
+    )
+
+
+def has_open_intent(tx: Tx, tenant_id: int, kinds: tuple[str, ...], entity: str) -> bool:
+    """Whether an intent of one of these kinds for this entity is still to be done or settled."""
+    return (
+        tx.one(
+            "SELECT 1 FROM intent WHERE tenant_id = :t AND entity = :e AND kind {in:kinds} "
+            "AND state IN ('WAITING', 'SENDING', 'UNKNOWN')",
+            t=tenant_id,
+            e=entity,
+            kinds=list(kinds),
+        )
+        is not None
+    )
+
+
+def plan(tx: Tx, tenant_id: int, claims: Iterable[ClaimRow], now: int, *, at_once: bool) -> None:
+    """Write the hold or unhold intent that each claim is owed; one at a time a claim, the next when that is settled.
+
+    `at_once` False: an import is on its way and takes the pieces by itself; hold only if it has not begun in HOLD_AFTER_S.
+    """
+    for claim in claims:
+        missing = claim.want - claim.held - claim.imported
+        if missing == 0 or (missing > 0 and claim.refused) or (missing < 0 and claim.held == 0):
+            continue
+        if has_open_intent(tx, tenant_id, ("hold", "unhold"), claim.claim_key):
+            continue
+        claim.version += 1
+        kind = "hold" if missing > 0 else "unhold"
+        pieces = missing if missing > 0 else min(claim.held, -missing)
+        due_at = now if kind == "unhold" or at_once else now + int(HOLD_AFTER_S * SECOND)
+        payload = {"claim_key": claim.claim_key, "sku": claim.sku, "location_id": claim.location_id, "pieces": pieces}
+        add_intent(
+            tx,
+            tenant_id,
+            kind,
+            claim.claim_key,
+            claim.version,
+            payload,
+            now,
+            due_at=due_at,
+            priority=2 if missing > 0 else 4,
+        )

@@ -1,0 +1,230 @@
+"""The hub copy of a marketplace order: what happens on it happens to the order (SEMANTICS 5.5, 5.6, 10.6, 14)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from oneshelf.core.facts import LineSeen, Payment
+from oneshelf.core.order import LineState
+from oneshelf.core.stock import Entry
+from oneshelf.db.journal import close_task, note, open_task
+from oneshelf.db.tx import Tx
+
+from . import claims
+from .rows import LineRow, OrderRow
+
+if TYPE_CHECKING:
+    from .book import Batch, Heard
+
+#: States in which a line wants to stand in the hub as an order.
+_IMPORTABLE = {LineState.OPEN, LineState.RELEASED, LineState.MERCHANT, LineState.CANCEL_WANTED, LineState.SHIPPED}
+
+
+def entity(order: OrderRow) -> str:
+    """How intents name an order."""
+    return f"{order.account_id}/{order.order_id}"
+
+
+def follow_copy(batch: Batch, source: OrderRow, copy: OrderRow, h: Heard) -> None:
+    """Apply a snapshot of the hub copy to the order that it copies: fulfilments, removed pieces, the location that serves it."""
+    from . import book
+
+    if source.hub_order_id not in (None, copy.order_id):
+        open_task(
+            batch.tx,
+            batch.tenant_id,
+            batch.now,
+            "second_copy",
+            entity(source),
+            f"Cancel hub order {copy.number or copy.order_id}: order {source.order_id} stands there twice",
+            f"Its first copy is {source.hub_order_id}",
+        )
+        return
+    source.hub_order_id = copy.order_id
+    copy.copy_of_order_no = source.order_no
+    copy.standing = "copy"
+    if source.imported_at is None:
+        source.imported_at = batch.now
+    batch.dirty_orders[source.order_no] = source
+    _settle_import(batch.tx, batch.tenant_id, entity(source), copy.order_id, batch.now)
+    for line, hub_lines in _pairs(batch, source, h):
+        on_copy = sum(hub_line.ordered for hub_line in hub_lines)
+        shipped = sum(hub_line.shipped for hub_line in hub_lines)
+        taken_off = on_copy - shipped if h.order.cancelled else sum(hub_line.cancelled for hub_line in hub_lines)
+        never_there = min(line.told_cancelled, max(0, line.ordered - on_copy))
+        _move_to_its_location(batch, line, hub_lines, h)
+        book.ship(batch, batch.accounts[h.account_id], source, line, h, {hub_line.line_id for hub_line in hub_lines})
+        line.removed = taken_off + never_there
+        if line.removed > line.told_cancelled:
+            _merchant_removed(batch, source, line, line.removed - line.told_cancelled)
+        line.cancelled = max(line.told_cancelled, line.removed)
+        batch.on_copy[line.key] = max(0, on_copy - taken_off - shipped)
+        account = batch.accounts[source.account_id]
+        book.settle_line(
+            batch, account, source, line, paid=source.payment == Payment.PAID, ended=bool(source.cancelled)
+        )
+
+
+def _pairs(batch: Batch, source: OrderRow, h: Heard) -> list[tuple[LineRow, list[LineSeen]]]:
+    """Which hub lines stand for which line: by our property, else (a copy made by somebody else) by SKU."""
+    ties = batch.ties.get(h.account_id, {})
+    lines = [line for (_, sku), line in batch.lines.get(source.order_no, {}).items() if sku]
+    found: dict[str, tuple[LineRow, list[LineSeen]]] = {}
+    for hub_line in h.order.lines:
+        tie = next((ties[key] for key in hub_line.listing_keys if key in ties), None)
+        skus = set(tie.parts) if tie is not None else {hub_line.sku}
+        match = next(
+            (
+                line
+                for line in lines
+                if line.sku in skus and (hub_line.copy_of_line_id is None or line.line_id == hub_line.copy_of_line_id)
+            ),
+            None,
+        )
+        if match is not None:
+            found.setdefault(match.key, (match, []))[1].append(hub_line)
+    return list(found.values())
+
+
+def _move_to_its_location(batch: Batch, line: LineRow, hub_lines: list[LineSeen], h: Heard) -> None:
+    """S5.7: the hub's fulfilment order has the last word; what the line holds moves there, K unchanged."""
+    said: dict[str, int] = {}
+    for hub_line in hub_lines:
+        for location_id, pieces in h.order.locations.get(hub_line.line_id, {}).items():
+            said[location_id] = said.get(location_id, 0) + pieces
+    if not said:
+        return
+    location_id = max(said, key=lambda where: (said[where], where))
+    move_line(batch, line, location_id)
+
+
+def move_line(batch: Batch, line: LineRow, location_id: str) -> None:
+    """Move what a line holds to another location (`alloc:`)."""
+    if location_id == line.location_id:
+        return
+    if line.location_id and (line.reserved or line.committed):
+        line.version += 1
+        for where, sign in ((line.location_id, -1), (location_id, 1)):
+            batch.move(
+                Entry(
+                    key=f"alloc:{line.key}:{line.version}:{where}",
+                    sku=line.sku,
+                    location_id=where,
+                    reason="served from another location",
+                    reserved=sign * line.reserved,
+                    committed=sign * line.committed,
+                    source=f"order {line.order_id}",
+                    order_no=line.order_no,
+                )
+            )
+    line.location_id = location_id
+    batch.dirty_lines[(line.order_no, line.line_id, line.sku)] = line
+
+
+def _merchant_removed(batch: Batch, source: OrderRow, line: LineRow, pieces: int) -> None:
+    """S5.5: the merchant took pieces off the copy. The stock follows; the marketplace must hear of it from him."""
+    open_task(
+        batch.tx,
+        batch.tenant_id,
+        batch.now,
+        "tell_marketplace",
+        line.key,
+        f"Cancel {pieces} × {line.sku} of order {source.order_id} at the marketplace",
+        "You removed it from its copy in Shopify; the marketplace still expects it",
+        source.ship_by_at,
+    )
+
+
+def _settle_import(tx: Tx, tenant_id: int, name: str, hub_order_id: str, now: int) -> None:
+    """The copy is there, whoever answered first: its import intent is done (S14.2)."""
+    tx.run(
+        "UPDATE intent SET state = 'DONE', settled_at = :now, reason = 'its hub order was seen' "
+        "WHERE tenant_id = :t AND kind = 'import' AND entity = :e AND state IN ('WAITING', 'UNKNOWN', 'TASK')",
+        t=tenant_id,
+        e=name,
+        now=now,
+    )
+    close_task(tx, tenant_id, now, "import", name)
+
+
+def follow_up(batch: Batch, handed_over: dict[str, int]) -> None:
+    """What the hub owes these orders now: claims, holds, an import, a correction of the copy."""
+    orders = [
+        order
+        for order in batch.dirty_orders.values()
+        if order.standing in ("live", "ask") and not batch.accounts[order.account_id].is_hub
+    ]
+    if not orders or batch.hub is None:
+        return
+    lines = {order.order_no: [x for x in batch.lines.get(order.order_no, {}).values() if x.sku] for order in orders}
+    found = claims.load(batch.tx, batch.tenant_id, [line.key for some in lines.values() for line in some])
+    for order in orders:
+        _claim(batch, order, lines[order.order_no], found, handed_over)
+
+
+def _claim(
+    batch: Batch, order: OrderRow, lines: list[LineRow], found: dict[str, claims.ClaimRow], handed_over: dict[str, int]
+) -> None:
+    mine: list[claims.ClaimRow] = []
+    for line in lines:
+        want = line.reserved + line.committed
+        claim = found.get(line.key)
+        if claim is None:
+            if not want:
+                continue
+            claim = claims.ClaimRow(
+                line.key, line.sku, line.location_id, 0, 0, 0, 0, order.order_no, line.line_id, batch.now, 0, 1
+            )
+        if want != claim.want:
+            claim.want = want
+            claim.refused = 0
+        if claim.location_id != line.location_id and not claim.held:
+            claim.location_id = line.location_id
+        claim.held += handed_over.get(line.key, 0)
+        claim.imported = batch.on_copy.get(line.key, claim.imported)
+        mine.append(claim)
+    account = batch.accounts[order.account_id]
+    imports_now = importable(order, batch.lines.get(order.order_no, {}).values()) and account.is_live
+    if account.is_live and not imports_now:
+        claims.plan(batch.tx, batch.tenant_id, mine, batch.now, at_once=True)
+    elif account.is_live:
+        claims.plan(
+            batch.tx,
+            batch.tenant_id,
+            [claim for claim in mine if claim.held + claim.imported > claim.want],
+            batch.now,
+            at_once=True,
+        )
+    claims.save(batch.tx, batch.tenant_id, mine)
+    if imports_now:
+        claims.add_intent(
+            batch.tx, batch.tenant_id, "import", entity(order), 1, {"order_no": order.order_no}, batch.now, priority=2
+        )
+    if order.hub_order_id is not None and account.is_live:
+        correct_copy(batch.tx, batch.tenant_id, order, mine, batch.now)
+
+
+def importable(order: OrderRow, lines) -> bool:
+    """S14.1: paid, whole, all lines linked, something still open, and not there yet."""
+    lines = list(lines)
+    return (
+        order.standing == "live"
+        and bool(order.complete)
+        and order.payment == Payment.PAID
+        and order.hub_order_id is None
+        and bool(lines)
+        and all(line.sku for line in lines)
+        and any(LineState(line.state) in _IMPORTABLE and line.committed > 0 for line in lines)
+    )
+
+
+def correct_copy(tx: Tx, tenant_id: int, order: OrderRow, mine: list[claims.ClaimRow], now: int) -> None:
+    """S5.6: what the marketplace no longer asks for is taken off the hub copy: the whole order, or some pieces."""
+    too_many = {c.line_id: c.imported - c.want for c in mine if c.imported > c.want}
+    if not too_many or claims.has_open_intent(tx, tenant_id, ("cancel_copy", "remove"), entity(order)):
+        return
+    whole = all(claim.want == 0 for claim in mine)
+    kind = "cancel_copy" if whole else "remove"
+    payload = {"order_no": order.order_no, "hub_order_id": order.hub_order_id, "pieces": too_many}
+    if claims.add_intent(tx, tenant_id, kind, entity(order), order.version, payload, now, priority=3):
+        note(tx, tenant_id, now, "orders", "The hub copy is taken back", f"order:{order.order_no}", pieces=too_many)

@@ -1,0 +1,218 @@
+"""Provisional reservations: a read showed fewer than believed, so a sale happened whose order has not arrived (S1.9, S9.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from oneshelf.core.instants import SECOND
+from oneshelf.core.stock import Entry
+from oneshelf.db.journal import note
+from oneshelf.db.tx import Tx
+from oneshelf.listings import dirty
+from oneshelf.stock import ledger
+from oneshelf.stock.levels import levels_of, locations_in_scope
+
+from . import claims
+from .routing import choose_location
+from .rows import LineRow
+
+#: Outlet id under which the hub's own provisionals stand.
+HUB_OUTLET = 0
+
+
+class Provisional(msgspec.Struct):
+    """An open provisional reservation of one SKU."""
+
+    prov_id: str
+    outlet_id: int
+    sku: str
+    location_id: str
+    pieces: int
+    account_id: int
+    read_at: int
+
+
+_COLUMNS = ", ".join(Provisional.__struct_fields__)
+
+
+def open_for(tx: Tx, tenant_id: int, outlet_ids: Iterable[int], skus: Iterable[str] = ()) -> list[Provisional]:
+    """Return the open provisionals of these outlets, oldest first; the hub's (outlet 0) only of `skus`."""
+    rows = tx.all(
+        f"SELECT {_COLUMNS} FROM provisional WHERE tenant_id = :t AND state = 'OPEN' AND outlet_id {{in:outlets}} "
+        "ORDER BY read_at, prov_id",
+        t=tenant_id,
+        outlets=sorted(set(outlet_ids)),
+    )
+    wanted = set(skus)
+    return [p for p in (Provisional(*row) for row in rows) if p.outlet_id != HUB_OUTLET or p.sku in wanted]
+
+
+def hold_unseen(
+    tx: Tx, tenant_id: int, *, account_id: int, outlet_id: int, units: int, read_at: int, read_id: str, now: int
+) -> None:
+    """Reserve what `units` listings of a marketplace outlet take, because a read showed that many fewer than believed.
+
+    Posts once per read; marks the SKUs' listings dirty; asks the hub to hold the pieces (S9.5).
+    """
+    parts = tx.all("SELECT sku, units FROM link WHERE tenant_id = :t AND outlet_id = :o", t=tenant_id, o=outlet_id)
+    for sku, per_unit in parts:
+        _reserve(tx, tenant_id, account_id, outlet_id, sku, units * per_unit, units, "", read_at, read_id, now)
+
+
+def hold_unseen_at_hub(
+    tx: Tx,
+    tenant_id: int,
+    *,
+    account_id: int,
+    sku: str,
+    location_id: str,
+    pieces: int,
+    read_at: int,
+    read_id: str,
+    now: int,
+) -> None:
+    """The same for the hub: it took the pieces itself, so no hold is asked of it."""
+    _reserve(tx, tenant_id, account_id, HUB_OUTLET, sku, pieces, pieces, location_id, read_at, read_id, now)
+
+
+def _reserve(
+    tx: Tx,
+    tenant_id: int,
+    account_id: int,
+    outlet_id: int,
+    sku: str,
+    pieces: int,
+    units: int,
+    location_id: str,
+    read_at: int,
+    read_id: str,
+    now: int,
+) -> None:
+    location_id = location_id or choose_location(
+        sku, levels_of(tx, tenant_id, [sku]), locations_in_scope(tx, tenant_id)
+    )
+    prov_id = f"prov:{account_id}:{outlet_id}:{sku}:{read_id}"
+    entry = Entry(
+        key=prov_id, sku=sku, location_id=location_id, reason="unseen sale", reserved=pieces, source=f"read {read_id}"
+    )
+    if ledger.post(tx, tenant_id, [entry], now) == ["already_done"]:
+        return
+    tx.run(
+        """INSERT INTO provisional (tenant_id, prov_id, outlet_id, sku, location_id, pieces, units, account_id, read_at)
+           VALUES (:t, :id, :outlet, :sku, :location, :pieces, :units, :account, :read_at)""",
+        t=tenant_id,
+        id=prov_id,
+        outlet=outlet_id,
+        sku=sku,
+        location=location_id,
+        pieces=pieces,
+        units=units,
+        account=account_id,
+        read_at=read_at,
+    )
+    dirty.mark(tx, tenant_id, [sku], now, "a sale whose order has not arrived")
+    if outlet_id != HUB_OUTLET:
+        claim = claims.ClaimRow(prov_id, sku, location_id, pieces, 0, 0, 0, 0, "", now, 0, 1)
+        claims.plan(tx, tenant_id, [claim], now, at_once=True)
+        claims.save(tx, tenant_id, [claim])
+
+
+def consume(
+    tx: Tx, tenant_id: int, provisionals: list[Provisional], line: LineRow, placed_at: int, pieces: int, now: int
+) -> int:
+    """An own order has arrived: let it use up provisionals of its outlet that were read after it was placed.
+
+    `pieces`: what the line newly takes. Returns the pieces taken over from provisionals that the hub already holds.
+    """
+    taken_held = 0
+    for prov in provisionals:
+        if pieces <= 0:
+            break
+        if prov.pieces <= 0 or prov.sku != line.sku or placed_at > prov.read_at:
+            continue
+        if prov.account_id != line.account_id or prov.outlet_id not in (line.outlet_id, HUB_OUTLET):
+            continue
+        used = min(pieces, prov.pieces)
+        pieces -= used
+        prov.pieces -= used
+        taken_held += _shrink(
+            tx, tenant_id, prov, used, f"{prov.prov_id}:{line.key}", "its order arrived", "CONSUMED", now
+        )
+    return taken_held
+
+
+def _shrink(tx: Tx, tenant_id: int, prov: Provisional, pieces: int, key: str, reason: str, end: str, now: int) -> int:
+    """Give back part of a provisional; return how many held pieces its claim lets go to whoever comes next."""
+    ledger.post(
+        tx,
+        tenant_id,
+        [
+            Entry(
+                key=key,
+                sku=prov.sku,
+                location_id=prov.location_id,
+                reason=reason,
+                reserved=-pieces,
+                source=prov.prov_id,
+            )
+        ],
+        now,
+    )
+    tx.run(
+        "UPDATE provisional SET pieces = :left, state = CASE WHEN :left = 0 THEN :end ELSE state END "
+        "WHERE tenant_id = :t AND prov_id = :id",
+        left=prov.pieces,
+        end=end,
+        t=tenant_id,
+        id=prov.prov_id,
+    )
+    if prov.outlet_id == HUB_OUTLET:
+        return 0
+    claim = claims.load(tx, tenant_id, [prov.prov_id]).get(prov.prov_id)
+    if claim is None:
+        return 0
+    claim.want = prov.pieces
+    passed_on = max(0, min(pieces, claim.held - claim.want)) if end == "CONSUMED" else 0
+    claim.held -= passed_on
+    claims.plan(tx, tenant_id, [claim], now, at_once=True)
+    claims.save(tx, tenant_id, [claim])
+    return passed_on
+
+
+def release(tx: Tx, tenant_id: int, prov: Provisional, pieces: int, reason: str, now: int) -> None:
+    """Give back `pieces` of a provisional that no order will use; the SKU's listings become dirty."""
+    pieces = min(pieces, prov.pieces)
+    prov.pieces -= pieces
+    _shrink(tx, tenant_id, prov, pieces, f"{prov.prov_id}:release:{prov.pieces}", reason, "RELEASED", now)
+    dirty.mark(tx, tenant_id, [prov.sku], now, reason)
+
+
+def settle_due(tx: Tx, tenant_id: int, account_id: int, complete_through_at: int, skew_s: int, now: int) -> int:
+    """S9.2: the feed is complete through the read and no order used what is left: at a marketplace that is drift −.
+
+    The reservation is released and the outlet read again (repair follows if it shows too few). Returns how many ended. The hub's own
+    provisionals are judged with a fresh read (reconcile/hub).
+    """
+    rows = tx.all(
+        f"SELECT {_COLUMNS} FROM provisional WHERE tenant_id = :t AND account_id = :a AND state = 'OPEN' "
+        "AND outlet_id <> 0 AND read_at <= :bound",
+        t=tenant_id,
+        a=account_id,
+        bound=complete_through_at - skew_s * SECOND,
+    )
+    for prov in (Provisional(*row) for row in rows):
+        note(
+            tx,
+            tenant_id,
+            now,
+            "reconcile",
+            "Drift −: a listing showed fewer than believed and no order came",
+            f"outlet:{prov.outlet_id}",
+            sku=prov.sku,
+            pieces=prov.pieces,
+        )
+        release(tx, tenant_id, prov, prov.pieces, "no order came: drift", now)
+        dirty.mark_outlets(tx, tenant_id, [prov.outlet_id], now, "drift −", reread=True)
+    return len(rows)
