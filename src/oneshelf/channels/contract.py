@@ -100,7 +100,9 @@ class RateLimit(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a channel meters, as data.
 
     `scope`: "account" (per seller and app) or "app" (all sellers share it). A bucket of `burst` that refills `rate_per_s`;
-    and/or `per_day` in a sliding day. `operations`: the Request.operation names that spend from it ("*": all).
+    and/or `per_day` calls in a sliding day. `operations`: the Request.operation names that spend from it ("*": all).
+    `counts`: what the bucket holds: "cost" (a call takes its Request.cost, 1 where nothing else is said) or "calls" (always 1).
+    A channel that counts in fixed windows needs `burst` + `rate_per_s` × window ≤ its number.
     """
 
     name: str
@@ -110,6 +112,7 @@ class RateLimit(msgspec.Struct, frozen=True, omit_defaults=True):
     rate_per_s: float | None = None
     burst: float = 1.0
     per_day: int | None = None
+    counts: Literal["cost", "calls"] = "cost"
 
 
 class BudgetSeen(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,0 +1,261 @@
+"""One account's way to its channel: pays for each call, signs it, renews the token once for all who need it, and notes what came back.
+
+In: requests of a connector, without authorization. Out: the channel's answers.
+Never: sends a request that writes again, unless the channel said that the token was refused, i.e. that nothing was done; uses a
+renewed token before it is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Callable
+from datetime import datetime
+from enum import IntEnum
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from oneshelf.core.errors import SignInAgain
+from oneshelf.runtime.clock import Clock
+
+from .contract import Auth, BudgetSeen, Http, NoAnswer, Request, Response, Secret
+
+log = structlog.get_logger(__name__)
+
+
+class Priority(IntEnum):
+    """Who spends a budget first (S8.9); 1 is served first."""
+
+    ZERO_OUT = 1
+    LOWER_UNSAFE = 2
+    REOPEN = 3
+    LOWER_SAFE = 4
+    RAISE = 5
+    REPAIR = 6
+    # What is not a number for an outlet, by the same scale:
+    POLL = 3
+    CATALOGUE = 6
+    VERIFY = 6
+
+
+class Paces(Protocol):
+    """What a session needs of publish/limiter."""
+
+    async def acquire(self, operation: str, priority: int, cost: float = 1.0) -> None:
+        """Wait until the call may be made, and spend it."""
+
+    def answered(self, operation: str, now: datetime, seen: list[BudgetSeen]) -> None:
+        """The call is over; `seen` is what its answer said about budgets."""
+
+
+class CredentialStore(Protocol):
+    """Where an account's secret is kept, sealed."""
+
+    async def load(self) -> Secret:
+        """Return what is stored now. Asked before every call: keep it at hand."""
+
+    async def save(self, secret: Secret, expected_version: int) -> Secret:
+        """Store `secret` durably if `expected_version` is still the stored one; return what is stored now (ours, or a newer one)."""
+
+
+class Calls(msgspec.Struct):
+    """What became of an account's calls of one operation since the start. `seconds` is the sum of the times to the answer."""
+
+    calls: int = 0
+    answers: dict[str, int] = {}
+    seconds: float = 0.0
+
+
+class _Account:
+    """What all views of one session share."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.unsaved: tuple[Secret, int] | None = None
+        self.renewals: set[asyncio.Task[Secret]] = set()
+        self.renewed = 0
+        self.calls: dict[str, Calls] = {}
+
+
+class Session:
+    """`Http` for one account. Safe for many requests at once in one event loop.
+
+    `budget_seen` is the connector's. `priority`: 1 to 6 (`Priority`).
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        auth: Auth,
+        credentials: CredentialStore,
+        limiter: Paces,
+        clock: Clock,
+        *,
+        budget_seen: Callable[[Request, Response], list[BudgetSeen]],
+        priority: int = Priority.POLL,
+    ) -> None:
+        self._http = http
+        self._auth = auth
+        self._credentials = credentials
+        self._limiter = limiter
+        self._clock = clock
+        self._budget_seen = budget_seen
+        self._priority = priority
+        self._tickets: dict[str, int] = {}
+        self._account = _Account()
+
+    @property
+    def calls(self) -> dict[str, Calls]:
+        """What was called since the start, by operation: for display."""
+        return self._account.calls
+
+    @property
+    def renewals(self) -> int:
+        """How often the token was renewed here since the start."""
+        return self._account.renewed
+
+    def with_priority(self, priority: int) -> Session:
+        """Return a view of this session whose calls are paid for at `priority`."""
+        view = copy.copy(self)
+        view._priority = priority
+        return view
+
+    def granted(self, operation: str, times: int = 1) -> Session:
+        """Return a view whose first `times` calls of `operation` are paid for already (by `Limiter.try_take`)."""
+        view = copy.copy(self)
+        view._tickets = {operation: times}
+        return view
+
+    async def request(self, request: Request) -> Response:
+        """Send one request; `bare` ones as they are, unpaid.
+
+        Raises NoAnswer. Raises SignInAgain or Retry when the token could not be renewed; the request was not sent then (or was
+        refused with nothing done).
+        """
+        if request.bare:
+            return await self._counted(request)
+        await self._pay(request)
+        try:
+            secret = await self._credentials.load()
+            if self._auth.needs_renewal(secret, self._clock.now()):
+                secret = await self._renewed(secret)
+        except BaseException:
+            self._limiter.answered(request.operation, self._clock.now(), [])
+            raise
+        response = await self._paid(request, secret)
+        if not self._auth.token_refused(response):
+            return response
+        secret = await self._renewed(secret)
+        await self._limiter.acquire(request.operation, self._priority, request.cost)
+        return await self._paid(request, secret)
+
+    async def _pay(self, request: Request) -> None:
+        tickets = self._tickets.get(request.operation, 0)
+        if tickets > 0:
+            self._tickets[request.operation] = tickets - 1
+        else:
+            await self._limiter.acquire(request.operation, self._priority, request.cost)
+
+    async def _paid(self, request: Request, secret: Secret) -> Response:
+        """Send a call that was paid for, and tell the limiter that it is over and what the answer says."""
+        seen: list[BudgetSeen] = []
+        try:
+            response = await self._counted(self._auth.authorized(request, secret))
+            seen = self._what_was_seen(request, response)
+            return response
+        finally:
+            self._limiter.answered(request.operation, self._clock.now(), seen)
+
+    def _what_was_seen(self, request: Request, response: Response) -> list[BudgetSeen]:
+        """Ask the connector. A header that it can't read must not turn a write's answer into an error."""
+        try:
+            return self._budget_seen(request, response)
+        except Exception as error:
+            log.warning("budget headers not understood", operation=request.operation, error=repr(error))
+            return []
+
+    async def _counted(self, request: Request) -> Response:
+        counts = self._account.calls.setdefault(request.operation, Calls())
+        counts.calls += 1
+        started = self._clock.monotonic()
+        end = "cancelled"
+        try:
+            response = await self._http.request(request)
+            end = f"{response.status // 100}xx"
+            return response
+        except NoAnswer:
+            end = "no answer"
+            raise
+        finally:
+            counts.seconds += self._clock.monotonic() - started
+            counts.answers[end] = counts.answers.get(end, 0) + 1
+
+    # --- renewal ------------------------------------------------------------------------------------------------------
+
+    async def _renewed(self, used: Secret) -> Secret:
+        """Return a secret newer than `used`. However many ask at once, the channel is asked once.
+
+        The renewal goes on if the asker is cancelled: a channel that rotates refresh tokens has already forgotten the old one.
+        """
+        account = self._account
+        task = asyncio.ensure_future(self._renew_alone(used))
+        account.renewals.add(task)
+        task.add_done_callback(_look_at_the_end)
+        task.add_done_callback(account.renewals.discard)
+        return await asyncio.shield(task)
+
+    async def _renew_alone(self, used: Secret) -> Secret:
+        async with self._account.lock:
+            secret = await self._save_unsaved()
+            if secret.version != used.version and not self._auth.needs_renewal(secret, self._clock.now()):
+                return secret
+            try:
+                new = await self._auth.renew(self._only_bare, secret, self._clock.now())
+            except SignInAgain:
+                # Another worker may have renewed with the same refresh token, which made ours void.
+                latest = await self._credentials.load()
+                if latest.version > secret.version:
+                    return latest
+                raise
+            except NoAnswer as error:
+                raise NoAnswer(f"token renewal: {error.reason}", sent=False) from error
+            self._account.renewed += 1
+            self._account.unsaved = (msgspec.structs.replace(new, version=secret.version + 1), secret.version)
+            return await self._save_unsaved()
+
+    async def _save_unsaved(self) -> Secret:
+        """Store the renewed secret, if there is one; return what is stored.
+
+        One that could not be stored (database trouble) is kept, and stored before anybody renews again: its refresh token may be
+        the only one that the channel still knows.
+        """
+        if self._account.unsaved is None:
+            return await self._credentials.load()
+        secret, expected_version = self._account.unsaved
+        stored = await self._credentials.save(secret, expected_version)
+        self._account.unsaved = None
+        return stored
+
+    @property
+    def _only_bare(self) -> Http:
+        return _OnlyBare(self)
+
+
+class _OnlyBare:
+    """What `Auth.renew` is given: a way to make bare calls only, so that a renewal can't wait for itself."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def request(self, request: Request) -> Response:
+        if not request.bare:
+            raise ValueError(f"{request.operation}: a token is asked for by a bare request")
+        return await self._session.request(request)
+
+
+def _look_at_the_end(task: asyncio.Task[Secret]) -> None:
+    """Read the exception, so that asyncio does not report it as never seen when every asker was cancelled."""
+    if not task.cancelled():
+        task.exception()
