@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from oneshelf.channels.amazon import claim, connect, queue_message
 from oneshelf.channels.amazon.money import AmountSeen, money_of
 from oneshelf.channels.amazon.parse import parse
@@ -20,7 +21,10 @@ from oneshelf.core.facts import CatalogueHint, Fact, Ignored, Money, OrderHint, 
 
 PAYLOADS = Path(__file__).parent / "payloads" / "amazon"
 EXAMPLES = sorted(
-    path for kind in ("order_*", "notification_*") for path in PAYLOADS.glob(f"{kind}.json") if ".facts." not in path.name
+    path
+    for kind in ("order_*", "notification_*")
+    for path in PAYLOADS.glob(f"{kind}.json")
+    if ".facts." not in path.name
 )
 Edit = Callable[[dict[str, Any]], object]
 
@@ -388,7 +392,7 @@ WHOLE = (PAYLOADS / "order_unshipped_gift_br.json").read_bytes()
         b"[]",
         b"<html>busy</html>",
         WHOLE[: len(WHOLE) // 2],
-        WHOLE.replace("Flores".encode(), b"Fl\xffres"),
+        WHOLE.replace(b"Flores", b"Fl\xffres"),
         b"[" * 10_000 + b"]" * 10_000,
         WHOLE.replace(b'"programs": [', b'"programs": [' + b"[" * 10_000 + b"]" * 10_000 + b","),
     ],
