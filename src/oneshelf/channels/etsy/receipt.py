@@ -1,0 +1,318 @@
+"""One Etsy receipt → OrderSeen. Pure.
+
+In: a ShopReceipt as Etsy sends it. Out: the whole order in our words, amounts adding up to `grandtotal`. Never: network.
+Source: Etsy Open API v3, schemas ShopReceipt, ShopReceiptTransaction, read 2026-08; live behaviour from github.com/etsy/open-api.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from oneshelf.channels.etsy import listing as etsy_listing
+from oneshelf.channels.etsy.wire import EtsyMoney, decoded, instant, money, text, whole
+from oneshelf.core.errors import Unreadable
+from oneshelf.core.facts import (
+    Address,
+    BuyerSeen,
+    LineSeen,
+    Money,
+    OrderSeen,
+    OrderTotals,
+    Payment,
+    ShipmentSeen,
+    TaxLine,
+)
+from oneshelf.core.money import share_out
+
+#: (status, is_paid) → (payment, cancelled). Live words are capitalised ("Paid"): compared in lower case (#806).
+TRUTH: dict[tuple[str, bool], tuple[Payment, bool]] = {
+    ("open", False): (Payment.PENDING, False),
+    ("open", True): (Payment.PAID, False),  # the status lags behind the money
+    ("payment processing", False): (Payment.PENDING, False),
+    ("payment processing", True): (Payment.PENDING, False),  # not yet to be shipped, whatever the flag says
+    ("paid", True): (Payment.PAID, False),
+    ("paid", False): (Payment.PENDING, False),  # contradicts itself: hold, do not ship
+    ("completed", True): (Payment.PAID, False),
+    ("completed", False): (Payment.PAID, False),  # paid and shipped by definition
+    ("canceled", True): (Payment.PAID, True),
+    ("canceled", False): (Payment.FAILED, True),
+    ("cancelled", True): (Payment.PAID, True),
+    ("cancelled", False): (Payment.FAILED, True),
+    # A refund, full too, moves money, not stock: it need not be a cancel (S5.4).
+    ("fully refunded", True): (Payment.PAID, False),
+    ("fully refunded", False): (Payment.PAID, False),
+    ("partially refunded", True): (Payment.PAID, False),
+    ("partially refunded", False): (Payment.PAID, False),
+}
+
+
+class _Transaction(msgspec.Struct):
+    transaction_id: int
+    quantity: int
+    listing_id: int | None = None
+    sku: Any = None
+    title: Any = None
+    price: EtsyMoney | None = None
+    variations: list[dict[str, Any]] | None = None
+    product_data: list[dict[str, Any]] | None = None
+    is_digital: bool | None = None
+    expected_ship_date: Any = None
+
+
+class _Receipt(msgspec.Struct):
+    receipt_id: int
+    transactions: list[_Transaction]
+    status: str | None = None
+    is_paid: bool | None = None
+    is_shipped: bool | None = None
+    created_timestamp: Any = None
+    create_timestamp: Any = None
+    updated_timestamp: Any = None
+    update_timestamp: Any = None
+    buyer_user_id: Any = None
+    buyer_email: Any = None
+    name: Any = None
+    first_line: Any = None
+    second_line: Any = None
+    city: Any = None
+    state: Any = None
+    zip: Any = None
+    country_iso: Any = None
+    message_from_buyer: Any = None
+    is_gift: Any = None
+    gift_message: Any = None
+    gift_sender: Any = None
+    grandtotal: EtsyMoney | None = None
+    total_price: EtsyMoney | None = None
+    total_shipping_cost: EtsyMoney | None = None
+    total_tax_cost: EtsyMoney | None = None
+    total_vat_cost: EtsyMoney | None = None
+    discount_amt: EtsyMoney | None = None
+    gift_wrap_price: EtsyMoney | None = None
+    shipments: list[dict[str, Any]] | None = None
+
+
+def order_seen(body: bytes) -> OrderSeen:
+    """Read one receipt. Raises Unreadable without id, lines or their counts."""
+    receipt = decoded(body, _Receipt, "receipt")
+    payment, cancelled = _standing(receipt)
+    shipped = bool(receipt.is_shipped) or (receipt.status or "").strip().lower() == "completed"
+    bare = tuple(_line(one, cancelled=cancelled, shipped=shipped) for one in receipt.transactions)
+    lines, totals, remark = _with_money(receipt, bare)
+    updated_at = instant(receipt.updated_timestamp) or instant(receipt.update_timestamp)
+    dates = [at for at in (instant(one.expected_ship_date) for one in receipt.transactions) if at]
+    return OrderSeen(
+        order_id=str(receipt.receipt_id),
+        number=str(receipt.receipt_id),
+        payment=payment,
+        lines=lines,
+        placed_at=instant(receipt.created_timestamp) or instant(receipt.create_timestamp),
+        updated_at=updated_at,
+        cancelled=cancelled,
+        cancelled_at=updated_at if cancelled else None,
+        shipments=_shipments(receipt, lines),
+        buyer=_buyer(receipt),
+        ship_to=_address(receipt),
+        totals=totals,
+        ship_by_at=min(dates, default=None),
+        deep_link=f"https://www.etsy.com/your/orders/sold?order_id={receipt.receipt_id}",
+        note=_note(receipt, remark),
+    )
+
+
+def _standing(receipt: _Receipt) -> tuple[Payment, bool]:
+    status = (receipt.status or "").strip().lower()
+    # Without the flag the status is believed; an unknown status holds stock and ships only if the money is there.
+    paid = receipt.is_paid if receipt.is_paid is not None else status not in ("", "open", "payment processing")
+    known = TRUTH.get((status, paid))
+    return known if known is not None else (Payment.PAID if receipt.is_paid else Payment.PENDING, False)
+
+
+def _line(one: _Transaction, *, cancelled: bool, shipped: bool) -> LineSeen:
+    if one.quantity < 0:
+        raise Unreadable(f"Etsy receipt: transaction {one.transaction_id} counts {one.quantity}")
+    price = None if one.price is None else money(one.price)
+    return LineSeen(
+        line_id=str(one.transaction_id),
+        listing_keys=_keys(one),
+        ordered=one.quantity,
+        # Etsy ships and cancels whole receipts only.
+        shipped=one.quantity if shipped else 0,
+        cancelled=one.quantity if cancelled and not shipped else 0,
+        sku=text(one.sku),
+        title=text(one.title) or "",
+        subtotal=None if price is None else Money(price.minor * one.quantity, price.currency),
+        needs_shipping=not one.is_digital,
+    )
+
+
+def _keys(one: _Transaction) -> tuple[str, ...]:
+    sku = text(one.sku)
+    if one.listing_id is None:
+        # The listing is gone; the SKU as of sale is all there is.
+        return (f"sku:{sku}",) if sku else ()
+    values = one.product_data or [_as_property(value) for value in one.variations or [] if _is_choice(value)]
+    return etsy_listing.listing_keys(str(one.listing_id), values, sku)
+
+
+def _is_choice(variation: dict[str, Any]) -> bool:
+    """Return True for a product option, False for a personalisation answer, which is in the same list."""
+    return variation.get("question_id") is None and whole(variation.get("property_id")) != etsy_listing.PERSONALISATION
+
+
+def _as_property(variation: dict[str, Any]) -> dict[str, Any]:
+    value_id = variation.get("value_id")
+    return {
+        "property_id": variation.get("property_id"),
+        "values": [variation.get("formatted_value")],
+        "value_ids": [] if value_id is None else [value_id],
+    }
+
+
+# --- money -----------------------------------------------------------------------------------------------------------
+
+
+def _minor(value: EtsyMoney | None, currency: str) -> int:
+    if value is None:
+        return 0
+    here = money(value)
+    if here.currency != currency:
+        raise Unreadable(f"Etsy receipt in {currency} and {here.currency}")
+    return here.minor
+
+
+def _with_money(receipt: _Receipt, lines: tuple[LineSeen, ...]) -> tuple[tuple[LineSeen, ...], OrderTotals | None, str]:
+    """Return the lines with their share of discount and tax, the totals, and a remark when Etsy's parts missed its total.
+
+    grandtotal = total_price − discount + tax + shipping; whether VAT and gift wrap come on top is told by which sum fits.
+    """
+    if receipt.grandtotal is None or any(line.subtotal is None for line in lines):
+        return lines, None, ""
+    total = money(receipt.grandtotal)
+    currency = total.currency
+    lines = _line_totals(receipt, lines, currency)
+    items = sum(line.subtotal.minor for line in lines if line.subtotal)
+    shipping, discount = _minor(receipt.total_shipping_cost, currency), abs(_minor(receipt.discount_amt, currency))
+    tax, vat = _minor(receipt.total_tax_cost, currency), _minor(receipt.total_vat_cost, currency)
+    wrap = _minor(receipt.gift_wrap_price, currency)
+    gap = total.minor - (items + shipping + tax - discount)
+    added_vat, added_wrap = next(
+        ((v, w) for v, w in ((0, 0), (vat, 0), (0, wrap), (vat, wrap)) if v + w == gap), (0, 0)
+    )
+    rest = gap - added_vat - added_wrap
+    remark = ""
+    if rest:
+        # S14.5: the parts must meet the total. More was paid: a charge that Etsy does not itemise; less: a discount (free shipping).
+        remark = f"Etsy's amounts miss its total by {rest} minor units of {currency}."
+    shipping, discount = shipping + added_wrap + max(0, rest), discount + max(0, -rest)
+    if not lines:
+        return lines, None, remark
+    weights = [line.subtotal.minor if line.subtotal else 0 for line in lines]
+    discounts = share_out(discount, weights)
+    taxed = [weight - part for weight, part in zip(weights, discounts, strict=True)]
+    taxed = taxed if all(one >= 0 for one in taxed) else weights
+    taxes = _taxes(receipt, tax, added_vat, taxed, currency)
+    shared = tuple(
+        msgspec.structs.replace(line, discount=Money(part, currency), taxes=own)
+        for line, part, own in zip(lines, discounts, taxes, strict=True)
+    )
+    totals = OrderTotals(
+        items=Money(items, currency),
+        shipping=Money(shipping, currency),
+        tax=Money(tax + added_vat, currency),
+        discount=Money(discount, currency),
+        total=total,
+        shipping_title="Shipping and gift wrap" if added_wrap else "Shipping",
+    )
+    return shared, totals, remark
+
+
+def _line_totals(receipt: _Receipt, lines: tuple[LineSeen, ...], currency: str) -> tuple[LineSeen, ...]:
+    """Return the lines with `subtotal` for all their units. `price` is the unit's, unless only line prices meet total_price."""
+    prices = [_minor(one.price, currency) for one in receipt.transactions]
+    stated = None if receipt.total_price is None else _minor(receipt.total_price, currency)
+    extended = sum(line.subtotal.minor for line in lines if line.subtotal)
+    if stated is None or stated == extended or stated != sum(prices):
+        return lines
+    return tuple(
+        msgspec.structs.replace(line, subtotal=Money(price, currency))
+        for line, price in zip(lines, prices, strict=True)
+    )
+
+
+def _taxes(receipt: _Receipt, tax: int, vat: int, weights: list[int], currency: str) -> list[tuple[TaxLine, ...]]:
+    """Share tax over the lines. In the US Etsy collects and remits it itself; a withheld country with dollars is taken as US."""
+    country = (text(receipt.country_iso) or "").upper()
+    by_etsy = country == "US" or (not country and currency == "USD")
+    shares: list[tuple[TaxLine, ...]] = [() for _ in weights]
+    for title, amount, collected in (("Sales tax", tax, by_etsy), ("VAT", vat, True)):
+        if amount:
+            parts = share_out(amount, weights)
+            shares = [
+                (*own, TaxLine(title, Money(part, currency), collected_by_channel=collected))
+                for own, part in zip(shares, parts, strict=True)
+            ]
+    return shares
+
+
+# --- people and parcels ----------------------------------------------------------------------------------------------
+
+
+def _shipments(receipt: _Receipt, lines: tuple[LineSeen, ...]) -> tuple[ShipmentSeen, ...]:
+    """Return the parcels. The first one marks the whole receipt shipped; a later one is a tracking number more, no more units."""
+    units = {line.line_id: line.shipped for line in lines if line.shipped}
+    parcels = []
+    for place, shipment in enumerate(receipt.shipments or []):
+        own = whole(shipment.get("receipt_shipping_id"))
+        tracking = text(shipment.get("tracking_code"))
+        parcels.append(
+            ShipmentSeen(
+                shipment_id=str(own) if own else tracking or f"{receipt.receipt_id}-{place + 1}",
+                created_at=instant(shipment.get("shipment_notification_timestamp")),
+                units=units if place == 0 else {},
+                tracking_number=tracking,
+                carrier=text(shipment.get("carrier_name")),
+            )
+        )
+    return tuple(parcels)
+
+
+def _buyer(receipt: _Receipt) -> BuyerSeen:
+    buyer_id = whole(receipt.buyer_user_id)
+    return BuyerSeen(
+        channel_buyer_id=str(buyer_id) if buyer_id else None, name=text(receipt.name), email=text(receipt.buyer_email)
+    )
+
+
+def _address(receipt: _Receipt) -> Address | None:
+    """Return what Etsy tells of the address; all of it is withheld from apps outside its region programme."""
+    address = Address(
+        name=text(receipt.name),
+        line1=text(receipt.first_line),
+        line2=text(receipt.second_line),
+        city=text(receipt.city),
+        region=text(receipt.state),
+        postal_code=text(receipt.zip),
+        country=text(receipt.country_iso),
+    )
+    return None if address == Address() else address
+
+
+def _note(receipt: _Receipt, remark: str) -> str:
+    """Gather what the packer must know: the buyer's words, gift, personalisation, a withheld address."""
+    notes = [text(receipt.message_from_buyer)]
+    if receipt.is_gift is True:
+        sender, words = text(receipt.gift_sender), text(receipt.gift_message)
+        notes.append("Gift" + (f" from {sender}" if sender else "") + (f": {words}" if words else "."))
+    for one in receipt.transactions:
+        for answer in one.variations or []:
+            if not _is_choice(answer) and text(answer.get("formatted_value")):
+                name = text(answer.get("formatted_name")) or "Personalization"
+                notes.append(f"{text(one.title) or one.transaction_id}: {name}: {text(answer.get('formatted_value'))}")
+    shippable = any(not one.is_digital for one in receipt.transactions)
+    if shippable and not text(receipt.first_line):
+        notes.append("Etsy withholds the address; see the order on Etsy.")
+    notes.append(remark)
+    return "\n".join(note for note in notes if note)

@@ -1,0 +1,107 @@
+"""Reading what Etsy writes: bodies, instants, money, texts. Pure.
+
+In: bytes and loose values. Out: our types. Never: guesses what matters (Unreadable says why).
+"""
+
+from __future__ import annotations
+
+import html
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, TypeVar
+
+import msgspec
+
+from oneshelf.core.errors import Unreadable
+from oneshelf.core.facts import Money
+
+#: ISO 4217 currencies whose minor unit is not a hundredth. Source: ISO 4217 table A.1.
+_DIGITS = {
+    **dict.fromkeys(
+        (
+            "BIF",
+            "CLP",
+            "DJF",
+            "GNF",
+            "ISK",
+            "JPY",
+            "KMF",
+            "KRW",
+            "PYG",
+            "RWF",
+            "UGX",
+            "VND",
+            "VUV",
+            "XAF",
+            "XOF",
+            "XPF",
+        ),
+        0,
+    ),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+}
+
+T = TypeVar("T")
+
+
+class EtsyMoney(msgspec.Struct, frozen=True):
+    """`amount` ÷ `divisor` of `currency_code`. Source: Etsy Open API v3, schema Money."""
+
+    amount: int
+    currency_code: str
+    divisor: int = 100
+
+
+def decoded(body: bytes, kind: type[T], what: str) -> T:
+    """Decode JSON, numbers also when they came as strings. Raises Unreadable."""
+    try:
+        return msgspec.json.decode(body, type=kind, strict=False)
+    except RecursionError as bad:
+        raise Unreadable(f"Etsy {what}: nested too deeply") from bad
+    except (msgspec.MsgspecError, UnicodeDecodeError) as bad:
+        raise Unreadable(f"Etsy {what}: {bad}") from bad
+
+
+def text(value: Any) -> str | None:
+    """Return a text as people wrote it (Etsy escapes HTML in some), None for nothing."""
+    if value is None or isinstance(value, dict | list | bool):
+        return None
+    return html.unescape(str(value)).strip() or None
+
+
+def whole(value: Any) -> int | None:
+    """Return a whole number also when it came as text, None when it is none."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, str) and value.strip().lstrip("-").isdigit():
+        return int(value)
+    return None
+
+
+def instant(value: Any) -> datetime | None:
+    """Return unix seconds (number or text) or ISO 8601 as an aware instant, None for nothing or 0."""
+    seconds = whole(value)
+    try:
+        if seconds:
+            return datetime.fromtimestamp(seconds, UTC)
+        if isinstance(value, str) and "T" in value:
+            at = datetime.fromisoformat(value.replace("Z", "+00:00"))
+            return at if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return None
+
+
+def digits(currency: str) -> int:
+    """Return how many decimal places the currency's minor unit has."""
+    return _DIGITS.get(currency, 2)
+
+
+def money(value: EtsyMoney) -> Money:
+    """Return Etsy's amount in minor units, halves rounded up (Etsy sends none). Raises Unreadable on a divisor of 0."""
+    if value.divisor <= 0:
+        raise Unreadable(f"Etsy money with divisor {value.divisor}")
+    exact = Decimal(value.amount) * (10 ** digits(value.currency_code)) / Decimal(value.divisor)
+    return Money(int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP)), value.currency_code)
