@@ -413,7 +413,7 @@ async def test_sign_in_with_the_code_of_the_consent_page() -> None:
     challenge = base64.urlsafe_b64encode(hashlib.sha256(b"v" * 43).digest()).decode().rstrip("=")
     assert asked["code_challenge"] == challenge
     http = Scripted((200, PAIR))
-    secret = await SHOP.auth.sign_in(http, Secret(KEYS), "c0de", "https://us.example/back", "v" * 43, NOW)
+    secret = await SHOP.oauth.sign_in(http, Secret(KEYS), "c0de", "https://us.example/back", "v" * 43, NOW)
     assert parse_qs(http.asked[0].body.decode())["code_verifier"] == ["v" * 43]
     assert secret.values["refresh_token"] == "1.r2"
 

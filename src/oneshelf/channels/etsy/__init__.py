@@ -12,10 +12,12 @@ from typing import Any
 
 from oneshelf.channels.contract import (
     AccountSeen,
+    Auth,
     BudgetSeen,
     Capabilities,
     CataloguePage,
     Cursor,
+    Door,
     Finding,
     Http,
     Offer,
@@ -69,8 +71,10 @@ class Etsy:
         self.shop_id = shop_id
         self.can = CAN
         self.limits: tuple[RateLimit, ...] = limits.LIMITS
-        self.auth = EtsyAuth(token_url or f"{endpoint.rstrip('/')}/v3/public/oauth/token")
-        self.door = EtsyDoor()
+        #: The same object as `auth`, with what only signing in needs.
+        self.oauth = EtsyAuth(token_url or f"{endpoint.rstrip('/')}/v3/public/oauth/token")
+        self.auth: Auth = self.oauth
+        self.door: Door = EtsyDoor()
         self._client = EtsyClient(endpoint, shop_id)
 
     def parse(self, message: RawMessage) -> list[Fact]:
