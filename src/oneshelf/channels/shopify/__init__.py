@@ -1,0 +1,198 @@
+"""Shopify: the hub. Assembles the connector; see README.md beside this file.
+
+In: settings, raw messages, offers, moves, drafts. Out: facts, what the shop shows, outcomes. Never: sleeps, retries or paces.
+Read next: README.md, parse.py and form.py (news in), graphql.py (one call), stock.py and copies.py (writes), documents.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from oneshelf.channels.contract import (
+    AccountSeen,
+    BudgetSeen,
+    Capabilities,
+    CataloguePage,
+    Cursor,
+    ExportState,
+    Finding,
+    Http,
+    HubCopy,
+    HubLevel,
+    HubLocation,
+    HubOrderDraft,
+    ListingFound,
+    Move,
+    Offer,
+    Outlet,
+    Page,
+    RateLimit,
+    RawMessage,
+    Request,
+    Response,
+    Seen,
+)
+from oneshelf.channels.shopify import documents as docs
+from oneshelf.channels.shopify.auth import ShopifyAuth, ShopifyDoor
+from oneshelf.channels.shopify.copies import CopyKeeper
+from oneshelf.channels.shopify.exports import Exporter
+from oneshelf.channels.shopify.graphql import GraphQL
+from oneshelf.channels.shopify.limits import NEW_ORDERS, POINTS, budget_seen
+from oneshelf.channels.shopify.order_read import OrderReader
+from oneshelf.channels.shopify.parse import parse
+from oneshelf.channels.shopify.reads import Reader
+from oneshelf.channels.shopify.stock import StockWriter
+from oneshelf.channels.shopify.subscriptions import Subscriber, scope_findings
+from oneshelf.core.facts import Fact
+from oneshelf.core.ids import ChannelName
+from oneshelf.core.outcome import Outcome, Rejected
+
+API_VERSION = "2026-10"
+
+#: Search shows an order a little after it was made; S4.6.
+VISIBILITY_DELAY_S = 10.0
+
+#: Source: Shopify docs, OAuth "Security checks" (the shop parameter), read 2026-11.
+_SHOP = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
+
+CAPABILITIES = Capabilities(
+    write="compare_and_set",
+    write_batch=docs.ARRAY_MAX,
+    read_batch=4 * docs.ITEMS_A_CALL,
+    visible_after_s=2.0,
+    visibility_delay_s=VISIBILITY_DELAY_S,
+    poll_interval_s=10.0,
+    has_webhooks=True,
+)
+
+
+def connect(settings: Mapping[str, str]) -> Shopify:
+    """Build the connector of one shop. Raises ValueError on a setting that can't be.
+
+    | setting | meaning | default |
+    |---|---|---|
+    | `shop` | the shop's domain, "x.myshopify.com" (or just "x") | needed |
+    | `endpoint` | where its API is | `https://{shop}` |
+    | `token_url` | where tokens are asked for | `{endpoint}/admin/oauth/access_token` |
+    | `api_version` | GraphQL version in the path | 2026-10 |
+    | `currency` | the shop's currency, so that it need not be asked | asked once |
+    | `source_name` | `sourceName` of imported orders; "" sends none | the marketplace's name |
+    | `plan` | "development": the shop takes five new orders a minute | none |
+    """
+    return Shopify(settings)
+
+
+class Shopify:
+    """One shop. Implements contract.Channel and contract.Hub."""
+
+    name = ChannelName.SHOPIFY
+    can = CAPABILITIES
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        shop = settings.get("shop", "").strip().lower()
+        self.shop = shop if "." in shop else f"{shop}.myshopify.com"
+        if not _SHOP.fullmatch(self.shop):
+            raise ValueError(f"{shop!r} is no shop: give the domain that ends in .myshopify.com")
+        endpoint = (settings.get("endpoint") or f"https://{self.shop}").rstrip("/")
+        graphql = GraphQL(endpoint, settings.get("api_version") or API_VERSION)
+        self.limits: tuple[RateLimit, ...] = (
+            (POINTS, NEW_ORDERS) if settings.get("plan") == "development" else (POINTS,)
+        )
+        self.auth = ShopifyAuth(settings.get("token_url") or f"{endpoint}/admin/oauth/access_token")
+        self.door = ShopifyDoor()
+        self._api_version = settings.get("api_version") or API_VERSION
+        self._reader = Reader(graphql, settings.get("currency") or None)
+        self._orders = OrderReader(graphql, VISIBILITY_DELAY_S)
+        self._exporter = Exporter(graphql, self._reader)
+        self._stock = StockWriter(graphql)
+        self._copies = CopyKeeper(graphql, self._reader, settings.get("source_name"))
+        self._subscriber = Subscriber(graphql)
+
+    # --- Channel ---------------------------------------------------------------------------------------------------------
+
+    def parse(self, message: RawMessage) -> list[Fact]:
+        return parse(message, self.shop)
+
+    def budget_seen(self, request: Request, response: Response) -> list[BudgetSeen]:
+        return budget_seen(request, response)
+
+    async def who(self, http: Http) -> AccountSeen:
+        return await self._reader.who(http)
+
+    async def subscribe(self, http: Http, callback_url: str | None, app_secret: Mapping[str, str]) -> list[Finding]:
+        account = await self._reader.who(http)
+        served = account.extra["version_served"]
+        version = Finding(
+            f"API version {self._api_version}",
+            ok=served in ("", self._api_version),
+            todo="" if served in ("", self._api_version) else f"Shopify served {served} instead: update Oneshelf",
+        )
+        scopes = scope_findings(account.extra["scopes"])
+        return [version, *scopes, *await self._subscriber.subscribe(http, callback_url)]
+
+    async def catalogue(self, http: Http, cursor: dict[str, Any] | None) -> CataloguePage:
+        return await self._reader.catalogue(http, cursor)
+
+    async def fetch(self, http: Http, cursor: Cursor, now: datetime) -> Page:
+        return await self._orders.fetch(http, cursor, now)
+
+    async def fetch_order(self, http: Http, order_id: str) -> RawMessage | None:
+        return await self._orders.fetch_order(http, order_id)
+
+    async def read(self, http: Http, outlets: Sequence[Outlet]) -> list[Seen]:
+        return await self._reader.read(http, outlets)
+
+    async def publish(self, http: Http, offers: Sequence[Offer]) -> list[Outcome]:
+        """The hub is served by itself (S2): its numbers change by holds, imports and counts only."""
+        return [Rejected("the hub's numbers are not written by slots", "not_written") for _ in offers]
+
+    # --- Hub -------------------------------------------------------------------------------------------------------------
+
+    async def locations(self, http: Http) -> list[HubLocation]:
+        return await self._reader.locations(http)
+
+    async def levels(self, http: Http, item_ids: Sequence[str]) -> list[HubLevel]:
+        return await self._reader.levels(http, item_ids)
+
+    async def start_levels_export(self, http: Http) -> ExportState | Outcome:
+        return await self._exporter.start(http, docs.LEVELS_EXPORT)
+
+    async def start_catalogue_export(self, http: Http) -> ExportState | Outcome:
+        return await self._exporter.start(http, docs.CATALOGUE_EXPORT)
+
+    async def export_state(self, http: Http, export_id: str) -> ExportState:
+        return await self._exporter.state(http, export_id)
+
+    async def levels_export(self, http: Http, state: ExportState) -> list[HubLevel]:
+        return await self._exporter.levels(http, state)
+
+    async def catalogue_export(self, http: Http, state: ExportState) -> list[ListingFound]:
+        return await self._exporter.catalogue(http, state)
+
+    async def move(self, http: Http, moves: Sequence[Move], key: str, reference: str) -> Outcome:
+        return await self._stock.move(http, moves, key, reference)
+
+    async def set_on_hand(
+        self, http: Http, item_id: str, location_id: str, quantity: int, expected: int, key: str, reference: str
+    ) -> Outcome:
+        return await self._stock.set_on_hand(http, item_id, location_id, quantity, expected, key, reference)
+
+    async def find_copy(self, http: Http, external_key: str) -> HubCopy | None:
+        return await self._copies.find_copy(http, external_key)
+
+    async def create_order(self, http: Http, draft: HubOrderDraft, *, ignore_policy: bool) -> Outcome:
+        return await self._copies.create_order(http, draft, ignore_policy=ignore_policy)
+
+    async def cancel_copy(self, http: Http, hub_order_id: str, reason: str, key: str) -> Outcome:
+        return await self._copies.cancel_copy(http, hub_order_id, reason, key)
+
+    async def remove_pieces(
+        self, http: Http, hub_order_id: str, pieces: Mapping[str, int], reason: str, key: str
+    ) -> Outcome:
+        return await self._copies.remove_pieces(http, hub_order_id, pieces, reason, key)
+
+    async def ensure_order_key(self, http: Http) -> Finding:
+        return await self._copies.ensure_order_key(http)

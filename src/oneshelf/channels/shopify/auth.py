@@ -1,0 +1,148 @@
+"""Tokens and signatures of a Shopify shop.
+
+In: the account's Secret; webhooks as they came in. Out: authorized requests, renewed secrets, yes or no to a signature.
+Never: stores a secret, or writes one into an error.
+
+Secret.values, and what they mean together (the first that fits):
+
+| keys | grant |
+|---|---|
+| `refresh_token`, `client_id`, `client_secret` (and `access_token`) | expiring offline token with a rotating refresh token |
+| `client_id`, `client_secret` (and `access_token`) | client credentials: ask again before the end |
+| `access_token` alone | a token without an end (`shpat_…`): never renewed |
+
+Source: Shopify docs, "Client credentials grant" and "Offline access tokens" (shopify.dev/docs/apps/build/authentication-authorization),
+read 2026-11.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from oneshelf.channels.contract import Claimed, Http, NoAnswer, RawRequest, Request, Response, Secret
+from oneshelf.channels.shopify.form import instant
+from oneshelf.core.errors import Retry, SignInAgain, Unreadable
+
+#: A token that ends within this is renewed first.
+RENEW_BEFORE_S = 60
+
+#: OAuth errors that no second try repairs. Source: RFC 6749 section 5.2.
+REFUSED = {"invalid_grant", "invalid_client", "unauthorized_client", "invalid_request", "application_cannot_be_found"}
+
+
+class ShopifyAuth:
+    """Proves who calls. `token_url`: POST https://{shop}/admin/oauth/access_token."""
+
+    def __init__(self, token_url: str) -> None:
+        self.token_url = token_url
+
+    def authorized(self, request: Request, secret: Secret) -> Request:
+        headers = {**request.headers, "X-Shopify-Access-Token": secret.values.get("access_token", "")}
+        return msgspec.structs.replace(request, headers=headers)
+
+    def needs_renewal(self, secret: Secret, now: datetime) -> bool:
+        if not secret.values.get("access_token"):
+            return True
+        if "client_id" not in secret.values or secret.expires_at is None:
+            return False
+        return secret.expires_at - now <= timedelta(seconds=RENEW_BEFORE_S)
+
+    async def renew(self, http: Http, secret: Secret, now: datetime) -> Secret:
+        """Ask for a new access token once. Raises SignInAgain when refused for good, Retry otherwise."""
+        asked = self._grant(secret)
+        request = Request(
+            method="POST",
+            url=self.token_url,
+            operation="oauth_token",
+            headers={"Content-Type": "application/json", "Accept": "application/json"},
+            body=msgspec.json.encode(asked),
+            cost=0,
+            writes=True,  # a refresh token is used up by its use
+            bare=True,
+        )
+        try:
+            response = await http.request(request)
+        except NoAnswer as error:
+            raise Retry(f"Shopify's token endpoint gave no answer: {error.reason}") from error
+        return _renewed(secret, _token_answer(response), now)
+
+    def _grant(self, secret: Secret) -> dict[str, str]:
+        values = secret.values
+        if not values.get("client_id") or not values.get("client_secret"):
+            raise SignInAgain("Shopify refuses the token, and there is no client id and secret to ask for another")
+        asked = {"client_id": values["client_id"], "client_secret": values["client_secret"]}
+        if values.get("refresh_token"):
+            return {**asked, "grant_type": "refresh_token", "refresh_token": values["refresh_token"]}
+        return {**asked, "grant_type": "client_credentials"}
+
+    def token_refused(self, response: Response) -> bool:
+        return response.status == 401
+
+
+def _token_answer(response: Response) -> dict[str, Any]:
+    try:
+        answer = msgspec.json.decode(response.body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        answer = {}
+    if response.status == 200 and isinstance(answer.get("access_token"), str) and answer["access_token"]:
+        return answer
+    error = str(answer.get("error") or "")
+    if error in REFUSED or response.status in (401, 403, 404):
+        raise SignInAgain(f"Shopify refuses our credentials (HTTP {response.status} {error})")
+    raise Retry(f"Shopify's token endpoint answered HTTP {response.status} {error}".rstrip())
+
+
+def _renewed(secret: Secret, answer: dict[str, Any], now: datetime) -> Secret:
+    values = {**secret.values, "access_token": str(answer["access_token"])}
+    if answer.get("refresh_token"):
+        values["refresh_token"] = str(answer["refresh_token"])
+    if isinstance(answer.get("refresh_token_expires_in"), int):
+        end = now + timedelta(seconds=answer["refresh_token_expires_in"])
+        values["refresh_token_expires_at"] = end.isoformat()
+    lasts_s = answer.get("expires_in")
+    expires_at = now + timedelta(seconds=lasts_s) if isinstance(lasts_s, int) else None
+    return Secret(values=values, expires_at=expires_at, version=secret.version + 1)
+
+
+class ShopifyDoor:
+    """How webhooks are received. `app_secret`: "client_secret", and "previous_client_secret" during a rotation.
+
+    Source: Shopify docs, "Deliver webhooks through HTTPS" (X-Shopify-Hmac-Sha256: base64 of HMAC-SHA256 over the raw body), read 2026-11.
+    """
+
+    forged_status = 401
+
+    def challenge(self, request: RawRequest, app_secret: Mapping[str, str]) -> tuple[int, str, bytes] | None:
+        """Shopify asks nothing beforehand."""
+        return None
+
+    def claimed(self, request: RawRequest) -> Claimed:
+        shop = request.headers.get("x-shopify-shop-domain", "").strip().lower()
+        topic = request.headers.get("x-shopify-topic", "").strip().lower()
+        if not shop or not topic:
+            raise Unreadable("a webhook without X-Shopify-Shop-Domain or X-Shopify-Topic")
+        return Claimed(
+            account_external_id=shop,
+            topic=topic,
+            delivery_id=request.headers.get("x-shopify-webhook-id", "").strip() or None,
+            triggered_at=instant(request.headers.get("x-shopify-triggered-at")),
+        )
+
+    def verify(self, request: RawRequest, app_secret: Mapping[str, str], now: datetime) -> bool:
+        """Return True if the app's secret, or the one before it, signed these very bytes."""
+        given = request.headers.get("x-shopify-hmac-sha256", "").strip().encode("utf-8", "replace")
+        genuine = False
+        for name in ("client_secret", "previous_client_secret"):
+            secret = app_secret.get(name, "")
+            wanted = base64.b64encode(hmac.new(secret.encode(), request.body, hashlib.sha256).digest())
+            genuine |= bool(secret) and hmac.compare_digest(wanted, given)
+        return genuine

@@ -1,0 +1,415 @@
+"""Every GraphQL document that we send, each by itself, with what it costs at most.
+
+In: nothing. Out: `Document`s. Never: sends one, or builds one from text at run time.
+
+Costs are the dearest reading of Shopify's rules (an object 1, a connection `first` times its node, a mutation 10), because the
+exact formula of connections is not published; one document may not exceed 1,000 points on any plan.
+Source: Shopify docs, "GraphQL Admin API rate limits" (shopify.dev/docs/api/usage/limits), API version 2026-10, read 2026-11.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+#: One document may not cost more on any plan.
+COST_MAX = 1000
+
+#: Ids of one `nodes(ids:)` call: 15 × 17 points, and below COST_MAX even if every quantity were charged.
+ITEMS_A_CALL = 15
+#: Entries of one input array. Source: Shopify docs, "API limits", read 2026-11.
+ARRAY_MAX = 250
+
+
+class Document(msgspec.Struct, frozen=True):
+    """One operation. `cost`: points at most; `cost_each`: points for each id in its `ids` variable."""
+
+    name: str
+    text: str
+    cost: int
+    cost_each: int = 0
+    writes: bool = False
+
+
+_HEAD = """
+fragment OrderHead on Order {
+  id name createdAt updatedAt cancelledAt test sourceIdentifier note email phone
+  displayFinancialStatus taxesIncluded presentmentCurrencyCode
+  customAttributes { key value }
+  metafield(namespace: "$app", key: "external_order_id") { value }
+  customer { id firstName lastName }
+  shippingAddress { name address1 address2 city province provinceCode zip countryCodeV2 phone }
+  shippingLines(first: 1) { nodes { title } }
+  totalPriceSet { presentmentMoney { amount currencyCode } }
+  totalTaxSet { presentmentMoney { amount currencyCode } }
+  totalShippingPriceSet { presentmentMoney { amount currencyCode } }
+  totalDiscountsSet { presentmentMoney { amount currencyCode } }
+}
+"""
+
+_LINE = """
+fragment Line on LineItem {
+  id name sku quantity currentQuantity unfulfilledQuantity requiresShipping
+  variant { id }
+  originalUnitPriceSet { presentmentMoney { amount currencyCode } }
+  totalDiscountSet { presentmentMoney { amount currencyCode } }
+  customAttributes { key value }
+}
+"""
+
+_FULFILLMENT = "id status createdAt location { id } trackingInfo(first: 1) { company number }"
+_FULFILLMENT_LINES = "nodes { quantity lineItem { id } } pageInfo { hasNextPage endCursor }"
+_REFUND = "id createdAt"
+_REFUND_LINES = "nodes { id quantity restockType lineItem { id } location { id } } pageInfo { hasNextPage endCursor }"
+_WORK = "id status assignedLocation { location { id } }"
+_WORK_LINES = "nodes { remainingQuantity lineItem { id } } pageInfo { hasNextPage endCursor }"
+
+#: How many fulfilments and refunds the short order form shows. As many as this: there may be more, read the long form.
+SHORT_LISTS = 3
+
+_SHORT = (
+    "...OrderHead"
+    " lineItems(first: 5) { nodes { ...Line } pageInfo { hasNextPage endCursor } }"
+    f" fulfillments(first: {SHORT_LISTS}) {{ {_FULFILLMENT} fulfillmentLineItems(first: 5) {{ {_FULFILLMENT_LINES} }} }}"
+    f" refunds(first: {SHORT_LISTS}) {{ {_REFUND} refundLineItems(first: 5) {{ {_REFUND_LINES} }} }}"
+    f" fulfillmentOrders(first: 2) {{ nodes {{ {_WORK} lineItems(first: 5) {{ {_WORK_LINES} }} }}"
+    " pageInfo { hasNextPage endCursor } }"
+)
+
+ORDERS_CHANGED = Document(
+    "OrdersChanged",
+    "query OrdersChanged($filter: String!, $cursor: String) {"
+    " orders(first: 5, after: $cursor, query: $filter, sortKey: UPDATED_AT) {"
+    f" nodes {{ {_SHORT} }} pageInfo {{ hasNextPage endCursor }} }} }}" + _HEAD + _LINE,
+    cost=866,
+)
+ORDER = Document("Order", f"query Order($id: ID!) {{ order(id: $id) {{ {_SHORT} }} }}" + _HEAD + _LINE, cost=173)
+
+# The long form, for orders that do not fit the short one: the head with the ids of its parts, then each part by pages.
+ORDER_HEAD = Document(
+    "OrderHeadAndParts",
+    "query OrderHeadAndParts($id: ID!) { order(id: $id) { ...OrderHead"
+    " fulfillments(first: 250) { id } refunds(first: 250) { id }"
+    " fulfillmentOrders(first: 100) { nodes { id } pageInfo { hasNextPage endCursor } } } }" + _HEAD,
+    cost=616,
+)
+ORDER_LINES = Document(
+    "OrderLines",
+    "query OrderLines($id: ID!, $cursor: String) { part: order(id: $id) {"
+    " lineItems(first: 100, after: $cursor) { nodes { ...Line } pageInfo { hasNextPage endCursor } } } }" + _LINE,
+    cost=702,
+)
+FULFILLMENT = Document(
+    "Fulfillment",
+    f"query Fulfillment($id: ID!, $cursor: String) {{ part: fulfillment(id: $id) {{ {_FULFILLMENT}"
+    f" fulfillmentLineItems(first: 100, after: $cursor) {{ {_FULFILLMENT_LINES} }} }} }}",
+    cost=204,
+)
+REFUND = Document(
+    "RefundById",
+    f"query RefundById($id: ID!, $cursor: String) {{ part: refund(id: $id) {{ {_REFUND}"
+    f" refundLineItems(first: 100, after: $cursor) {{ {_REFUND_LINES} }} }} }}",
+    cost=302,
+)
+FULFILLMENT_ORDER = Document(
+    "FulfillmentOrder",
+    f"query FulfillmentOrder($id: ID!, $cursor: String) {{ part: fulfillmentOrder(id: $id) {{ {_WORK}"
+    f" lineItems(first: 100, after: $cursor) {{ {_WORK_LINES} }} }} }}",
+    cost=204,
+)
+
+SHOP = Document(
+    "Shop",
+    """query Shop {
+  shop { id name myshopifyDomain currencyCode ianaTimezone taxesIncluded plan { publicDisplayName partnerDevelopment shopifyPlus } }
+  currentAppInstallation { id accessScopes { handle } }
+}""",
+    cost=4,
+)
+
+LOCATIONS = Document(
+    "Locations",
+    """query Locations($cursor: String) {
+  locations(first: 50, after: $cursor, includeInactive: true, includeLegacy: true, sortKey: ID) {
+    nodes { id name isActive fulfillsOnlineOrders isFulfillmentService }
+    pageInfo { hasNextPage endCursor }
+  }
+}""",
+    cost=51,
+)
+
+#: All quantity names of an item at a location, in one read (S0.3).
+QUANTITY_NAMES = (
+    "available",
+    "committed",
+    "on_hand",
+    "reserved",
+    "incoming",
+    "damaged",
+    "quality_control",
+    "safety_stock",
+)
+_NAMES = ", ".join(f'"{name}"' for name in QUANTITY_NAMES)
+_LEVEL = f"id location {{ id }} quantities(names: [{_NAMES}]) {{ name quantity }}"
+
+ITEM_LEVELS = Document(
+    "ItemLevels",
+    "query ItemLevels($ids: [ID!]!) { nodes(ids: $ids) { id ... on InventoryItem { tracked"
+    f" inventoryLevels(first: 5) {{ nodes {{ {_LEVEL} }} pageInfo {{ hasNextPage endCursor }} }} }} }} }}",
+    cost=0,
+    cost_each=17,
+)
+MORE_LEVELS = Document(
+    "MoreLevels",
+    "query MoreLevels($id: ID!, $cursor: String) { part: inventoryItem(id: $id) { id tracked"
+    f" inventoryLevels(first: 50, after: $cursor) {{ nodes {{ {_LEVEL} }} pageInfo {{ hasNextPage endCursor }} }} }} }}",
+    cost=152,
+)
+
+_VARIANT = """
+fragment Variant on ProductVariant {
+  id title sku price inventoryQuantity requiresComponents
+  product { id title status }
+  inventoryItem { id sku tracked }
+}
+"""
+VARIANTS = Document(
+    "Variants",
+    """query Variants($cursor: String, $filter: String) {
+  shop { currencyCode }
+  productVariants(first: 100, after: $cursor, query: $filter, sortKey: ID) {
+    nodes { ...Variant }
+    pageInfo { hasNextPage endCursor }
+  }
+}"""
+    + _VARIANT,
+    cost=302,
+)
+VARIANTS_OF_ITEM = Document(
+    "VariantsOfItem",
+    """query VariantsOfItem($id: ID!) {
+  shop { currencyCode }
+  inventoryItem(id: $id) { variants(first: 50) { nodes { ...Variant } } }
+}"""
+    + _VARIANT,
+    cost=153,
+)
+
+# --- bulk exports: the bodies go as a string variable; they cost nothing themselves ------------------------------------
+
+LEVELS_EXPORT = (
+    "query LevelsExport { inventoryItems { edges { node { id tracked"
+    f" inventoryLevels {{ edges {{ node {{ {_LEVEL} }} }} }} }} }} }} }}"
+)
+CATALOGUE_EXPORT = (
+    "query CatalogueExport { productVariants { edges { node { id title sku price inventoryQuantity requiresComponents"
+    " product { id title status } inventoryItem { id sku tracked } } } } }"
+)
+
+START_EXPORT = Document(
+    "StartExport",
+    """mutation StartExport($query: String!) {
+  bulkOperationRunQuery(query: $query, groupObjects: false) {
+    bulkOperation { id status createdAt }
+    userErrors { code field message }
+  }
+}""",
+    cost=10,
+    writes=True,
+)
+EXPORT_STATE = Document(
+    "ExportState",
+    "query ExportState($id: ID!) { bulkOperation(id: $id) { id status errorCode objectCount url createdAt } }",
+    cost=1,
+)
+
+# --- stock --------------------------------------------------------------------------------------------------------------
+
+MOVE = Document(
+    "MoveQuantities",
+    """mutation MoveQuantities($input: InventoryMoveQuantitiesInput!, $key: String!) {
+  inventoryMoveQuantities(input: $input) @idempotent(key: $key) {
+    inventoryAdjustmentGroup { id }
+    userErrors { code field message }
+  }
+}""",
+    cost=10,
+    writes=True,
+)
+SET_QUANTITIES = Document(
+    "SetQuantities",
+    """mutation SetQuantities($input: InventorySetQuantitiesInput!, $key: String!) {
+  inventorySetQuantities(input: $input) @idempotent(key: $key) {
+    inventoryAdjustmentGroup { id }
+    userErrors { code field message }
+  }
+}""",
+    cost=10,
+    writes=True,
+)
+
+# --- the copy of a marketplace order ------------------------------------------------------------------------------------
+
+DEFINE_ORDER_KEY = Document(
+    "DefineOrderKey",
+    """mutation DefineOrderKey($definition: MetafieldDefinitionInput!) {
+  metafieldDefinitionCreate(definition: $definition) {
+    createdDefinition { id }
+    userErrors { code field message }
+  }
+}""",
+    cost=10,
+    writes=True,
+)
+FIND_COPY = Document(
+    "FindCopy",
+    """query FindCopy($value: String!) {
+  orderByIdentifier(identifier: { customId: { namespace: "$app", key: "external_order_id", value: $value } }) {
+    id name cancelledAt
+  }
+}""",
+    cost=1,
+)
+IMPORT_ORDER = Document(
+    "ImportOrder",
+    """mutation ImportOrder($order: OrderCreateOrderInput!, $options: OrderCreateOptionsInput) {
+  orderCreate(order: $order, options: $options) {
+    order {
+      id name displayFinancialStatus
+      totalPriceSet { presentmentMoney { amount currencyCode } }
+    }
+    userErrors { code field message }
+  }
+}""",
+    cost=10,
+    writes=True,
+)
+CANCEL_ORDER = Document(
+    "CancelOrder",
+    """mutation CancelOrder($orderId: ID!, $reason: OrderCancelReason!, $note: String) {
+  orderCancel(
+    orderId: $orderId, reason: $reason, restock: true, notifyCustomer: false, staffNote: $note
+    refundMethod: { originalPaymentMethodsRefund: true }
+  ) {
+    job { id done }
+    orderCancelUserErrors { code field message }
+  }
+}""",
+    cost=10,
+    writes=True,
+)
+ORDER_CANCELLED = Document(
+    "OrderCancelled", "query OrderCancelled($id: ID!) { order(id: $id) { id cancelledAt } }", cost=1
+)
+COPY_LINES = Document(
+    "CopyLines",
+    """query CopyLines($id: ID!, $cursor: String) {
+  part: order(id: $id) {
+    id taxesIncluded presentmentCurrencyCode
+    transactions(first: 20) { id kind status gateway amountSet { presentmentMoney { amount currencyCode } } }
+    refunds(first: 50) { id note totalRefundedSet { presentmentMoney { amount currencyCode } } }
+    lineItems(first: 50, after: $cursor) {
+      nodes {
+        id quantity currentQuantity unfulfilledQuantity
+        customAttributes { key value }
+        originalUnitPriceSet { presentmentMoney { amount currencyCode } }
+        discountAllocations { allocatedAmountSet { presentmentMoney { amount currencyCode } } }
+        taxLines { priceSet { presentmentMoney { amount currencyCode } } }
+      }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+}""",
+    cost=712,
+)
+COPY_WORK = Document(
+    "CopyWork",
+    """query CopyWork($id: ID!, $cursor: String) {
+  part: order(id: $id) {
+    fulfillmentOrders(first: 10, after: $cursor) {
+      nodes {
+        id status assignedLocation { location { id } }
+        lineItems(first: 40) { nodes { remainingQuantity lineItem { id } } pageInfo { hasNextPage endCursor } }
+      }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+}""",
+    cost=842,
+)
+REFUND_PIECES = Document(
+    "RefundPieces",
+    """mutation RefundPieces($input: RefundInput!, $key: String!) {
+  refundCreate(input: $input) @idempotent(key: $key) {
+    refund { id }
+    userErrors { field message }
+  }
+}""",
+    cost=10,
+    writes=True,
+)
+
+# --- webhooks -----------------------------------------------------------------------------------------------------------
+
+SUBSCRIPTIONS = Document(
+    "Subscriptions",
+    """query Subscriptions($cursor: String) {
+  webhookSubscriptions(first: 100, after: $cursor) {
+    nodes { id topic uri filter includeFields }
+    pageInfo { hasNextPage endCursor }
+  }
+}""",
+    cost=101,
+)
+SUBSCRIBE = Document(
+    "Subscribe",
+    """mutation Subscribe($topic: WebhookSubscriptionTopic!, $uri: String!) {
+  webhookSubscriptionCreate(topic: $topic, webhookSubscription: { uri: $uri, format: JSON }) {
+    webhookSubscription { id }
+    userErrors { field message }
+  }
+}""",
+    cost=10,
+    writes=True,
+)
+UNSUBSCRIBE = Document(
+    "Unsubscribe",
+    """mutation Unsubscribe($id: ID!) {
+  webhookSubscriptionDelete(id: $id) {
+    deletedWebhookSubscriptionId
+    userErrors { field message }
+  }
+}""",
+    cost=10,
+    writes=True,
+)
+
+ALL: tuple[Document, ...] = (
+    ORDERS_CHANGED,
+    ORDER,
+    ORDER_HEAD,
+    ORDER_LINES,
+    FULFILLMENT,
+    REFUND,
+    FULFILLMENT_ORDER,
+    SHOP,
+    LOCATIONS,
+    ITEM_LEVELS,
+    MORE_LEVELS,
+    VARIANTS,
+    VARIANTS_OF_ITEM,
+    START_EXPORT,
+    EXPORT_STATE,
+    MOVE,
+    SET_QUANTITIES,
+    DEFINE_ORDER_KEY,
+    FIND_COPY,
+    IMPORT_ORDER,
+    CANCEL_ORDER,
+    ORDER_CANCELLED,
+    COPY_LINES,
+    COPY_WORK,
+    REFUND_PIECES,
+    SUBSCRIPTIONS,
+    SUBSCRIBE,
+    UNSUBSCRIBE,
+)
