@@ -66,6 +66,7 @@ class Courier:
         self.in_flight = 0  # parcels sent and neither delivered nor dead (waiting ones included)
         self._held: dict[str, list[tuple[Parcel, float]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped = False
 
     def send(self, parcel: Parcel, delay_s: float = 0.0) -> None:
         """Queue one parcel; its first try is `delay_s` (real seconds, shortened by the clock factor) from now."""
@@ -91,7 +92,8 @@ class Courier:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def stop(self) -> None:
-        """Break off what is under way: the world ends."""
+        """Break off what is under way and send nothing more: the world ends."""
+        self._stopped = True
         self._held.clear()
         for task in list(self._tasks):
             task.cancel()
@@ -118,6 +120,8 @@ class Courier:
         self.clock.after(delay_s, lambda: self._begin_try(parcel, 0))
 
     def _begin_try(self, parcel: Parcel, number: int) -> None:
+        if self._stopped:
+            return
         if parcel.carry is None and self.deliver is None:
             self._failed(parcel, number)
             return

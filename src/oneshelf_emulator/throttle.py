@@ -147,7 +147,7 @@ class FaultGate:
         if lost:
             await _fall_silent(scope, receive)
         else:
-            await _send_half(scope, send, answer)
+            await _send_half(scope, receive, send, answer)
 
     def _early_answer(self, strikes: Callable[[str], bool], request: Request) -> Response | object | None:
         if strikes("error_500"):
@@ -219,21 +219,23 @@ async def _fall_silent(scope: Scope, receive: Receive) -> None:
             while (await receive())["type"] != "http.disconnect":
                 pass
     except TimeoutError:
-        pass
-    _abort(scope)
+        await _abort(scope, receive)
 
 
-async def _send_half(scope: Scope, send: Send, answer: _Kept) -> None:
+async def _send_half(scope: Scope, receive: Receive, send: Send, answer: _Kept) -> None:
     headers = [(name, value) for name, value in answer.start.get("headers", []) if name.lower() != b"content-length"]
     headers.append((b"content-length", str(max(1, len(answer.body))).encode()))
     await send({**answer.start, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body[: len(answer.body) // 2], "more_body": True})
     if not scope.get(IN_PROCESS):
         await asyncio.sleep(0.01)  # let the half leave before the cut
-        _abort(scope)
+        await _abort(scope, receive)
 
 
-def _abort(scope: Scope) -> None:
+async def _abort(scope: Scope, receive: Receive) -> None:
+    """Cut the connection, and wait until the server knows: it takes an early return for a bug otherwise."""
     abort = scope.get(ABORT)
     if abort is not None:
         abort()
+        while (await receive())["type"] != "http.disconnect":
+            pass

@@ -16,6 +16,9 @@ from .clock import Clock
 from .courier import Courier
 from .faults import Faults
 
+#: Lines of the diary kept in memory; the older half goes when it is full.
+DIARY_LINES_MAX = 200_000
+
 
 @dataclass(frozen=True)
 class Address:
@@ -87,6 +90,7 @@ class World:
         self.courier = courier or Courier(self.clock, self.faults, self.rng("courier"))
         self.sales: list[Sale] = []
         self.diary: list[Happening] = []
+        self.diary_dropped = 0  # how many of the oldest lines are gone
         self.listeners: list[Callable[[Happening], None]] = []
 
     def rng(self, name: str) -> random.Random:
@@ -97,5 +101,8 @@ class World:
         """Write one line into the diary."""
         happening = Happening(self.clock.now(), channel, what, detail)
         self.diary.append(happening)
+        if len(self.diary) > DIARY_LINES_MAX:
+            del self.diary[: DIARY_LINES_MAX // 2]
+            self.diary_dropped += DIARY_LINES_MAX // 2
         for listener in self.listeners:
             listener(happening)
