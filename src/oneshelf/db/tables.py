@@ -406,6 +406,8 @@ slot = _table(
     _int("exposure"),
     _int("attempts"),
     _int("unseen"),
+    _at("odd_since"),  # first read higher than believed that no order explains yet (S9.3)
+    _int("odd"),  # by how many listings
     _int("generation"),
     _int("repairs"),
     _at("repairs_since"),

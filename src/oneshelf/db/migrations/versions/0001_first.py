@@ -401,6 +401,8 @@ def upgrade() -> None:
         sa.Column("exposure", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("attempts", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("unseen", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("odd_since", sa.BigInteger(), nullable=True),
+        sa.Column("odd", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("generation", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("repairs", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("repairs_since", sa.BigInteger(), nullable=True),
