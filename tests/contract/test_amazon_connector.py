@@ -141,6 +141,7 @@ async def test_renewal_sends_the_refresh_grant_and_counts_up() -> None:
         (answer(400, b"<html>"), Retry),
         (answer(429, {"error": "slow_down"}), Retry),
         (answer(503, b""), Retry),
+        (answer(500, {"error": "unknown_error"}), Retry),
         (answer(200, b"<html>"), Retry),
         (NoAnswer("timeout", sent=True), Retry),
     ],

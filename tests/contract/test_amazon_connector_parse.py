@@ -240,6 +240,7 @@ def test_money_adds_up_with_tax_on_top() -> None:
 def test_negative_discounts_are_discounts_too() -> None:
     order = priced("18.00", [{"type": "ITEM", "subtotal": "20.00"}, {"type": "DISCOUNT", "subtotal": "-2.00"}])
     assert sums(order) == (2000, 0, 0, 200, 1800)
+    assert order.lines[0].discount == Money(200, "USD") and order.note == ""
 
 
 def test_tax_within_the_prices_is_told_by_the_grand_total() -> None:
@@ -307,12 +308,18 @@ def test_amount_as_a_json_number_is_read_digit_by_digit() -> None:
     ("amount", "currency"),
     [("1.00", "XQQ"), ("1.00", ""), ("1.005", "USD"), ("59.5", "JPY"), ("NaN", "USD"), ("1E+400", "USD")],
 )
-def test_money_nobody_can_read_parks_the_order(amount: str, currency: str) -> None:
-    def edit(order: dict[str, Any]) -> None:
-        order["proceeds"]["grandTotal"] = {"amount": amount, "currencyCode": currency}
-
+def test_money_nobody_can_read_is_unreadable(amount: str, currency: str) -> None:
+    seen = msgspec.json.decode(json.dumps({"amount": amount, "currencyCode": currency}).encode(), type=AmountSeen)
     with pytest.raises(Unreadable):
-        parse_order(edited("order_unshipped_gift_br", edit))
+        money_of(seen)
+
+
+@pytest.mark.parametrize("amount", ["299.905", "Infinity", "many"])
+def test_unreadable_total_parks_the_order(amount: str) -> None:
+    with pytest.raises(Unreadable):
+        parse_order(
+            edited("order_unshipped_gift_br", lambda order: order["proceeds"]["grandTotal"].update(amount=amount))
+        )
 
 
 def test_two_currencies_in_one_order_park_it() -> None:
