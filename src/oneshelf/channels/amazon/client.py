@@ -72,7 +72,11 @@ async def get_marketplace_participations(http: Http, account: Account) -> Accoun
     """
     request = build(account, "getMarketplaceParticipations", "/sellers/v1/marketplaceParticipations")
     answer = decoded(request, body_of_read(request, await http.request(request)), wire.ParticipationsAnswer)
-    seen = {each.marketplace.id: each for each in answer.payload if each.participation and each.participation.is_participating}
+    seen = {
+        each.marketplace.id: each
+        for each in answer.payload
+        if each.participation and each.participation.is_participating
+    }
     if not seen:
         raise Park("Amazon names no marketplace in which this seller takes part")
     main = next((seen[id_] for id_ in account.marketplace_ids if id_ in seen), next(iter(seen.values())))
