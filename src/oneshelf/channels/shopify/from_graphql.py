@@ -192,6 +192,7 @@ _decoder = msgspec.json.Decoder(_Order)
 def order_form(body: bytes) -> OrderForm:
     """Return the order of one of our own documents. Raises Unreadable."""
     try:
+        body.decode()  # unread fields are skipped unseen; a body that is no UTF-8 is not trusted in part
         order = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable(f"an order that is no readable JSON: {error}") from error

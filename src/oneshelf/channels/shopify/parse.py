@@ -48,14 +48,6 @@ ORDER_HINT_TOPICS = {
     "fulfillments/create": ("", "order_id"),
     "fulfillments/update": ("", "order_id"),
     "order_transactions/create": ("", "order_id"),
-    "returns/approve": ("order", "id"),
-    "returns/cancel": ("order", "id"),
-    "returns/close": ("order", "id"),
-    "returns/decline": ("order", "id"),
-    "returns/process": ("order", "id"),
-    "returns/reopen": ("order", "id"),
-    "returns/request": ("order", "id"),
-    "returns/update": ("order", "id"),
 }
 
 OUTLET_TOPICS = {"inventory_levels/update", "inventory_levels/connect", "inventory_levels/disconnect"}
@@ -176,8 +168,8 @@ def parse(message: RawMessage, shop: str) -> list[Fact]:
     if topic in IGNORED_TOPICS:
         return [Ignored(f"{topic}: {IGNORED_TOPICS[topic]}")]
     resource = topic.partition("/")[0]
-    if resource == "fulfillment_orders":
-        return [_work_hint(topic, _object(message))]
+    if resource in ("fulfillment_orders", "returns"):
+        return [_named_order(topic, _object(message))]
     if resource in IGNORED_RESOURCES:
         return [Ignored(f"{topic}: {IGNORED_RESOURCES[resource]}")]
     raise Unreadable(f"the topic {topic[:80]!r} is unknown")
@@ -196,12 +188,9 @@ def _object(message: RawMessage) -> dict[str, Any]:
 def _order_hint(topic: str, payload: dict[str, Any]) -> Fact:
     outer, field = ORDER_HINT_TOPICS[topic]
     inner = payload.get(outer) if outer else payload
-    if outer and inner is None and topic.startswith("returns/"):
-        inner = {"id": payload.get("order_id")}
     if not isinstance(inner, dict):
         raise Unreadable(f"{topic} without {outer}")
-    exact = inner.get("admin_graphql_api_id") if (outer == "order" or topic == "orders/delete") else None
-    order_id = ids.exact(inner.get(field), exact)
+    order_id = ids.number(inner.get(field))
     if order_id is None:
         raise Unreadable(f"{topic} without an order id")
     return OrderHint(order_id)
@@ -225,13 +214,18 @@ def _catalogue_hint(topic: str, payload: dict[str, Any]) -> Fact:
     return CatalogueHint(ids.gid(kind, found), deleted)
 
 
-def _work_hint(topic: str, payload: dict[str, Any]) -> Fact:
-    """Samples of fulfillment_orders/* name no order; where one is named after all, read it."""
+def _named_order(topic: str, payload: dict[str, Any]) -> Fact:
+    """returns/* name their order in some payloads only, fulfillment_orders/* in no sample; where one is named, read it."""
+    order = payload.get("order")
+    if isinstance(order, dict):
+        order_id = ids.exact(order.get("id"), order.get("admin_graphql_api_id"))
+        if order_id is not None:
+            return OrderHint(order_id)
     for part in (payload, *(value for value in payload.values() if isinstance(value, dict))):
         order_id = ids.number(part.get("order_id"))
         if order_id is not None:
             return OrderHint(order_id)
-    return Ignored(f"{topic}: names no order; the next read of the order shows its fulfilment orders")
+    return Ignored(f"{topic}: names no order; the next read of the order shows it")
 
 
 def _uninstalled(payload: dict[str, Any]) -> Fact:

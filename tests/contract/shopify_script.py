@@ -1,0 +1,126 @@
+"""A scripted Shopify for the connector's tests: what it must be asked, and what it answers.
+
+Where the official schemas are present (ONESHELF_CONTRACTS or <repo>/../shared/contracts), every request's document and variables are
+checked against them, and every scripted answer is run through them, so that a script can't be asked or answer what Shopify can't.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from graphql import GraphQLSchema, build_schema, execute_sync, parse, validate
+from graphql.execution import get_variable_values
+
+from oneshelf.channels.contract import NoAnswer, Request, Response
+
+CONTRACTS = Path(os.environ.get("ONESHELF_CONTRACTS", Path(__file__).parents[3] / "shared" / "contracts"))
+PAYLOADS = Path(__file__).parent / "payloads" / "shopify"
+NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+SETTINGS = {"shop": "demo.myshopify.com", "currency": "EUR"}
+
+
+@functools.cache
+def schema(version: str) -> GraphQLSchema | None:
+    """Return the official schema, None where it is not present."""
+    path = CONTRACTS / "shopify" / f"admin-{version}.nodesc.graphql.gz"
+    if not path.exists():
+        return None
+    return build_schema(gzip.decompress(path.read_bytes()).decode(), assume_valid=True, no_location=True)
+
+
+def check_request(body: Mapping[str, Any], version: str = "2026-10") -> None:
+    """Fail if the document or its variables do not fit the official schema."""
+    official = schema(version)
+    if official is None:
+        return
+    document = parse(body["query"])
+    assert not (errors := validate(official, document)), errors
+    operation = next(d for d in document.definitions if d.kind == "operation_definition")
+    values = get_variable_values(official, operation.variable_definitions or (), dict(body["variables"]))
+    assert not isinstance(values, list), values
+
+
+def as_shopify_would(body: Mapping[str, Any], answer: Any, version: str = "2026-10") -> Any:
+    """Run the scripted data through the official schema: what is missing, misnamed or null where it must not be fails."""
+    official = schema(version)
+    if official is None:
+        return answer
+    alias = re.search(r"part: (\w+)\(", body["query"])
+    root = {(alias[1] if alias and name == "part" else name): value for name, value in answer.items()}
+    result = execute_sync(official, parse(body["query"]), root_value=root, variable_values=dict(body["variables"]))
+    assert not result.errors, result.errors
+    return result.data
+
+
+Step = tuple[str, Any]
+
+
+class Script:
+    """An Http that answers one step after the other. A step: (operation name, answer).
+
+    Answer: a dict is `data` of a GraphQL answer; a Response or a NoAnswer is given as it is; a function is called with the body.
+    """
+
+    def __init__(self, *steps: Step) -> None:
+        self.steps = list(steps)
+        self.requests: list[Request] = []
+        self.bodies: list[dict[str, Any]] = []
+
+    async def request(self, request: Request) -> Response:
+        assert self.steps, f"not expected: {request.operation} {request.body[:300]!r}"
+        operation, answer = self.steps.pop(0)
+        assert request.operation == operation
+        self.requests.append(request)
+        if request.url.endswith("/graphql.json"):
+            body = json.loads(request.body)
+            assert body["operationName"] == operation
+            check_request(body)
+            self.bodies.append(body)
+            if isinstance(answer, dict):
+                return data(as_shopify_would(body, answer))
+            if callable(answer):
+                return answer(body)
+        if isinstance(answer, NoAnswer):
+            raise answer
+        return answer
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """The variables of the last GraphQL request."""
+        return self.bodies[-1]["variables"]
+
+    def done(self) -> None:
+        assert not self.steps, f"never asked: {[name for name, _ in self.steps]}"
+
+
+def data(value: Any, **extensions: Any) -> Response:
+    """A GraphQL answer with this data."""
+    return reply(200, {"data": value, "extensions": extensions})
+
+
+def reply(status: int, body: object, headers: dict[str, str] | None = None) -> Response:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Response(status, headers or {}, raw, NOW)
+
+
+def top_level(code: str | None, message: str = "no", root: str | None = None) -> Response:
+    """HTTP 200 with a top-level error."""
+    error: dict[str, Any] = {"message": message}
+    if code:
+        error["extensions"] = {"code": code}
+    return reply(200, {"errors": [error], **({"data": {root: None}} if root else {})})
+
+
+def payload(name: str) -> bytes:
+    return (PAYLOADS / name).read_bytes()
+
+
+Answerer = Callable[[dict[str, Any]], Response]
