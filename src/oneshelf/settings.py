@@ -23,7 +23,7 @@ PREFIX = "ONESHELF_"
 class Settings(BaseSettings):
     """The settings of one process. Durations end in _s (seconds), sizes in _bytes."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore")
 
     data_dir: Path = Field(
         Path("oneshelf-data"), description="Folder for what is kept on this machine: the SQLite file and the key file."
@@ -79,22 +79,6 @@ class Settings(BaseSettings):
     batch_size: int = Field(256, ge=1, le=4096, description="Most messages decided in one transaction.")
     hold_after_s: float = Field(
         2.0, ge=0, le=60, description="Seconds to wait for an order's import before its pieces are held on the hub."
-    )
-    request_timeout_s: float = Field(30.0, ge=1, le=300, description="Seconds until a call to a channel is given up.")
-    stop_within_s: float = Field(
-        20.0, ge=0, le=300, description="Seconds that work under way may take when the service is stopped."
-    )
-    session_s: int = Field(
-        12 * 3600,
-        ge=300,
-        le=30 * 86_400,
-        description="Seconds until a signed-in person who does nothing has to sign in again.",
-    )
-    keep_raw_days: int = Field(
-        30,
-        ge=1,
-        le=3650,
-        description="Days that raw messages are kept after they were handled (they hold personal data).",
     )
     app_share: float = Field(
         1.0,

@@ -92,7 +92,6 @@ class AioHttp:
                 limit=CONNECTIONS_MAX,
                 limit_per_host=CONNECTIONS_PER_HOST_MAX,
                 resolver=inner if allow_private else _PublicOnly(inner),
-                use_dns_cache=allow_private,  # the refusal must see every look-up
                 ttl_dns_cache=30,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
