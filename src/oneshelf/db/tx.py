@@ -23,14 +23,14 @@ class Tx(Protocol):
 
     dialect: str
 
-    def all(self, sql: str, **params: Any) -> list[tuple]: ...
+    def all(self, sql: str, **params: Any) -> list[tuple[Any, ...]]: ...
 
-    def one(self, sql: str, **params: Any) -> tuple | None: ...
+    def one(self, sql: str, **params: Any) -> tuple[Any, ...] | None: ...
 
     def run(self, sql: str, **params: Any) -> int:
         """Execute and return how many rows it touched."""
 
-    def many(self, sql: str, rows: Sequence[tuple]) -> int:
+    def many(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
         """Execute once a row (`?` placeholders) and return how many rows were touched in all."""
 
     def savepoint(self) -> Any:
@@ -68,19 +68,20 @@ class SqliteTx:
             params[name] = json.dumps(list(params[name]))
         return params
 
-    def all(self, sql: str, **params: Any) -> list[tuple]:
+    def all(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
         text, sets = _for_sqlite(sql)
         return self.connection.execute(text, self._params(sets, params)).fetchall()
 
-    def one(self, sql: str, **params: Any) -> tuple | None:
+    def one(self, sql: str, **params: Any) -> tuple[Any, ...] | None:
         text, sets = _for_sqlite(sql)
-        return self.connection.execute(text, self._params(sets, params)).fetchone()
+        row: tuple[Any, ...] | None = self.connection.execute(text, self._params(sets, params)).fetchone()
+        return row
 
     def run(self, sql: str, **params: Any) -> int:
         text, sets = _for_sqlite(sql)
         return self.connection.execute(text, self._params(sets, params)).rowcount
 
-    def many(self, sql: str, rows: Sequence[tuple]) -> int:
+    def many(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
         if not rows:
             return 0
         return self.connection.executemany(sql, rows).rowcount
@@ -110,21 +111,23 @@ class PostgresTx:
     def __init__(self, connection: Any) -> None:
         self.connection = connection
 
-    def all(self, sql: str, **params: Any) -> list[tuple]:
-        return self.connection.execute(_for_postgres(sql), params).fetchall()
+    def all(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = self.connection.execute(_for_postgres(sql), params).fetchall()
+        return rows
 
-    def one(self, sql: str, **params: Any) -> tuple | None:
-        return self.connection.execute(_for_postgres(sql), params).fetchone()
+    def one(self, sql: str, **params: Any) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = self.connection.execute(_for_postgres(sql), params).fetchone()
+        return row
 
     def run(self, sql: str, **params: Any) -> int:
-        return self.connection.execute(_for_postgres(sql), params).rowcount
+        return int(self.connection.execute(_for_postgres(sql), params).rowcount)
 
-    def many(self, sql: str, rows: Sequence[tuple]) -> int:
+    def many(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
         if not rows:
             return 0
         with self.connection.cursor() as cursor:
             cursor.executemany(_many_for_postgres(sql), rows)
-            return cursor.rowcount
+            return int(cursor.rowcount)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -148,9 +151,9 @@ def next_values(tx: Tx, tenant_id: int, name: str, count: int = 1) -> range:
     return range(row[0] - count + 1, row[0] + 1)
 
 
-def in_chunks(rows: Iterable[tuple], size: int = 500) -> Iterator[list[tuple]]:
+def in_chunks(rows: Iterable[tuple[Any, ...]], size: int = 500) -> Iterator[list[tuple[Any, ...]]]:
     """Cut a long list of rows into pieces of at most `size`."""
-    chunk: list[tuple] = []
+    chunk: list[tuple[Any, ...]] = []
     for row in rows:
         chunk.append(row)
         if len(chunk) == size:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from oneshelf.core.facts import LineSeen, OrderSeen, Payment
+from oneshelf.core.facts import LineSeen, OrderSeen, Payment, ReturnSeen
 from oneshelf.core.instants import SECOND, to_us, to_us_or_none
 from oneshelf.core.order import LineState, buckets, follow, order_state
 from oneshelf.core.stock import Entry, Level
@@ -539,7 +539,7 @@ def settle_line(batch: Batch, account: Account, order: OrderRow, line: LineRow, 
 _REASONS = {"commit": "sold", "reserve": "sold, not yet paid", "release": "cancelled"}
 
 
-def _book_return(batch: Batch, order: OrderRow, h: Heard, came_back) -> None:
+def _book_return(batch: Batch, order: OrderRow, h: Heard, came_back: ReturnSeen) -> None:
     """S5.4: a piece restocked in the hub after its shipment is on the shelf again."""
     account = batch.accounts[h.account_id]
     at = to_us_or_none(came_back.created_at)

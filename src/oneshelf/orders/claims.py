@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
@@ -76,7 +77,7 @@ def add_intent(
     kind: str,
     entity: str,
     version: int,
-    payload: dict,
+    payload: dict[str, Any],
     now: int,
     *,
     due_at: int | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from oneshelf.core.facts import LineSeen, Payment
@@ -204,7 +205,7 @@ def _claim(
         correct_copy(batch.tx, batch.tenant_id, order, mine, batch.now)
 
 
-def importable(order: OrderRow, lines) -> bool:
+def importable(order: OrderRow, lines: Iterable[LineRow]) -> bool:
     """S14.1: paid, whole, all lines linked, something still open, and not there yet."""
     lines = list(lines)
     return (
@@ -218,10 +219,25 @@ def importable(order: OrderRow, lines) -> bool:
     )
 
 
+def _corrected_since_seen(tx: Tx, tenant_id: int, order: OrderRow) -> bool:
+    """Whether the copy was corrected after we last saw it: its own news, still to come, says how many pieces it has now."""
+    row = tx.one(
+        "SELECT MAX(n.settled_at), MAX(o.fetched_at) FROM intent n LEFT JOIN orders o ON o.tenant_id = n.tenant_id "
+        "AND o.copy_of_order_no = :no "
+        "WHERE n.tenant_id = :t AND n.entity = :e AND n.kind IN ('cancel_copy', 'remove') AND n.state = 'DONE'",
+        t=tenant_id,
+        no=order.order_no,
+        e=entity(order),
+    )
+    return row is not None and row[0] is not None and (row[1] is None or row[1] <= row[0])
+
+
 def correct_copy(tx: Tx, tenant_id: int, order: OrderRow, mine: list[claims.ClaimRow], now: int) -> None:
     """S5.6: what the marketplace no longer asks for is taken off the hub copy: the whole order, or some pieces."""
     too_many = {c.line_id: c.imported - c.want for c in mine if c.imported > c.want}
     if not too_many or claims.has_open_intent(tx, tenant_id, ("cancel_copy", "remove"), entity(order)):
+        return
+    if _corrected_since_seen(tx, tenant_id, order):
         return
     whole = all(claim.want == 0 for claim in mine)
     kind = "cancel_copy" if whole else "remove"

@@ -1,0 +1,125 @@
+"""What every intent has in common: taken up, settled, put off, given to a person."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from oneshelf.core.instants import SECOND
+from oneshelf.core.outcome import Throttled, Unknown
+from oneshelf.db.journal import open_task
+from oneshelf.db.tx import Tx
+
+#: How long an unanswered call is left before it is looked at again, doubling.
+FIRST_WAIT_S = 2.0
+LONGEST_WAIT_S = 300.0
+#: A channel that says "slow down" without saying for how long.
+THROTTLED_WAIT_S = 2.0
+
+
+class Intent(msgspec.Struct):
+    """One row of `intent`. Instants in microseconds UTC."""
+
+    intent_no: int
+    kind: str
+    entity: str
+    version: int
+    idempotency_key: str
+    state: str
+    payload: dict[str, Any]
+    attempts: int
+    not_found: int
+    created_at: int
+    due_at: int
+    first_sent_at: int | None
+
+
+_COLUMNS = "intent_no, kind, entity, version, idempotency_key, state, payload, attempts, not_found, created_at, due_at, first_sent_at"
+
+
+def due(tx: Tx, tenant_id: int, kinds: tuple[str, ...], now: int, limit: int, *, entity: str = "") -> list[Intent]:
+    """Return the intents of these kinds that may be carried out now, most urgent first."""
+    rows = tx.all(
+        f"SELECT {_COLUMNS} FROM intent WHERE tenant_id = :t AND state IN ('WAITING', 'UNKNOWN') AND due_at <= :now "
+        "AND kind {in:kinds} AND (CAST(:e AS TEXT) = '' OR entity LIKE :e) ORDER BY priority, due_at, intent_no LIMIT :limit",
+        t=tenant_id,
+        now=now,
+        kinds=list(kinds),
+        e=entity,
+        limit=limit,
+    )
+    return [Intent(*row[:6], json.loads(row[6]), *row[7:]) for row in rows]
+
+
+def next_due_at(tx: Tx, tenant_id: int, kinds: tuple[str, ...], *, entity: str = "") -> int | None:
+    """When the earliest of these intents may be carried out."""
+    row = tx.one(
+        "SELECT MIN(due_at) FROM intent WHERE tenant_id = :t AND state IN ('WAITING', 'UNKNOWN') AND kind {in:kinds} "
+        "AND (CAST(:e AS TEXT) = '' OR entity LIKE :e)",
+        t=tenant_id,
+        kinds=list(kinds),
+        e=entity,
+    )
+    return None if row is None else row[0]
+
+
+def sending(tx: Tx, tenant_id: int, intent: Intent, now: int) -> None:
+    """The call begins after this commit. `moves` in the payload say what it may change at the hub (S9.5)."""
+    intent.attempts += 1
+    intent.first_sent_at = intent.first_sent_at or now
+    intent.state = "SENDING"
+    tx.run(
+        "UPDATE intent SET state = 'SENDING', attempts = :n, first_sent_at = :first, payload = :p WHERE tenant_id = :t AND intent_no = :no",
+        n=intent.attempts,
+        first=intent.first_sent_at,
+        p=json.dumps(intent.payload),
+        t=tenant_id,
+        no=intent.intent_no,
+    )
+
+
+def settle(
+    tx: Tx, tenant_id: int, intent: Intent, state: str, now: int, *, reason: str = "", due_at: int | None = None
+) -> None:
+    """Record how the call ended. DONE and REFUSED are ends; WAITING and UNKNOWN come again at `due_at`."""
+    ended = state in ("DONE", "REFUSED", "TASK")
+    tx.run(
+        "UPDATE intent SET state = :s, reason = :r, due_at = :due, settled_at = :settled, not_found = :nf, payload = :p "
+        "WHERE tenant_id = :t AND intent_no = :no AND state <> 'DONE'",
+        s=state,
+        r=reason[:500],
+        due=now if due_at is None else due_at,
+        settled=now if ended else None,
+        nf=intent.not_found,
+        p=json.dumps(intent.payload),
+        t=tenant_id,
+        no=intent.intent_no,
+    )
+
+
+def wait_s(attempts: int) -> float:
+    """The wait before the next look, doubling from FIRST_WAIT_S to LONGEST_WAIT_S."""
+    return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** max(0, attempts - 1))
+
+
+def put_off(tx: Tx, tenant_id: int, intent: Intent, outcome: Throttled | Unknown, now: int) -> None:
+    """Throttled: nothing was done, come back when the channel says. Unknown: it may have been done (I18)."""
+    if isinstance(outcome, Throttled):
+        wait = outcome.wait_s if outcome.wait_s is not None else THROTTLED_WAIT_S
+        settle(tx, tenant_id, intent, "WAITING", now, reason=outcome.reason, due_at=now + int(wait * SECOND))
+    else:
+        due_at = now + int(wait_s(intent.attempts) * SECOND)
+        settle(tx, tenant_id, intent, "UNKNOWN", now, reason=outcome.reason, due_at=due_at)
+
+
+def give_to_person(tx: Tx, tenant_id: int, intent: Intent, what: str, why: str, now: int) -> None:
+    """The channel said no for good: in sight, with its own words, and nothing else stops."""
+    settle(tx, tenant_id, intent, "TASK", now, reason=why)
+    open_task(tx, tenant_id, now, intent.kind, intent.entity, what, why)
+
+
+def recover(tx: Tx, tenant_id: int) -> int:
+    """At start: a call that was under way may have been done (I17). Returns how many."""
+    return tx.run("UPDATE intent SET state = 'UNKNOWN' WHERE tenant_id = :t AND state = 'SENDING'", t=tenant_id)

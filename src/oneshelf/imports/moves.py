@@ -1,0 +1,227 @@
+"""Holds and their return: pieces moved between available and reserved at the hub (SEMANTICS 9.5).
+
+1. Take what is due, with the pieces that the claim is owed at this moment.  2. One call for up to 250, under a durable key of its own.
+3. Unknown: the same call again, same key and body.  4. Refused: one by one, each under its own key.
+"""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+
+from oneshelf.channels.contract import Move
+from oneshelf.core.instants import SECOND
+from oneshelf.core.outcome import Accepted, Outcome, Rejected
+from oneshelf.db.tx import Tx, next_values
+from oneshelf.orders import claims
+
+from . import intents
+from .intents import Intent
+
+KINDS = ("hold", "unhold")
+BATCH_KIND = "move_batch"
+#: Shopify refuses arrays of more than 250 entries. Source: Shopify API usage limits, read 2026-11.
+MOVES_MAX = 250
+#: Shopify forgets idempotency keys after 24 h; older than this we read instead of sending again (S4.2).
+KEY_LIFE_S = 20 * 3600
+
+
+class MoveCall(msgspec.Struct):
+    """One call to make: the batch row that makes it durable, and its members (as [intent number, claim key, sku, location, pieces])."""
+
+    batch: Intent
+    moves: list[Move]
+    members: list[list]
+    #: The batch may have been sent before: the hub answers from its key store.
+    again: bool = False
+
+
+def plan(tx: Tx, tenant_id: int, now: int) -> MoveCall | None:
+    """Return the next call, or None. An unanswered batch goes before new ones."""
+    for batch in intents.due(tx, tenant_id, (BATCH_KIND,), now, 1):
+        if batch.first_sent_at is not None and now - batch.first_sent_at > KEY_LIFE_S * SECOND:
+            _abandon(tx, tenant_id, batch, now)
+            continue
+        intents.sending(tx, tenant_id, batch, now)
+        return MoveCall(batch, _moves(batch), batch.payload["members"], again=True)
+    members, refused = [], False
+    for intent in intents.due(tx, tenant_id, KINDS, now, MOVES_MAX):
+        alone = bool(intent.payload.get("alone"))
+        if alone and members:
+            continue
+        member = _needed(tx, tenant_id, intent, now)
+        if member is None:
+            continue
+        members.append(member)
+        if alone:
+            refused = True
+            break
+    if not members:
+        return None
+    return _new_batch(tx, tenant_id, members, now, alone=refused)
+
+
+def _needed(tx: Tx, tenant_id: int, intent: Intent, now: int) -> list | None:
+    """What the claim is owed now; nothing any more → done."""
+    claim = claims.load(tx, tenant_id, [intent.payload["claim_key"]]).get(intent.payload["claim_key"])
+    item = tx.one("SELECT item_id FROM item WHERE tenant_id = :t AND sku = :s", t=tenant_id, s=intent.payload["sku"])
+    if claim is None or item is None:
+        intents.settle(tx, tenant_id, intent, "DONE", now, reason="nothing to hold")
+        return None
+    missing = claim.want - claim.held - claim.imported
+    pieces = missing if intent.kind == "hold" else -min(claim.held, max(0, -missing))
+    if pieces == 0 or (pieces > 0) != (intent.kind == "hold"):
+        intents.settle(tx, tenant_id, intent, "DONE", now, reason="not needed any more")
+        return None
+    if pieces > 0 and _import_under_way(tx, tenant_id, claim):
+        intents.settle(tx, tenant_id, intent, "WAITING", now, reason="its import has begun", due_at=now + 2 * SECOND)
+        return None
+    # S9.5: at the location that the hub knows it by; a held claim stays where it was held.
+    return [intent.intent_no, claim.claim_key, claim.sku, claim.location_id, pieces, item[0]]
+
+
+def _import_under_way(tx: Tx, tenant_id: int, claim: claims.ClaimRow) -> bool:
+    row = tx.one(
+        "SELECT 1 FROM intent n JOIN orders o ON o.tenant_id = n.tenant_id AND o.order_no = :no "
+        "WHERE n.tenant_id = :t AND n.kind = 'import' AND n.entity = CAST(o.account_id AS TEXT) || '/' || o.order_id "
+        "AND n.state IN ('SENDING', 'UNKNOWN')",
+        t=tenant_id,
+        no=claim.order_no,
+    )
+    return row is not None
+
+
+def _new_batch(tx: Tx, tenant_id: int, members: list[list], now: int, *, alone: bool) -> MoveCall:
+    number = next_values(tx, tenant_id, "intent")[0]
+    entity = f"{members[0][0]}-{members[-1][0]}"
+    payload = {
+        "members": members,
+        "moves": [[sku, location, -pieces] for _, _, sku, location, pieces, _ in members],
+        "alone": alone,
+    }
+    key = claims.idempotency_key(tenant_id, BATCH_KIND, entity, number)
+    tx.run(
+        """INSERT INTO intent (tenant_id, intent_no, kind, entity, version, idempotency_key, state, priority, payload, created_at, due_at)
+           VALUES (:t, :no, :kind, :entity, :no, :key, 'WAITING', 2, :payload, :now, :now)""",
+        t=tenant_id,
+        no=number,
+        kind=BATCH_KIND,
+        entity=entity,
+        key=key,
+        payload=json.dumps(payload),
+        now=now,
+    )
+    batch = Intent(number, BATCH_KIND, entity, number, key, "WAITING", payload, 0, 0, now, now, None)
+    intents.sending(tx, tenant_id, batch, now)
+    tx.run(
+        "UPDATE intent SET state = 'SENDING' WHERE tenant_id = :t AND intent_no {in:nos}",
+        t=tenant_id,
+        nos=[member[0] for member in members],
+    )
+    return MoveCall(batch, _moves(batch), members)
+
+
+def _moves(batch: Intent) -> list[Move]:
+    return [
+        Move(item_id=item_id, location_id=location, pieces=abs(pieces), hold=pieces > 0)
+        for _, _, _, location, pieces, item_id in batch.payload["members"]
+    ]
+
+
+def settle(tx: Tx, tenant_id: int, call: MoveCall, outcome: Outcome, now: int) -> None:
+    """Record what the hub said, move the claims, and write the next intent that each is owed."""
+    if isinstance(outcome, Accepted):
+        intents.settle(tx, tenant_id, call.batch, "DONE", now)
+        _end_members(tx, tenant_id, call.members, "DONE", now)
+        _change_claims(tx, tenant_id, call.members, now)
+    elif isinstance(outcome, Rejected):
+        intents.settle(tx, tenant_id, call.batch, "REFUSED", now, reason=outcome.reason)
+        if len(call.members) == 1:
+            _end_members(tx, tenant_id, call.members, "REFUSED", now, outcome.reason)
+            _refuse(tx, tenant_id, call.members[0], now)
+        else:
+            _take_apart(tx, tenant_id, call.members, now)
+    else:
+        intents.put_off(tx, tenant_id, call.batch, outcome, now)
+
+
+def _end_members(tx: Tx, tenant_id: int, members: list[list], state: str, now: int, reason: str = "") -> None:
+    tx.run(
+        "UPDATE intent SET state = :s, settled_at = :now, reason = :r WHERE tenant_id = :t AND intent_no {in:nos}",
+        s=state,
+        now=now,
+        r=reason[:500],
+        t=tenant_id,
+        nos=[member[0] for member in members],
+    )
+
+
+def _take_apart(tx: Tx, tenant_id: int, members: list[list], now: int) -> None:
+    """One of them is not possible; nothing was done. Each goes alone, so that the others are not kept waiting (FC-D10)."""
+    for number, claim_key, sku, location, pieces, _ in members:
+        payload = {"claim_key": claim_key, "sku": sku, "location_id": location, "pieces": abs(pieces), "alone": True}
+        tx.run(
+            "UPDATE intent SET state = 'WAITING', payload = :p, due_at = :now WHERE tenant_id = :t AND intent_no = :no",
+            p=json.dumps(payload),
+            now=now,
+            t=tenant_id,
+            no=number,
+        )
+
+
+def _change_claims(tx: Tx, tenant_id: int, members: list[list], now: int) -> None:
+    found = claims.load(tx, tenant_id, [member[1] for member in members])
+    for _, claim_key, _, _, pieces, _ in members:
+        found[claim_key].held += pieces
+    claims.plan(tx, tenant_id, found.values(), now, at_once=True)
+    claims.save(tx, tenant_id, found.values())
+
+
+def _refuse(tx: Tx, tenant_id: int, member: list, now: int) -> None:
+    """A hold larger than what is there may be refused: that part stays with the hub (S9.5)."""
+    found = claims.load(tx, tenant_id, [member[1]])
+    for claim in found.values():
+        claim.refused = 1
+    claims.save(tx, tenant_id, found.values())
+
+
+def _abandon(tx: Tx, tenant_id: int, batch: Intent, now: int) -> None:
+    """The hub may have forgotten the key: sending again could move twice. Read the levels; what differs is judged there."""
+    intents.settle(tx, tenant_id, batch, "REFUSED", now, reason="unanswered for longer than the hub keeps keys")
+    _end_members(tx, tenant_id, batch.payload["members"], "REFUSED", now, "unanswered too long")
+    skus = [member[2] for member in batch.payload["members"]]
+    tx.run("UPDATE hub_level SET wanted = 1 WHERE tenant_id = :t AND sku {in:skus}", t=tenant_id, skus=skus)
+
+
+def hold_what_waits(tx: Tx, tenant_id: int, now: int) -> None:
+    """S9.5: an import that has not begun within HOLD_AFTER_S leaves its pieces on sale in the hub; hold them."""
+    rows = tx.all(
+        "SELECT claim_key FROM claim WHERE tenant_id = :t AND open = 1 AND refused = 0 AND want > held + imported "
+        "AND since_at <= :bound LIMIT 250",
+        t=tenant_id,
+        bound=now - int(claims.HOLD_AFTER_S * SECOND),
+    )
+    if not rows:
+        return
+    found = claims.load(tx, tenant_id, [key for (key,) in rows])
+    waiting = [
+        claim
+        for claim in found.values()
+        if not _import_under_way(tx, tenant_id, claim) and _is_live(tx, tenant_id, claim)
+    ]
+    claims.plan(tx, tenant_id, waiting, now, at_once=True)
+    claims.save(tx, tenant_id, waiting)
+
+
+def _is_live(tx: Tx, tenant_id: int, claim: claims.ClaimRow) -> bool:
+    """Nothing leaves for an account that is not live (S0.7)."""
+    if not claim.order_no:
+        return True
+    row = tx.one(
+        "SELECT a.state FROM orders o JOIN account a ON a.tenant_id = o.tenant_id AND a.account_id = o.account_id "
+        "WHERE o.tenant_id = :t AND o.order_no = :no",
+        t=tenant_id,
+        no=claim.order_no,
+    )
+    return row is not None and row[0] in ("LIVE", "PAUSED")

@@ -1,0 +1,514 @@
+"""Reads of the hub's levels, judged (SEMANTICS 0.3 to 0.5, 9.2, 9.3, 9.5).
+
+An unexplained difference at the hub is always the merchant's: he works there. A lower read may be a web sale whose order has not
+arrived: it is reserved at once and judged when the order feed is complete. A higher one waits for the feed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import msgspec
+
+from oneshelf.channels.contract import HubLevel
+from oneshelf.core import hub as rules
+from oneshelf.core.instants import SECOND, to_us
+from oneshelf.core.stock import Entry, Level
+from oneshelf.db.journal import note
+from oneshelf.db.tx import Tx
+from oneshelf.imports.moves import BATCH_KIND
+from oneshelf.listings import dirty
+from oneshelf.orders import covering, provisional
+from oneshelf.orders.accounts import Account
+from oneshelf.orders.provisional import HUB_OUTLET, Provisional
+from oneshelf.stock import ledger
+from oneshelf.stock.levels import levels_of
+
+#: Calls whose effect a read may or may not show.
+_CALLS = (BATCH_KIND, "import", "cancel_copy", "remove", "count")
+#: Items one read call asks for at most: with a handful of locations each it stays within one query's cost.
+ITEMS_A_READ = 50
+
+
+class Read(msgspec.Struct, frozen=True):
+    """One read of the hub. Whatever was in flight between asking and answering may or may not be in it."""
+
+    levels: Sequence[HubLevel]
+    asked_at: int
+    read_id: str
+
+
+class Told(msgspec.Struct):
+    """What judging did: whether the order feed should be polled at once, and how many numbers were echoes or odd."""
+
+    poll_hub: bool = False
+    echoes: int = 0
+    odd: int = 0
+    edits: int = 0
+
+
+def wanted_items(tx: Tx, tenant_id: int, limit: int = ITEMS_A_READ) -> list[str]:
+    """Return the item ids that somebody wants read."""
+    rows = tx.all(
+        """SELECT i.item_id FROM hub_level h JOIN item i ON i.tenant_id = h.tenant_id AND i.sku = h.sku
+            WHERE h.tenant_id = :t AND h.wanted = 1 AND i.item_id <> '' GROUP BY i.item_id ORDER BY MIN(h.read_at) LIMIT :limit""",
+        t=tenant_id,
+        limit=limit,
+    )
+    return [item_id for (item_id,) in rows]
+
+
+def open_stock(tx: Tx, tenant_id: int, hub: Account, levels: Sequence[HubLevel], now: int) -> int:
+    """S0.4: the first count. `open:` entries post on_hand, unavailable and foreign reserved; orders open at T0 post later.
+
+    T0 is the latest `read_at`. Returns how many levels were opened. Posts each level once.
+    """
+    skus = _skus(tx, tenant_id, levels)
+    entries = []
+    for level in levels:
+        sku = skus.get(level.item_id)
+        if sku is None:
+            continue
+        entries.append(
+            Entry(
+                key=f"open:{level.item_id}:{level.location_id}",
+                sku=sku,
+                location_id=level.location_id,
+                reason="first count",
+                on_hand=level.on_hand,
+                unavailable=level.unavailable,
+                reserved=level.reserved,
+                foreign_reserved=level.reserved,
+                incoming=level.incoming,
+                source="Shopify",
+            )
+        )
+        _remember(tx, tenant_id, sku, level, wanted=True)
+    ledger.post(tx, tenant_id, entries, now)
+    dirty.mark(tx, tenant_id, ledger.skus_of(entries), now, "first count")
+    if hub.opened_at is None:
+        t0 = max((to_us(level.read_at) for level in levels), default=now)
+        tx.run(
+            "UPDATE account SET opened_at = :t0 WHERE tenant_id = :t AND account_id = :a",
+            t0=t0,
+            t=tenant_id,
+            a=hub.account_id,
+        )
+    return len(entries)
+
+
+def settle_opening(tx: Tx, tenant_id: int, hub: Account, read: Read, now: int) -> int:
+    """S0.5: what the hub has committed beyond our open lines (old orders, a missing scope) is committed under `open:` too."""
+    skus = _skus(tx, tenant_id, read.levels)
+    entries = []
+    for level in read.levels:
+        sku = skus.get(level.item_id)
+        if sku is None:
+            continue
+        rest = level.committed - _committed_there(tx, tenant_id, hub, sku, level.location_id)
+        if rest > 0:
+            entries.append(
+                Entry(
+                    key=f"open:{level.item_id}:{level.location_id}:rest",
+                    sku=sku,
+                    location_id=level.location_id,
+                    reason="committed in Shopify before Oneshelf, orders not readable",
+                    committed=rest,
+                    source="Shopify",
+                )
+            )
+            tx.run(
+                "UPDATE hub_level SET pull = :p WHERE tenant_id = :t AND sku = :s AND location_id = :l",
+                p=rest,
+                t=tenant_id,
+                s=sku,
+                l=level.location_id,
+            )
+    ledger.post(tx, tenant_id, entries, now)
+    dirty.mark(tx, tenant_id, ledger.skus_of(entries), now, "first count")
+    return len(entries)
+
+
+def _committed_there(tx: Tx, tenant_id: int, hub: Account, sku: str, location_id: str) -> int:
+    """Pieces that the hub itself has committed for orders that we know: its own, and imported copies."""
+    own = tx.one(
+        "SELECT CAST(COALESCE(SUM(committed + reserved), 0) AS BIGINT) FROM order_line "
+        "WHERE tenant_id = :t AND account_id = :a AND sku = :s AND location_id = :l",
+        t=tenant_id,
+        a=hub.account_id,
+        s=sku,
+        l=location_id,
+    )
+    copied = tx.one(
+        "SELECT CAST(COALESCE(SUM(imported), 0) AS BIGINT) FROM claim WHERE tenant_id = :t AND sku = :s AND location_id = :l",
+        t=tenant_id,
+        s=sku,
+        l=location_id,
+    )
+    assert own is not None and copied is not None
+    return int(own[0]) + int(copied[0])
+
+
+def judge_read(tx: Tx, tenant_id: int, hub: Account, read: Read, now: int) -> Told:
+    """Judge one read of some items at all their locations. Posts edits as facts; reserves what may be an unheard sale."""
+    told = Told()
+    skus = _skus(tx, tenant_id, read.levels)
+    by_sku: dict[str, list[HubLevel]] = {}
+    for level in read.levels:
+        if (sku := skus.get(level.item_id)) is not None:
+            by_sku.setdefault(sku, []).append(level)
+    known = levels_of(tx, tenant_id, by_sku)
+    through = _complete_through(tx, tenant_id, hub)
+    moved: set[str] = set()
+    for sku, levels in by_sku.items():
+        if _judge_sku(tx, tenant_id, hub, sku, levels, known, read, through, now, told):
+            moved.add(sku)
+    dirty.mark(tx, tenant_id, moved, now, "an edit in Shopify")
+    covering.recompute(tx, tenant_id, moved, now)
+    return told
+
+
+def _judge_sku(
+    tx: Tx,
+    tenant_id: int,
+    hub: Account,
+    sku: str,
+    levels: Sequence[HubLevel],
+    known: dict[tuple[str, str], Level],
+    read: Read,
+    through: int,
+    now: int,
+    told: Told,
+) -> bool:
+    offs: dict[str, int] = {}
+    entries: list[Entry] = []
+    for level in levels:
+        ours = known.setdefault((sku, level.location_id), Level())
+        in_flight, moves_in_flight = _in_flight(tx, tenant_id, sku, level.location_id, read.asked_at)
+        held, claimed = _claimed(tx, tenant_id, sku, level.location_id)
+        for entry in _posted_as_read(sku, level, ours, held, moves_in_flight, read.read_id):
+            entries.append(entry)
+            ours.add(entry)
+        value = rules.expected(ours.available, _counted(tx, tenant_id, hub, sku, level.location_id), claimed)
+        verdict = rules.judge(level.available, value, in_flight)
+        settled = verdict is not None and verdict.off == 0 and verdict.settled
+        _remember(tx, tenant_id, sku, level, wanted=verdict is None or bool(in_flight))
+        if verdict is None:
+            continue
+        offs[level.location_id] = verdict.off
+        if verdict.off == 0:
+            told.echoes += 1
+            if settled:
+                entries += _edits_that_were_reserved(tx, tenant_id, sku, level, through, hub, now, told)
+                _clear_odd(tx, tenant_id, sku, level.location_id)
+    ledger.post(tx, tenant_id, entries, now)
+    changed = bool(entries)
+    if any(offs.values()):
+        told.odd += 1
+        changed |= _judge_offs(tx, tenant_id, hub, sku, levels, offs, read, through, now, told)
+    return changed
+
+
+def _judge_offs(
+    tx: Tx,
+    tenant_id: int,
+    hub: Account,
+    sku: str,
+    levels: Sequence[HubLevel],
+    offs: dict[str, int],
+    read: Read,
+    through: int,
+    now: int,
+    told: Told,
+) -> bool:
+    """The differences of one SKU. Sum 0 over the locations: a transfer, once the feed has nothing more to say (S5.7)."""
+    transfer = sum(offs.values()) == 0 and len(offs) > 1
+    changed = False
+    for level in levels:
+        off = offs.get(level.location_id, 0)
+        if off == 0:
+            continue
+        if off < 0 and not transfer:
+            provisional.hold_unseen_at_hub(
+                tx,
+                tenant_id,
+                account_id=hub.account_id,
+                sku=sku,
+                location_id=level.location_id,
+                pieces=-off,
+                read_at=to_us(level.read_at),
+                read_id=read.read_id,
+                now=now,
+            )
+            told.poll_hub = True
+            changed = True
+            continue
+        if off > 0:
+            off -= _give_back(tx, tenant_id, sku, level.location_id, off, now)
+            if off == 0:
+                changed = True
+                continue
+        odd_since = _odd_since(tx, tenant_id, sku, level.location_id, off, read.asked_at)
+        if through >= odd_since + hub.skew_s * SECOND and read.asked_at > odd_since:
+            _post_edit(tx, tenant_id, sku, level.location_id, off, read.read_id, "moved or counted in Shopify", now)
+            _clear_odd(tx, tenant_id, sku, level.location_id)
+            told.edits += 1
+            changed = True
+        else:
+            told.poll_hub = True
+    return changed
+
+
+def _post_edit(
+    tx: Tx, tenant_id: int, sku: str, location_id: str, pieces: int, read_id: str, reason: str, now: int
+) -> None:
+    entry = Entry(
+        key=f"edit:{sku}:{location_id}:{read_id}",
+        sku=sku,
+        location_id=location_id,
+        reason=reason,
+        on_hand=pieces,
+        source="Shopify",
+    )
+    ledger.post(tx, tenant_id, [entry], now)
+    note(
+        tx, tenant_id, now, "merchant", "Stock was edited in Shopify", f"sku:{sku}", pieces=pieces, location=location_id
+    )
+
+
+def _posted_as_read(
+    sku: str, level: HubLevel, ours: Level, held: int, moves_in_flight: bool, read_id: str
+) -> list[Entry]:
+    """S0.3: unavailable, incoming and what the hub reserves for itself are never sales; they post as read."""
+    entries = []
+    where = {"sku": sku, "location_id": level.location_id, "source": "Shopify"}
+    if level.unavailable != ours.unavailable:
+        entries.append(
+            Entry(
+                key=f"edit:{sku}:{level.location_id}:{read_id}:unavailable",
+                reason="set apart in Shopify",
+                unavailable=level.unavailable - ours.unavailable,
+                **where,
+            )
+        )
+    if level.incoming != ours.incoming:
+        entries.append(
+            Entry(
+                key=f"edit:{sku}:{level.location_id}:{read_id}:incoming",
+                reason="on its way, by Shopify",
+                incoming=level.incoming - ours.incoming,
+                **where,
+            )
+        )
+    foreign = level.reserved - held
+    if not moves_in_flight and foreign != ours.foreign_reserved:
+        change = foreign - ours.foreign_reserved
+        entries.append(
+            Entry(
+                key=f"edit:{sku}:{level.location_id}:{read_id}:reserved",
+                reason="reserved in Shopify",
+                reserved=change,
+                foreign_reserved=change,
+                **where,
+            )
+        )
+    return entries
+
+
+def _edits_that_were_reserved(
+    tx: Tx, tenant_id: int, sku: str, level: HubLevel, through: int, hub: Account, now: int, told: Told
+) -> list[Entry]:
+    """S9.2 at the hub: the feed is complete through the read and no order used the reservation: the merchant took the pieces away."""
+    entries: list[Entry] = []
+    for prov in _hub_provisionals(tx, tenant_id, sku, level.location_id):
+        if prov.read_at + hub.skew_s * SECOND > through:
+            continue
+        pieces = prov.pieces
+        provisional.release(tx, tenant_id, prov, pieces, "no order came: edited in Shopify", now)
+        entries.append(
+            Entry(
+                key=f"edit:{prov.prov_id}",
+                sku=sku,
+                location_id=level.location_id,
+                reason="taken off in Shopify",
+                on_hand=-pieces,
+                source="Shopify",
+            )
+        )
+        note(tx, tenant_id, now, "merchant", "Stock was edited in Shopify", f"sku:{sku}", pieces=-pieces)
+        told.edits += 1
+    return entries
+
+
+def _hub_provisionals(tx: Tx, tenant_id: int, sku: str, location_id: str) -> list[Provisional]:
+    found = provisional.open_for(tx, tenant_id, [HUB_OUTLET], [sku])
+    return [prov for prov in found if prov.location_id == location_id]
+
+
+def _give_back(tx: Tx, tenant_id: int, sku: str, location_id: str, pieces: int, now: int) -> int:
+    """The hub shows more than explained: first what we had reserved there on suspicion is given back."""
+    given = 0
+    for prov in _hub_provisionals(tx, tenant_id, sku, location_id):
+        part = min(pieces - given, prov.pieces)
+        if part > 0:
+            provisional.release(tx, tenant_id, prov, part, "the shop shows it again", now)
+            given += part
+    return given
+
+
+def _skus(tx: Tx, tenant_id: int, levels: Sequence[HubLevel]) -> dict[str, str]:
+    rows = tx.all(
+        "SELECT item_id, sku FROM item WHERE tenant_id = :t AND item_id {in:ids} AND tracked = 1",
+        t=tenant_id,
+        ids=sorted({level.item_id for level in levels}),
+    )
+    return {item_id: sku for item_id, sku in rows}
+
+
+def _complete_through(tx: Tx, tenant_id: int, hub: Account) -> int:
+    """How far the hub's order feed is complete *and booked*; 0 while anything of it waits."""
+    row = tx.one(
+        """SELECT complete_through_at FROM feed f WHERE tenant_id = :t AND account_id = :a AND name = 'orders'
+              AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.tenant_id = f.tenant_id AND i.state = 'NEW' AND i.account_id = f.account_id)
+              AND NOT EXISTS (SELECT 1 FROM intent n WHERE n.tenant_id = f.tenant_id AND n.kind = 'fetch_order'
+                              AND n.entity LIKE CAST(:a AS TEXT) || '/%' AND n.state IN ('WAITING', 'SENDING', 'UNKNOWN'))""",
+        t=tenant_id,
+        a=hub.account_id,
+    )
+    return 0 if row is None or row[0] is None else int(row[0])
+
+
+def _claimed(tx: Tx, tenant_id: int, sku: str, location_id: str) -> tuple[int, int]:
+    """Return (held, held + imported) at this location."""
+    row = tx.one(
+        "SELECT CAST(COALESCE(SUM(held), 0) AS BIGINT), CAST(COALESCE(SUM(imported), 0) AS BIGINT) FROM claim "
+        "WHERE tenant_id = :t AND sku = :s AND location_id = :l AND open = 1",
+        t=tenant_id,
+        s=sku,
+        l=location_id,
+    )
+    assert row is not None
+    return int(row[0]), int(row[0]) + int(row[1])
+
+
+def _counted(tx: Tx, tenant_id: int, hub: Account, sku: str, location_id: str) -> int:
+    """Pieces in K_l's reserved and committed that the hub doesn't take by itself."""
+    lines = tx.one(
+        "SELECT CAST(COALESCE(SUM(reserved + committed), 0) AS BIGINT) FROM order_line "
+        "WHERE tenant_id = :t AND sku = :s AND location_id = :l AND account_id <> :hub AND state NOT IN ('C', 'U')",
+        t=tenant_id,
+        s=sku,
+        l=location_id,
+        hub=hub.account_id,
+    )
+    unseen = tx.one(
+        "SELECT CAST(COALESCE(SUM(pieces), 0) AS BIGINT) FROM provisional "
+        "WHERE tenant_id = :t AND sku = :s AND location_id = :l AND state = 'OPEN' AND outlet_id <> 0",
+        t=tenant_id,
+        s=sku,
+        l=location_id,
+    )
+    assert lines is not None and unseen is not None
+    return int(lines[0]) + int(unseen[0])
+
+
+def _in_flight(tx: Tx, tenant_id: int, sku: str, location_id: str, asked_at: int) -> tuple[list[int], bool]:
+    """Return the changes of `available` that this read may or may not show, and whether one of them is a hold or its return.
+
+    A call counts if it was unanswered when the read was asked for, or was answered after that.
+    """
+    changes: list[int] = []
+    holds = False
+    for kind, payload in tx.all(
+        "SELECT kind, payload FROM intent WHERE tenant_id = :t AND kind {in:kinds} "
+        "AND (state IN ('SENDING', 'UNKNOWN') OR (state = 'DONE' AND settled_at >= :asked)) AND payload LIKE :sku",
+        t=tenant_id,
+        kinds=list(_CALLS),
+        asked=asked_at,
+        sku=f"%{json.dumps(sku)}%",
+    ):
+        for moved_sku, where, change in json.loads(payload).get("moves", ()):
+            if moved_sku == sku and where == location_id and change:
+                changes.append(change)
+                holds |= kind == BATCH_KIND
+    return changes, holds
+
+
+def _remember(tx: Tx, tenant_id: int, sku: str, level: HubLevel, *, wanted: bool) -> None:
+    tx.run(
+        """INSERT INTO hub_level (tenant_id, sku, location_id, on_hand, available, committed, reserved, unavailable, incoming, read_at, wanted)
+           VALUES (:t, :sku, :loc, :on_hand, :available, :committed, :reserved, :unavailable, :incoming, :read_at, :wanted)
+           ON CONFLICT (tenant_id, sku, location_id) DO UPDATE SET on_hand = excluded.on_hand, available = excluded.available,
+               committed = excluded.committed, reserved = excluded.reserved, unavailable = excluded.unavailable,
+               incoming = excluded.incoming, read_at = excluded.read_at, wanted = excluded.wanted""",
+        t=tenant_id,
+        sku=sku,
+        loc=level.location_id,
+        on_hand=level.on_hand,
+        available=level.available,
+        committed=level.committed,
+        reserved=level.reserved,
+        unavailable=level.unavailable,
+        incoming=level.incoming,
+        read_at=to_us(level.read_at),
+        wanted=int(wanted),
+    )
+
+
+def _odd_since(tx: Tx, tenant_id: int, sku: str, location_id: str, off: int, asked_at: int) -> int:
+    """Return since when this very difference is seen; another difference begins anew."""
+    row = tx.one(
+        "UPDATE hub_level SET odd_since = CASE WHEN odd = :off AND odd_since IS NOT NULL THEN odd_since ELSE :at END, odd = :off "
+        "WHERE tenant_id = :t AND sku = :s AND location_id = :l RETURNING odd_since",
+        off=off,
+        at=asked_at,
+        t=tenant_id,
+        s=sku,
+        l=location_id,
+    )
+    return asked_at if row is None else int(row[0])
+
+
+def _clear_odd(tx: Tx, tenant_id: int, sku: str, location_id: str) -> None:
+    tx.run(
+        "UPDATE hub_level SET odd = 0, odd_since = NULL WHERE tenant_id = :t AND sku = :s AND location_id = :l AND odd_since IS NOT NULL",
+        t=tenant_id,
+        s=sku,
+        l=location_id,
+    )
+
+
+def want_due_reads(tx: Tx, tenant_id: int, hub: Account) -> int:
+    """Ask for the reads that can now be judged: differences and reservations that the feed is complete through."""
+    through = _complete_through(tx, tenant_id, hub) - hub.skew_s * SECOND
+    return tx.run(
+        """UPDATE hub_level SET wanted = 1 WHERE tenant_id = :t AND wanted = 0 AND (
+               (odd_since IS NOT NULL AND odd_since <= :through)
+               OR EXISTS (SELECT 1 FROM provisional p WHERE p.tenant_id = hub_level.tenant_id AND p.sku = hub_level.sku
+                          AND p.location_id = hub_level.location_id AND p.outlet_id = 0 AND p.state = 'OPEN' AND p.read_at <= :through))""",
+        t=tenant_id,
+        through=through,
+    )
+
+
+def compare_export(tx: Tx, tenant_id: int, hub: Account, levels: Sequence[HubLevel], asked_at: int) -> int:
+    """S4.6: a bulk export is a hint. Every level that differs from what we expect is wanted for a read of its own; returns how many."""
+    skus = _skus(tx, tenant_id, levels)
+    known = levels_of(tx, tenant_id, set(skus.values()))
+    wanted = []
+    for level in levels:
+        sku = skus.get(level.item_id)
+        if sku is None:
+            continue
+        ours = known.get((sku, level.location_id), Level())
+        _, claimed = _claimed(tx, tenant_id, sku, level.location_id)
+        value = rules.expected(ours.available, _counted(tx, tenant_id, hub, sku, level.location_id), claimed)
+        if level.available != value or level.unavailable != ours.unavailable:
+            wanted.append((tenant_id, sku, level.location_id))
+    tx.many(
+        """INSERT INTO hub_level (tenant_id, sku, location_id, read_at, wanted) VALUES (?, ?, ?, 0, 1)
+           ON CONFLICT (tenant_id, sku, location_id) DO UPDATE SET wanted = 1""",
+        wanted,
+    )
+    return len(wanted)
