@@ -329,6 +329,20 @@ async def test_one_that_waits_long_for_its_own_budget_does_not_block_a_shared_on
     assert search.done()
 
 
+async def test_the_wait_one_is_told_leaves_out_those_who_come_much_later() -> None:
+    clock = Agenda()
+    slow = RateLimit(name="search", operations=("search",), source="t", rate_per_s=1 / 179, burst=1)
+    one = Limiter((slow, ALL), clock, later=clock.later)
+    await one.acquire("search", 1)
+    searches = [asyncio.create_task(one.acquire("search", 1)) for _ in range(5)]
+    await settle()
+    for _ in range(9):
+        assert one.try_take("get", 6, clock.now()) == 0.0
+    assert one.try_take("get", 6, clock.now()) == pytest.approx(0.1, abs=1e-3)
+    for search in searches:
+        search.cancel()
+
+
 async def test_a_dear_query_is_not_starved_by_a_stream_of_cheap_ones() -> None:
     clock = Agenda()
     one = Limiter((POINTS,), clock, later=clock.later)
