@@ -192,8 +192,22 @@ def test_money_follows_divisor_and_currency() -> None:
     )
     assert seen.totals is not None
     assert seen.totals.total == Money(2500, "JPY")
-    with pytest.raises(Unreadable, match="divisor 0"):
-        order(transactions=[line(price={**yen, "divisor": 0})])
+
+
+def test_money_that_cannot_be_read_does_not_keep_stock_from_being_held() -> None:
+    for odd in ({**usd(690), "divisor": 0}, {"amount": None}, "6.90", {**usd(690), "currency_code": "GBP"}):
+        seen = order(transactions=[line(price=odd)])
+        assert seen.totals is None
+        assert seen.lines[0].ordered == 1 and seen.lines[0].subtotal is None
+        assert "money can't be read" in seen.note
+    assert order(grandtotal=None).totals is None
+
+
+def test_a_price_of_the_whole_line_is_recognised_by_the_total() -> None:
+    eur = {**usd(690), "currency_code": "EUR"}
+    seen = order(transactions=[line(quantity=3, price=eur)], total_price=eur, grandtotal={**eur, "amount": 2960})
+    assert seen.lines[0].subtotal == Money(690, "EUR")
+    assert seen.totals is not None and seen.totals.items.minor == 690
 
 
 def test_withheld_address_is_told() -> None:

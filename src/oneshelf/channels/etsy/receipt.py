@@ -54,7 +54,7 @@ class _Transaction(msgspec.Struct):
     listing_id: int | None = None
     sku: Any = None
     title: Any = None
-    price: EtsyMoney | None = None
+    price: Any = None
     variations: list[dict[str, Any]] | None = None
     product_data: list[dict[str, Any]] | None = None
     is_digital: bool | None = None
@@ -84,13 +84,13 @@ class _Receipt(msgspec.Struct):
     is_gift: Any = None
     gift_message: Any = None
     gift_sender: Any = None
-    grandtotal: EtsyMoney | None = None
-    total_price: EtsyMoney | None = None
-    total_shipping_cost: EtsyMoney | None = None
-    total_tax_cost: EtsyMoney | None = None
-    total_vat_cost: EtsyMoney | None = None
-    discount_amt: EtsyMoney | None = None
-    gift_wrap_price: EtsyMoney | None = None
+    grandtotal: Any = None
+    total_price: Any = None
+    total_shipping_cost: Any = None
+    total_tax_cost: Any = None
+    total_vat_cost: Any = None
+    discount_amt: Any = None
+    gift_wrap_price: Any = None
     shipments: list[dict[str, Any]] | None = None
 
 
@@ -133,7 +133,6 @@ def _standing(receipt: _Receipt) -> tuple[Payment, bool]:
 def _line(one: _Transaction, *, cancelled: bool, shipped: bool) -> LineSeen:
     if one.quantity < 0:
         raise Unreadable(f"Etsy receipt: transaction {one.transaction_id} counts {one.quantity}")
-    price = None if one.price is None else money(one.price)
     return LineSeen(
         line_id=str(one.transaction_id),
         listing_keys=_keys(one),
@@ -143,7 +142,6 @@ def _line(one: _Transaction, *, cancelled: bool, shipped: bool) -> LineSeen:
         cancelled=one.quantity if cancelled and not shipped else 0,
         sku=text(one.sku),
         title=text(one.title) or "",
-        subtotal=None if price is None else Money(price.minor * one.quantity, price.currency),
         needs_shipping=not one.is_digital,
     )
 
@@ -174,49 +172,61 @@ def _as_property(variation: dict[str, Any]) -> dict[str, Any]:
 # --- money -----------------------------------------------------------------------------------------------------------
 
 
-def _minor(value: EtsyMoney | None, currency: str) -> int:
+def _amount(value: Any) -> Money | None:
     if value is None:
+        return None
+    try:
+        return money(msgspec.convert(value, EtsyMoney, strict=False))
+    except msgspec.ValidationError as bad:
+        raise Unreadable(str(bad)) from bad
+
+
+def _minor(value: Any, currency: str) -> int:
+    amount = _amount(value)
+    if amount is None:
         return 0
-    here = money(value)
-    if here.currency != currency:
-        raise Unreadable(f"Etsy receipt in {currency} and {here.currency}")
-    return here.minor
+    if amount.currency != currency:
+        raise Unreadable(f"amounts in {currency} and {amount.currency}")
+    return amount.minor
 
 
 def _with_money(receipt: _Receipt, lines: tuple[LineSeen, ...]) -> tuple[tuple[LineSeen, ...], OrderTotals | None, str]:
-    """Return the lines with their share of discount and tax, the totals, and a remark when Etsy's parts missed its total.
+    """Return the lines with money, the totals, and a remark. Unreadable money does not keep the stock from being held."""
+    try:
+        return _priced(receipt, lines)
+    except Unreadable as bad:
+        return lines, None, f"The order's money can't be read: {bad}."
+
+
+def _priced(receipt: _Receipt, lines: tuple[LineSeen, ...]) -> tuple[tuple[LineSeen, ...], OrderTotals | None, str]:
+    """Share discount and tax over the lines; tell when Etsy's parts missed its total.
 
     grandtotal = total_price − discount + tax + shipping; whether VAT and gift wrap come on top is told by which sum fits.
     """
-    if receipt.grandtotal is None or any(line.subtotal is None for line in lines):
+    total = _amount(receipt.grandtotal)
+    if total is None or not lines or any(one.price is None for one in receipt.transactions):
         return lines, None, ""
-    total = money(receipt.grandtotal)
     currency = total.currency
-    lines = _line_totals(receipt, lines, currency)
-    items = sum(line.subtotal.minor for line in lines if line.subtotal)
+    costs = _line_totals(receipt, currency)
+    items = sum(costs)
     shipping, discount = _minor(receipt.total_shipping_cost, currency), abs(_minor(receipt.discount_amt, currency))
     tax, vat = _minor(receipt.total_tax_cost, currency), _minor(receipt.total_vat_cost, currency)
     wrap = _minor(receipt.gift_wrap_price, currency)
     gap = total.minor - (items + shipping + tax - discount)
-    added_vat, added_wrap = next(
-        ((v, w) for v, w in ((0, 0), (vat, 0), (0, wrap), (vat, wrap)) if v + w == gap), (0, 0)
-    )
+    on_top = ((0, 0), (vat, 0), (0, wrap), (vat, wrap))
+    added_vat, added_wrap = next((pair for pair in on_top if sum(pair) == gap), (0, 0))
     rest = gap - added_vat - added_wrap
     remark = ""
     if rest:
         # S14.5: the parts must meet the total. More was paid: a charge that Etsy does not itemise; less: a discount (free shipping).
         remark = f"Etsy's amounts miss its total by {rest} minor units of {currency}."
     shipping, discount = shipping + added_wrap + max(0, rest), discount + max(0, -rest)
-    if not lines:
-        return lines, None, remark
-    weights = [line.subtotal.minor if line.subtotal else 0 for line in lines]
-    discounts = share_out(discount, weights)
-    taxed = [weight - part for weight, part in zip(weights, discounts, strict=True)]
-    taxed = taxed if all(one >= 0 for one in taxed) else weights
+    discounts = share_out(discount, costs)
+    taxed = [max(0, cost - part) for cost, part in zip(costs, discounts, strict=True)]
     taxes = _taxes(receipt, tax, added_vat, taxed, currency)
-    shared = tuple(
-        msgspec.structs.replace(line, discount=Money(part, currency), taxes=own)
-        for line, part, own in zip(lines, discounts, taxes, strict=True)
+    priced = tuple(
+        msgspec.structs.replace(line, subtotal=Money(cost, currency), discount=Money(part, currency), taxes=own)
+        for line, cost, part, own in zip(lines, costs, discounts, taxes, strict=True)
     )
     totals = OrderTotals(
         items=Money(items, currency),
@@ -226,20 +236,15 @@ def _with_money(receipt: _Receipt, lines: tuple[LineSeen, ...]) -> tuple[tuple[L
         total=total,
         shipping_title="Shipping and gift wrap" if added_wrap else "Shipping",
     )
-    return shared, totals, remark
+    return priced, totals, remark
 
 
-def _line_totals(receipt: _Receipt, lines: tuple[LineSeen, ...], currency: str) -> tuple[LineSeen, ...]:
-    """Return the lines with `subtotal` for all their units. `price` is the unit's, unless only line prices meet total_price."""
+def _line_totals(receipt: _Receipt, currency: str) -> list[int]:
+    """Return what each line costs. `price` is a unit's, unless only the bare prices meet total_price."""
     prices = [_minor(one.price, currency) for one in receipt.transactions]
+    costs = [price * one.quantity for price, one in zip(prices, receipt.transactions, strict=True)]
     stated = None if receipt.total_price is None else _minor(receipt.total_price, currency)
-    extended = sum(line.subtotal.minor for line in lines if line.subtotal)
-    if stated is None or stated == extended or stated != sum(prices):
-        return lines
-    return tuple(
-        msgspec.structs.replace(line, subtotal=Money(price, currency))
-        for line, price in zip(lines, prices, strict=True)
-    )
+    return prices if stated == sum(prices) and stated != sum(costs) else costs
 
 
 def _taxes(receipt: _Receipt, tax: int, vat: int, weights: list[int], currency: str) -> list[tuple[TaxLine, ...]]:

@@ -1,0 +1,196 @@
+"""eBay's endpoints, one method each, under eBay's names.
+
+In: ids, bodies. Out: requests (without authorization) and, for reads, decoded answers. Never: retries or waits.
+Source: eBay Sell Inventory 1.18.5, Sell Fulfillment 1.20.6, Identity 2.0.0, read 2026-11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from oneshelf.channels.contract import Http, Request, Response
+from oneshelf.channels.ebay.answers import body_of_read
+from oneshelf.channels.ebay.wire import explained_body
+
+#: Source: getOrders `limit`, at most 200; bulk calls take at most 25.
+ORDERS_MAX = 200
+BULK_MAX = 25
+
+#: errorId "offer not available" (an inventory item without one); "Invalid order ID".
+_NO_OFFER = 25713
+_NO_ORDER = 32100
+_JSON = {"content-type": "application/json"}
+
+#: Content language of each site. Source: eBay Sell Inventory, LocaleEnum.
+LOCALES = {
+    "EBAY_GB": "en-GB",
+    "EBAY_AU": "en-AU",
+    "EBAY_CA": "en-CA",
+    "EBAY_IE": "en-IE",
+    "EBAY_DE": "de-DE",
+    "EBAY_AT": "de-AT",
+    "EBAY_CH": "de-CH",
+    "EBAY_FR": "fr-FR",
+    "EBAY_BE": "fr-BE",
+    "EBAY_IT": "it-IT",
+    "EBAY_ES": "es-ES",
+    "EBAY_NL": "nl-NL",
+    "EBAY_PL": "pl-PL",
+}
+
+
+class Orders(msgspec.Struct):
+    """A page of orders; each stays as raw bytes."""
+
+    orders: list[msgspec.Raw] = []
+    total: int | None = None
+    next: str | None = None
+
+
+class Items(msgspec.Struct, rename="camel"):
+    """A page of inventory items."""
+
+    inventory_items: list[dict[str, Any]] = []
+    total: int | None = None
+    next: str | None = None
+
+
+class EbayClient:
+    """Requests for one seller."""
+
+    def __init__(self, endpoint: str, apiz_endpoint: str, locale: str) -> None:
+        self._api = endpoint.rstrip("/")
+        self._apiz = apiz_endpoint.rstrip("/")
+        self._inventory = f"{self._api}/sell/inventory/v1"
+        self._fulfillment = f"{self._api}/sell/fulfillment/v1"
+        # Live refuses inventory reads without a valid Accept-Language.
+        self._language = {"accept-language": locale}
+
+    # --- who -----------------------------------------------------------------------------------------------------
+
+    async def get_user(self, http: Http) -> dict[str, Any]:
+        """GET apiz /commerce/identity/v1/user/ → {userId, username, registrationMarketplaceId}."""
+        request = Request(method="GET", url=f"{self._apiz}/commerce/identity/v1/user/", operation="getUser")
+        return body_of_read(request, await http.request(request), dict[str, Any])
+
+    async def get_user_preferences(self, http: Http) -> Response:
+        """Trading GetUserPreferences, asking for the out-of-stock control only."""
+        request = Request(
+            method="POST",
+            url=f"{self._api}/ws/api.dll",
+            operation="GetUserPreferences",
+            headers={
+                "content-type": "text/xml",
+                "x-ebay-api-call-name": "GetUserPreferences",
+                "x-ebay-api-siteid": "0",
+                "x-ebay-api-compatibility-level": "1193",
+            },
+            body=(
+                b'<?xml version="1.0" encoding="utf-8"?>'
+                b'<GetUserPreferencesRequest xmlns="urn:ebay:apis:eBLBaseComponents">'
+                b"<ShowOutOfStockControlPreference>true</ShowOutOfStockControlPreference></GetUserPreferencesRequest>"
+            ),
+        )
+        return await http.request(request)
+
+    # --- orders --------------------------------------------------------------------------------------------------
+
+    async def get_orders(self, http: Http, *, start: str, end: str, offset: int) -> tuple[Orders, datetime]:
+        """GET /order by last change within [start..end], both inclusive. `offset` counts records."""
+        asked = {
+            "filter": f"lastmodifieddate:[{start}..{end}]",
+            "fieldGroups": "TAX_BREAKDOWN",
+            "limit": ORDERS_MAX,
+            "offset": offset,
+        }
+        request = Request(
+            method="GET",
+            url=f"{self._fulfillment}/order?{urlencode(asked, quote_via=quote, safe='')}",
+            operation="getOrders",
+            timeout_s=60.0,
+        )
+        response = await http.request(request)
+        return body_of_read(request, response, Orders), response.received_at
+
+    async def get_order(self, http: Http, order_id: str) -> Response | None:
+        """GET /order/{orderId}; only here cancelRequests are filled. None: eBay does not know the id."""
+        request = Request(
+            method="GET",
+            url=f"{self._fulfillment}/order/{quote(order_id, safe='')}?fieldGroups=TAX_BREAKDOWN",
+            operation="getOrder",
+        )
+        response = await http.request(request)
+        unknown = response.status == 400 and explained_body(response.body).error_id == _NO_ORDER
+        if response.status == 404 or unknown:
+            return None
+        body_of_read(request, response, dict[str, Any])
+        return response
+
+    async def get_shipping_fulfillments(self, http: Http, order_id: str) -> tuple[msgspec.Raw, datetime]:
+        """GET /order/{orderId}/shipping_fulfillment → the list of parcels, as it came."""
+        request = Request(
+            method="GET",
+            url=f"{self._fulfillment}/order/{quote(order_id, safe='')}/shipping_fulfillment",
+            operation="getShippingFulfillments",
+        )
+        response = await http.request(request)
+        found = body_of_read(request, response, dict[str, msgspec.Raw])
+        return found.get("fulfillments", msgspec.Raw(b"[]")), response.received_at
+
+    # --- listings ------------------------------------------------------------------------------------------------
+
+    async def get_inventory_items(self, http: Http, *, limit: int, page: int) -> Items:
+        """GET /inventory_item. `offset` is a PAGE number here, not a record number."""
+        request = Request(
+            method="GET",
+            url=f"{self._inventory}/inventory_item?{urlencode({'limit': limit, 'offset': page})}",
+            operation="getInventoryItems",
+            headers=dict(self._language),
+        )
+        return body_of_read(request, await http.request(request), Items)
+
+    async def get_offers(self, http: Http, sku: str) -> list[dict[str, Any]]:
+        """GET /offer?sku=…; an item without an offer answers 404 (25713)."""
+        asked = urlencode({"sku": sku, "limit": 100, "offset": 0}, quote_via=quote, safe="")
+        request = Request(
+            method="GET",
+            url=f"{self._inventory}/offer?{asked}",
+            operation="getOffers",
+            headers=dict(self._language),
+        )
+        response = await http.request(request)
+        if response.status == 404 or (response.status == 400 and explained_body(response.body).error_id == _NO_OFFER):
+            return []
+        found = body_of_read(request, response, dict[str, Any]).get("offers")
+        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+    async def bulk_get_inventory_item(self, http: Http, skus: Sequence[str]) -> tuple[Request, Response]:
+        """POST /bulk_get_inventory_item: up to 25 different SKUs. It only reads."""
+        request = Request(
+            method="POST",
+            url=f"{self._inventory}/bulk_get_inventory_item",
+            operation="bulkGetInventoryItem",
+            headers={**_JSON, **self._language},
+            body=msgspec.json.encode({"requests": [{"sku": sku} for sku in skus]}),
+        )
+        return request, await http.request(request)
+
+    async def bulk_update_price_quantity(self, http: Http, quantities: Mapping[str, int]) -> Response:
+        """POST /bulk_update_price_quantity: item-level quantity of up to 25 SKUs; what is left out stays as it is."""
+        requests = [
+            {"sku": sku, "shipToLocationAvailability": {"quantity": quantity}} for sku, quantity in quantities.items()
+        ]
+        request = Request(
+            method="POST",
+            url=f"{self._inventory}/bulk_update_price_quantity",
+            operation="bulkUpdatePriceQuantity",
+            headers=dict(_JSON),
+            body=msgspec.json.encode({"requests": requests}),
+            writes=True,
+        )
+        return await http.request(request)

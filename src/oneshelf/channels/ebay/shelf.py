@@ -1,0 +1,242 @@
+"""What eBay shows, and telling it: catalogue, reads, item-level quantity writes.
+
+In: outlets and offers. Out: listings found, numbers seen, one outcome an offer. Never: writes an offer-level quantity (it would pin the
+listing: shown = min(item, offer)), or PUTs an inventory item (a partial body wipes it).
+Source: eBay Sell Inventory 1.18.5, bulkUpdatePriceQuantity; eBay KB 5100, read 2026-11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from oneshelf.channels.contract import CataloguePage, Http, ListingFound, NoAnswer, Offer, Outlet, Seen
+from oneshelf.channels.ebay.answers import body_of_read, outcome_of_refusal, outcome_of_row
+from oneshelf.channels.ebay.client import EbayClient
+from oneshelf.channels.ebay.order import listing_key
+from oneshelf.channels.ebay.wire import decoded, explained, explained_body, inside, money, objects, text, whole
+from oneshelf.core.errors import Park, SignInAgain, Unreadable
+from oneshelf.core.outcome import Accepted, Outcome, Throttled, Unknown
+
+State = Literal["live", "out_of_stock", "inactive", "ended", "draft"]
+
+#: Items a catalogue step: each costs one more call for its offers.
+ITEMS_A_STEP = 25
+
+#: errorIds that say: there is no such SKU.
+_NO_SKU = {25702, 25710}
+
+#: listingStatus in our words. Source: ListingStatusEnum. Live sometimes says ACTIVE with quantity 0.
+STATES: dict[str, State] = {
+    "ACTIVE": "live",
+    "OUT_OF_STOCK": "out_of_stock",
+    "INACTIVE": "inactive",
+    "ENDED": "ended",
+    "EBAY_ENDED": "ended",
+    "NOT_LISTED": "draft",
+}
+
+
+#: Several offers of a SKU: the one that sells most counts.
+_BEST_FIRST: tuple[State, ...] = ("live", "out_of_stock", "inactive", "ended", "draft")
+
+
+# --- catalogue -------------------------------------------------------------------------------------------------------
+
+
+async def catalogue(
+    client: EbayClient, http: Http, cursor: dict[str, Any] | None, marketplace_id: str
+) -> CataloguePage:
+    """Read 25 inventory items and their offers. Listings not under Sell Inventory are invisible here until migrated."""
+    page = int((cursor or {}).get("page", 0))
+    items = await client.get_inventory_items(http, limit=ITEMS_A_STEP, page=page)
+    found = []
+    for item in items.inventory_items:
+        sku = text(item.get("sku"))
+        if sku is None:
+            continue
+        problem = ""
+        try:
+            offers = await client.get_offers(http, sku)
+        except SignInAgain:
+            raise
+        except Park as bad:
+            # One SKU that eBay's own address does not take must not hide the others.
+            offers, problem = [], str(bad)
+        found.append(listing_found(item, sku, offers, marketplace_id, problem))
+    read = page * ITEMS_A_STEP + len(items.inventory_items)
+    more = read < items.total if items.total is not None else bool(items.next)
+    return CataloguePage(
+        tuple(found), {"page": page + 1} if more and items.inventory_items else None, total=items.total
+    )
+
+
+def item_quantity(item: Any) -> int | None:
+    """Return the item-level quantity of an inventory item, None when it has none."""
+    return whole(inside(item, "availability", "shipToLocationAvailability", "quantity"))
+
+
+def listing_found(
+    item: dict[str, Any], sku: str, offers: Sequence[dict[str, Any]], marketplace_id: str, problem: str = ""
+) -> ListingFound:
+    """Return one inventory item as an outlet. `extra`: its offers; `pinned` if an offer-level quantity holds the number down."""
+    fixed = [one for one in offers if (text(one.get("format")) or "FIXED_PRICE").upper() == "FIXED_PRICE"]
+    grouped = bool(item.get("inventoryItemGroupKeys") or item.get("groupIds"))
+    published = [one for one in fixed if (text(one.get("status")) or "").upper() == "PUBLISHED"]
+    # Our marketplace first; the offers of a SKU share one item quantity.
+    published.sort(key=lambda one: text(one.get("marketplaceId")) != marketplace_id)
+    quantity = item_quantity(item)
+    limits = [n for n in (whole(one.get("availableQuantity")) for one in published) if n is not None]
+    pinned = quantity is not None and any(number < quantity for number in limits)
+    shown = quantity if quantity is None else min([quantity, *limits])
+    price = _price(published or fixed)
+    listing_ids = [text(inside(one, "listing", "listingId")) for one in published]
+    # A variation's id is not in this API: a group's members are known by SKU only.
+    keys = [] if grouped else [listing_key(listing_id, None) for listing_id in listing_ids if listing_id]
+    return ListingFound(
+        outlet_external_id=sku,
+        write_unit=sku,
+        listing_keys=(*dict.fromkeys(keys), f"sku:{sku}"),
+        sku=sku,
+        title=text(inside(item, "product", "title")) or "",
+        quantity=shown,
+        state=_state(published, shown),
+        price_minor=price[0],
+        currency=price[1],
+        extra={
+            "offers": [
+                {
+                    "offer_id": text(one.get("offerId")),
+                    "listing_id": text(inside(one, "listing", "listingId")),
+                    "marketplace_id": text(one.get("marketplaceId")),
+                    "available_quantity": whole(one.get("availableQuantity")),
+                }
+                for one in fixed
+            ],
+            "pinned": pinned,
+            "grouped": grouped,
+            **({"problem": problem} if problem else {}),
+        },
+    )
+
+
+def _state(published: Sequence[dict[str, Any]], shown: int | None) -> State:
+    if not published:
+        return "draft"
+    states = {
+        STATES.get((text(inside(one, "listing", "listingStatus")) or "ACTIVE").upper(), "live") for one in published
+    }
+    best: State = next(one for one in _BEST_FIRST if one in states)
+    return "out_of_stock" if best == "live" and shown == 0 else best
+
+
+def _price(offers: Sequence[dict[str, Any]]) -> tuple[int | None, str | None]:
+    for one in offers:
+        try:
+            price = money(inside(one, "pricingSummary", "price"))
+        except Unreadable:
+            continue
+        if price:
+            return price.minor, price.currency
+    return None, None
+
+
+# --- read ------------------------------------------------------------------------------------------------------------
+
+
+async def read(client: EbayClient, http: Http, outlets: Sequence[Outlet]) -> list[Seen]:
+    """Read item-level quantities. Raises Retry, SignInAgain, Park, NoAnswer.
+
+    An offer-level pin is not read here: it was found by the catalogue, and what is written is the item-level number.
+    """
+    seen: dict[str, Seen] = {}
+    await _read_into(seen, client, http, list(dict.fromkeys(outlet.external_id for outlet in outlets)))
+    return [seen[outlet.external_id] for outlet in outlets]
+
+
+async def _read_into(seen: dict[str, Seen], client: EbayClient, http: Http, skus: Sequence[str]) -> None:
+    if not skus:
+        return
+    request, response = await client.bulk_get_inventory_item(http, skus)
+    read_at = response.received_at
+    refused = response.status in (400, 404)
+    if refused and len(skus) > 1 and not _rows(response.body):
+        # One SKU that is unknown or not valid may fail them all: by halves, down to the one.
+        half = len(skus) // 2
+        await _read_into(seen, client, http, skus[:half])
+        await _read_into(seen, client, http, skus[half:])
+        return
+    if refused and not _rows(response.body) and explained_body(response.body).error_id in _NO_SKU:
+        seen[skus[0]] = Seen(skus[0], None, read_at, state="gone")
+        return
+    rows = _rows(response.body) if refused else None
+    if rows is None:
+        rows = objects(body_of_read(request, response, dict[str, Any]).get("responses"))
+    elif not rows:
+        body_of_read(request, response, dict[str, Any])
+    by_sku = {text(row.get("sku")): row for row in rows}
+    for sku in skus:
+        row = by_sku.get(sku)
+        if row is None:
+            seen[sku] = Seen(sku, None, read_at, problem="eBay gave this SKU no answer")
+            continue
+        status, error = whole(row.get("statusCode")) or 200, explained(row.get("errors"))
+        if status == 404 or error.error_id in _NO_SKU:
+            seen[sku] = Seen(sku, None, read_at, state="gone")
+        elif not 200 <= status < 300:
+            seen[sku] = Seen(sku, None, read_at, problem=f"{error.error_id} {error.words}")
+        else:
+            quantity = item_quantity(row.get("inventoryItem"))
+            problem = "" if quantity is not None else "the inventory item has no quantity"
+            state: State = "out_of_stock" if quantity == 0 else "live"
+            seen[sku] = Seen(sku, quantity, read_at, state=state, problem=problem)
+
+
+def _rows(body: bytes) -> list[dict[str, Any]]:
+    try:
+        return objects(decoded(body, dict[str, Any], "bulk answer").get("responses"))
+    except Unreadable:
+        return []
+
+
+# --- publish ---------------------------------------------------------------------------------------------------------
+
+
+async def publish(client: EbayClient, http: Http, offers: Sequence[Offer]) -> list[Outcome]:
+    """Write item-level quantities. One outcome an offer, in order."""
+    quantities = {offer.outlet.external_id: offer.quantity for offer in offers}
+    outcomes = await _write(client, http, quantities)
+    return [outcomes[offer.outlet.external_id] for offer in offers]
+
+
+async def _write(client: EbayClient, http: Http, quantities: dict[str, int]) -> dict[str, Outcome]:
+    skus = list(quantities)
+    if not skus:
+        return {}
+    try:
+        response = await client.bulk_update_price_quantity(http, quantities)
+    except NoAnswer as gone:
+        lost: Outcome = Unknown(gone.reason) if gone.sent else Throttled(wait_s=1.0, reason=gone.reason)
+        return dict.fromkeys(skus, lost)
+    rows = _rows(response.body)
+    if 200 <= response.status < 300 or (response.status == 400 and rows):
+        return {sku: _of_rows(sku, rows) for sku in skus}
+    outcome = outcome_of_refusal(response)
+    if 400 <= response.status < 500 and response.status not in (401, 403, 408, 429) and len(skus) > 1:
+        # Refused as a whole without a word on each: one bad entry may stand among good ones. Absolute numbers may be sent again,
+        # so each half is asked by itself, down to the one it is about.
+        half = len(skus) // 2
+        first = await _write(client, http, {sku: quantities[sku] for sku in skus[:half]})
+        return first | await _write(client, http, {sku: quantities[sku] for sku in skus[half:]})
+    return dict.fromkeys(skus, outcome)
+
+
+def _of_rows(sku: str, rows: Sequence[dict[str, Any]]) -> Outcome:
+    mine = [outcome_of_row(row) for row in rows if text(row.get("sku")) == sku]
+    if not mine:
+        return Unknown("eBay's answer leaves this SKU out")
+    bad = [one for one in mine if not isinstance(one, Accepted)]
+    if not bad:
+        return mine[0]
+    # Rows that disagree: a part of it may have been done.
+    return bad[0] if len(bad) == len(mine) else Unknown(f"eBay accepted a part only: {bad[0].reason}")
