@@ -239,6 +239,14 @@ def test_throttled_pauses_its_operation_only_and_longer_each_time() -> None:
     assert one.throttled("patch", clock.now()) == 1
 
 
+@pytest.mark.parametrize("nonsense", [float("inf"), float("nan"), 0.0, -5.0])
+def test_a_rate_that_makes_no_sense_is_not_adopted(nonsense: float) -> None:
+    one, clock = limiter(WRITES)
+    one.observe(BudgetSeen(limit="writes", rate_per_s=nonsense, burst=nonsense), clock.now())
+    assert sum(one.try_take("patch", 5, clock.now()) == 0.0 for _ in range(50)) == 5
+    assert one.try_take("patch", 5, clock.now()) == pytest.approx(0.2, abs=1e-4)
+
+
 def test_a_limit_that_the_connector_does_not_have_is_noted_and_hurts_nobody() -> None:
     one, clock = limiter(WRITES)
     one.answered("patch", clock.now(), [BudgetSeen(limit="wirtes", left=0)])

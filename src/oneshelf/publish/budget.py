@@ -188,6 +188,9 @@ class Budget:
         over-charged, every call costing at least 1; what is under way may not be in the channel's number yet.
         """
         self.level(now)
+        numbers = (seen.rate_per_s, seen.burst, seen.left, seen.wait_s)
+        if not all(math.isfinite(number) for number in numbers if number is not None):
+            return  # a header that said "inf" or "nan"
         if seen.rate_per_s is not None and seen.rate_per_s > 0 and self.rate_per_s is not None:
             self.rate_per_s = seen.rate_per_s * self.share
         if seen.burst is not None and seen.burst > 0:

@@ -30,6 +30,7 @@ NEW_ORDERS = RateLimit(
     scope="account",
     rate_per_s=5 / 60,
     burst=5.0,
+    counts="calls",
 )
 
 #: HTTP 429 is rare on GraphQL and says nothing of a bucket. Source: Shopify API libraries, default of Retry-After.
