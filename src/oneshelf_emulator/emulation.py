@@ -7,19 +7,24 @@ Owns: the world and all marketplaces. Never: opens a socket.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from .amazon import Amazon
+from .amazon.limits import MARKETPLACES
 from .catalogue import demo_products
 from .clock import Clock
 from .courier import Deliver
+from .ebay import Ebay
+from .etsy import Etsy
+from .shopify import Shopify
 from .shoppers import Shoppers
 from .throttle import FaultGate
 from .world import Product, World
 
-CHANNELS = ("shopify", "amazon", "ebay", "etsy")
+MARKETPLACE_CLASSES: dict[str, Any] = {"shopify": Shopify, "amazon": Amazon, "ebay": Ebay, "etsy": Etsy}
+CHANNELS = tuple(MARKETPLACE_CLASSES)
 
 
 class Emulation:
@@ -38,7 +43,7 @@ class Emulation:
         self.clock = clock or Clock()
         self.base_urls = dict(base_urls or {})
         self.switches = {name: dict(each) for name, each in (switches or {}).items()}
-        self.channels = tuple(name for name in channels if _class_of(name) is not None)
+        self.channels = tuple(channels)
         self.deliver: Deliver | None = None
         self.send_message: Any = None
         self.queue: dict[str, str] = {}
@@ -54,7 +59,8 @@ class Emulation:
         self.marketplaces = {}
         for name in self.channels:
             base_url = self.base_urls.get(name, f"http://{name}.test")
-            marketplace = _class_of(name)(self.world, base_url=base_url, **self.switches.get(name, {}))
+            switches = {**_fitting(name, self.products), **self.switches.get(name, {})}
+            marketplace = MARKETPLACE_CLASSES[name](self.world, base_url=base_url, **switches)
             marketplace.stock_up(self.products)
             self.marketplaces[name] = marketplace
             self.apps[name].gate = FaultGate(marketplace.app, self.world, name)
@@ -116,9 +122,12 @@ class _Door:
         await self.gate(scope, receive, send)
 
 
-def _class_of(channel: str) -> Any:
-    names = {"shopify": "Shopify", "amazon": "Amazon", "ebay": "Ebay", "etsy": "Etsy"}
-    try:
-        return getattr(import_module(f"oneshelf_emulator.{channel}"), names[channel], None)
-    except ImportError:
-        return None
+def _fitting(channel: str, products: Sequence[Product]) -> dict[str, Any]:
+    """Return the switches by which a marketplace trades in the currency of the catalogue."""
+    currency = products[0].currency if products else "USD"
+    if channel == "shopify":
+        return {"currency": currency, "taxes_included": currency not in ("USD", "CAD")}
+    if channel == "amazon":
+        places = [place.id for place in MARKETPLACES.values() if place.currency == currency]
+        return {"marketplace_ids": tuple(places[:1])} if places else {}
+    return {}

@@ -109,7 +109,10 @@ class Shoppers:
             )
         self.world.note("*", "shoppers_started", mode=plan.mode, orders_per_s=plan.orders_per_s,
                         flash_skus=list(self.flash_skus))  # fmt: skip
-        self._await_next(self._run)
+        run = self._run
+        if plan.seconds is not None:
+            self.world.clock.after(plan.seconds, lambda: self.stop() if run == self._run else None, shortened=False)
+        self._await_next(run)
 
     def stop(self) -> None:
         """No more people come. What they have bought stays bought."""
@@ -148,9 +151,6 @@ class Shoppers:
         if plan is None:
             return
         passed_s = (self.world.clock.now() - self._started_at).total_seconds()
-        if plan.seconds is not None and passed_s >= plan.seconds:
-            self.stop()
-            return
         rate = plan.orders_per_s
         if self._is_flash():
             rate = min(ORDERS_PER_S_MAX, rate * self._excited[-1] / self._usual[-1])
@@ -170,10 +170,9 @@ class Shoppers:
     def _arrive(self, run: int) -> None:
         if run != self._run or self.plan is None:
             return
-        passed_s = (self.world.clock.now() - self._started_at).total_seconds()
-        if self.plan.seconds is None or passed_s < self.plan.seconds:
-            self._shop(self.plan)
-        self._await_next(run)
+        plan = self.plan
+        self._await_next(run)  # first: a marketplace that fails at its counter does not keep the others away
+        self._shop(plan)
 
     def _shop(self, plan: Plan) -> None:
         rng = self._rng
