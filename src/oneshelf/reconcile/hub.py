@@ -7,7 +7,7 @@ arrived: it is reserved at once and judged when the order feed is complete. A hi
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -15,7 +15,7 @@ from oneshelf.channels.contract import HubLevel
 from oneshelf.core import hub as rules
 from oneshelf.core.instants import SECOND, to_us
 from oneshelf.core.stock import Entry, Level
-from oneshelf.db.journal import note
+from oneshelf.db.journal import note, open_task
 from oneshelf.db.tx import Tx
 from oneshelf.imports.moves import BATCH_KIND
 from oneshelf.listings import dirty
@@ -490,6 +490,17 @@ def want_due_reads(tx: Tx, tenant_id: int, hub: Account) -> int:
         t=tenant_id,
         through=through,
     )
+
+
+def give_up_reading(tx: Tx, tenant_id: int, item_ids: Iterable[str], now: int) -> None:
+    """The hub no longer knows these items: stop asking, and tell a person (FC-E06)."""
+    for sku, item_id in tx.all(
+        "SELECT sku, item_id FROM item WHERE tenant_id = :t AND item_id {in:ids}", t=tenant_id, ids=sorted(item_ids)
+    ):
+        tx.run("UPDATE hub_level SET wanted = 0 WHERE tenant_id = :t AND sku = :s", t=tenant_id, s=sku)
+        open_task(
+            tx, tenant_id, now, "gone_from_hub", sku, f"Say what {sku} is now", f"Shopify no longer knows {item_id}"
+        )
 
 
 def compare_export(tx: Tx, tenant_id: int, hub: Account, levels: Sequence[HubLevel], asked_at: int) -> int:

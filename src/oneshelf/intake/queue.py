@@ -1,0 +1,110 @@
+"""Messages that come through a queue of ours (Amazon: SQS): received in a thread, stored, and only then deleted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import boto3
+import structlog
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from oneshelf.channels.contract import RawMessage
+from oneshelf.core.instants import to_us
+from oneshelf.runtime.clock import Clock
+from oneshelf.runtime.writer import Writer
+
+from .inbox import Raw, keep
+
+log = structlog.get_logger()
+
+#: SQS gives at most 10 messages a call and waits at most 20 s for the first. Source: Amazon SQS API reference, ReceiveMessage.
+MESSAGES_A_CALL = 10
+WAIT_S = 20
+FAILED_WAIT_S = 5.0
+
+
+class QueueAccount(Protocol):
+    """One account that hears through this queue."""
+
+    tenant_id: int
+    account_id: int
+
+    def wants(self, body: bytes) -> bool:
+        """Whether this message is about this account."""
+
+    def message(self, body: bytes, message_id: str) -> RawMessage: ...
+
+
+def sqs_client(region: str, endpoint: str | None, credentials: dict[str, str]) -> Any:
+    """Return a boto3 SQS client. `credentials`: aws_access_key_id and aws_secret_access_key, or empty for the machine's own role."""
+    return boto3.client(
+        "sqs",
+        region_name=region,
+        endpoint_url=endpoint,
+        config=Config(connect_timeout=5, read_timeout=WAIT_S + 10, retries={"max_attempts": 2, "mode": "standard"}),
+        **credentials,
+    )
+
+
+async def run(
+    client: Any,
+    queue_url: str,
+    accounts: Callable[[], list[QueueAccount]],
+    writer: Writer,
+    clock: Clock,
+    on_news: Callable[[], None],
+    stop: asyncio.Event,
+    wait_s: int = WAIT_S,
+) -> None:
+    """1. Receive.  2. Store each with the account it names.  3. Delete what is durable.  A message for nobody here is left to expire."""
+    while not stop.is_set():
+        try:
+            answer = await asyncio.to_thread(
+                client.receive_message, QueueUrl=queue_url, MaxNumberOfMessages=MESSAGES_A_CALL, WaitTimeSeconds=wait_s
+            )
+        except (BotoCoreError, ClientError) as error:
+            log.warning("queue_unreachable", queue=queue_url, problem=type(error).__name__)
+            await _pause(stop, FAILED_WAIT_S)
+            continue
+        messages = answer.get("Messages", [])
+        kept = await asyncio.gather(*(_keep(m, accounts(), writer, clock) for m in messages), return_exceptions=True)
+        durable = [m for m, end in zip(messages, kept, strict=True) if end in ("stored", "already_done")]
+        if "stored" in kept:
+            on_news()
+        if durable:
+            entries = [{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(durable)]
+            try:
+                await asyncio.to_thread(client.delete_message_batch, QueueUrl=queue_url, Entries=entries)
+            except (BotoCoreError, ClientError) as error:
+                log.warning("queue_delete_failed", problem=type(error).__name__)  # they come again and change nothing
+
+
+async def _keep(message: dict[str, Any], accounts: list[QueueAccount], writer: Writer, clock: Clock) -> str:
+    body = message["Body"].encode()
+    for account in accounts:
+        if account.wants(body):
+            raw = account.message(body, message["MessageId"])
+            return await writer.do_item(
+                keep,
+                Raw(
+                    account.tenant_id,
+                    account.account_id,
+                    raw.topic,
+                    raw.delivery_key,
+                    "queue",
+                    raw.headers,
+                    raw.body,
+                    to_us(clock.now()),
+                ),
+            )
+    return "nobody"
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        pass

@@ -1,0 +1,241 @@
+"""The loops of intake: handle what was stored, poll each account, read the orders that hints named."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from oneshelf.channels.contract import Channel, Http, NoAnswer
+from oneshelf.core.errors import Park, Retry, SignInAgain, Stop
+from oneshelf.core.instants import SECOND, to_us
+from oneshelf.core.outcome import Unknown
+from oneshelf.db.journal import close_task, open_task
+from oneshelf.db.tx import Tx
+from oneshelf.imports import intents
+from oneshelf.orders import claims
+from oneshelf.runtime.bell import Bell
+from oneshelf.runtime.clock import Clock
+from oneshelf.runtime.writer import Writer
+
+from . import poll
+from .handle import HANDLE_MAX, Handled, Parses, handle
+from .inbox import Raw, keep
+
+log = structlog.get_logger()
+
+#: How often the inbox is looked at when no bell rang: bells are hints.
+LOOK_EVERY_S = 1.0
+#: A page failed: wait so long before the next try, doubling up to the longest.
+FAILED_WAIT_S = 2.0
+FAILED_WAIT_MAX_S = 300.0
+#: An order that a hint named and that the channel does not know: so many reads, then a person looks.
+READS_OF_AN_ORDER_MAX = 6
+
+
+async def handle_loop(
+    tenant_id: int,
+    parsers: Callable[[], Mapping[int, Parses]],
+    writer: Writer,
+    clock: Clock,
+    news: Bell,
+    stop: asyncio.Event,
+    on_handled: Callable[[Handled], None],
+) -> None:
+    """Handle until the inbox is empty, then wait for the bell."""
+    while not stop.is_set():
+        try:
+            done = await writer.do(lambda tx: handle(tx, tenant_id, parsers(), to_us(clock.now())))
+        except Stop:
+            raise
+        except Exception:
+            log.exception("handling_failed")
+            await news.wait(LOOK_EVERY_S, stop)
+            continue
+        if done.rows:
+            on_handled(done)
+        if done.rows < HANDLE_MAX:
+            await news.wait(LOOK_EVERY_S, stop)
+
+
+async def poll_loop(
+    tenant_id: int,
+    account_id: int,
+    channel: Channel,
+    http: Http,
+    writer: Writer,
+    clock: Clock,
+    interval_s: float,
+    connected_at: int,
+    poke: Bell,
+    news: Bell,
+    stop: asyncio.Event,
+) -> None:
+    """One run of pages, then wait for the interval or for a poke (S9.2: a lower read of the hub is judged by its orders)."""
+    failures = 0
+    while not stop.is_set():
+        try:
+            await poll_once(tenant_id, account_id, channel, http, writer, clock, connected_at, news)
+            failures = 0
+            wait = interval_s
+        except Stop:
+            raise
+        except (NoAnswer, Retry, Park) as error:
+            failures += 1
+            await _note_failure(tenant_id, account_id, channel, writer, clock, error)
+            wait = min(FAILED_WAIT_MAX_S, FAILED_WAIT_S * 2 ** (failures - 1))
+            if isinstance(error, Retry) and error.wait_s is not None:
+                wait = max(wait, error.wait_s)
+        except Exception:
+            failures += 1
+            log.exception("poll_failed", account_id=account_id)
+            wait = min(FAILED_WAIT_MAX_S, FAILED_WAIT_S * 2 ** (failures - 1))
+        await poke.wait(wait, stop)
+
+
+async def poll_once(
+    tenant_id: int,
+    account_id: int,
+    channel: Channel,
+    http: Http,
+    writer: Writer,
+    clock: Clock,
+    connected_at: int,
+    news: Bell,
+) -> None:
+    """Read one run to its end. Each page and its cursor are durable together; a repeated cursor ends the run (FC-B17)."""
+    feed = await writer.do(lambda tx: poll.load_feed(tx, tenant_id, account_id))
+    cursor = poll.start_cursor(feed, connected_at)
+    while True:
+        page = await channel.fetch(http, cursor, clock.now())
+        now = to_us(clock.now())
+        answers = await writer.do(lambda tx, page=page, now=now: poll.keep_page(tx, tenant_id, account_id, page, now))
+        if "stored" in answers or page.complete_through_at is not None:
+            news.ring()
+        if page.cursor.run is None:
+            return
+        if page.cursor == cursor:
+            raise Retry("the channel gave the same page address again")
+        cursor = page.cursor
+
+
+async def _note_failure(
+    tenant_id: int, account_id: int, channel: Channel, writer: Writer, clock: Clock, error: Exception
+) -> None:
+    def step(tx: Tx) -> None:
+        now = to_us(clock.now())
+        problem = str(error) or type(error).__name__
+        poll.keep_failure(tx, tenant_id, account_id, problem, now, forget_run=isinstance(error, Park))
+        if isinstance(error, SignInAgain):
+            open_task(
+                tx, tenant_id, now, "connect_again", str(account_id), f"Connect {channel.name.title()} again", problem
+            )
+
+    await writer.do(step)
+
+
+async def fetch_loop(
+    tenant_id: int,
+    account_id: int,
+    channel: Channel,
+    http: Http,
+    writer: Writer,
+    clock: Clock,
+    poke: Bell,
+    news: Bell,
+    stop: asyncio.Event,
+    at_once: int = 4,
+) -> None:
+    """Read the orders that hints named, a few at a time."""
+    mine = f"{account_id}/%"
+    while not stop.is_set():
+        due = await writer.do(
+            lambda tx: _take(
+                tx,
+                tenant_id,
+                intents.due(tx, tenant_id, ("fetch_order",), to_us(clock.now()), at_once, entity=mine),
+                clock,
+            )
+        )
+        if not due:
+            await poke.wait(LOOK_EVERY_S, stop)
+            continue
+        await asyncio.gather(
+            *(_fetch(tenant_id, account_id, channel, http, writer, clock, intent, news) for intent in due)
+        )
+
+
+def _take(tx: Tx, tenant_id: int, due: list[intents.Intent], clock: Clock) -> list[intents.Intent]:
+    for intent in due:
+        intents.sending(tx, tenant_id, intent, to_us(clock.now()))
+    return due
+
+
+async def _fetch(
+    tenant_id: int,
+    account_id: int,
+    channel: Channel,
+    http: Http,
+    writer: Writer,
+    clock: Clock,
+    intent: intents.Intent,
+    news: Bell,
+) -> None:
+    order_id = intent.payload["order_id"]
+    try:
+        message = await channel.fetch_order(http, order_id)
+        problem = f"{channel.name.title()} does not know order {order_id}"
+    except (NoAnswer, Retry, Park) as error:
+        message, problem = None, str(error) or type(error).__name__
+    except Exception as error:
+        log.exception("fetch_order_failed", account_id=account_id)
+        message, problem = None, f"our reader failed: {type(error).__name__}"
+    received_at = to_us(clock.now())
+
+    def step(tx: Tx) -> None:
+        if message is not None:
+            raw = Raw(
+                tenant_id,
+                account_id,
+                message.topic,
+                message.delivery_key,
+                "read",
+                message.headers,
+                message.body,
+                received_at,
+            )
+            keep(tx, [raw])
+            intents.settle(tx, tenant_id, intent, "DONE", received_at)
+            close_task(tx, tenant_id, received_at, "fetch_order", intent.entity)
+        elif intent.attempts >= READS_OF_AN_ORDER_MAX:
+            what = f"Look for order {order_id} at {channel.name.title()}"
+            open_task(tx, tenant_id, received_at, "fetch_order", intent.entity, what, problem)
+            due_at = received_at + 3600 * SECOND
+            intents.settle(tx, tenant_id, intent, "WAITING", received_at, reason=problem, due_at=due_at)
+        else:
+            intents.put_off(tx, tenant_id, intent, Unknown(problem), received_at)
+
+    await writer.do(step)
+    if message is not None:
+        news.ring()
+
+
+def reread_open_orders(tx: Tx, tenant_id: int, account_id: int, now: int, every_s: float, limit: int = 50) -> int:
+    """S4.6: orders that may change without moving the feed (Etsy cancels) are read again by id, the longest unread first.
+
+    Returns how many were asked for.
+    """
+    rows = tx.all(
+        "SELECT order_id FROM orders WHERE tenant_id = :t AND account_id = :a AND state IN ('PENDING', 'OPEN', 'PARTIAL', 'RELEASED', "
+        "'MERCHANT', 'CANCEL_WANTED') AND fetched_at <= :bound ORDER BY fetched_at LIMIT :limit",
+        t=tenant_id,
+        a=account_id,
+        bound=now - int(every_s * SECOND),
+        limit=limit,
+    )
+    for (order_id,) in rows:
+        entity = f"{account_id}/{order_id}"
+        if not claims.has_open_intent(tx, tenant_id, ("fetch_order",), entity):
+            claims.add_intent(tx, tenant_id, "fetch_order", entity, now, {"order_id": order_id}, now, priority=6)
+    return len(rows)

@@ -1,0 +1,152 @@
+"""The loop that reads the hub's levels: what somebody wants read, and a bulk export from time to time (SEMANTICS 4.6, 9.5)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from oneshelf.channels.contract import ExportState, Http, Hub, NoAnswer
+from oneshelf.core.errors import Park, Retry, Stop
+from oneshelf.core.instants import to_us
+from oneshelf.db.tx import Tx
+from oneshelf.orders.accounts import Account, load_accounts
+from oneshelf.runtime.bell import Bell
+from oneshelf.runtime.clock import Clock
+from oneshelf.runtime.writer import Writer
+
+from . import hub as judging
+
+log = structlog.get_logger()
+
+LOOK_EVERY_S = 1.0
+FAILED_WAIT_S = 3.0
+#: S4.6: order feeds don't show stock edits, so all levels are read by one bulk export so often.
+EXPORT_EVERY_S = 900.0
+EXPORT_LOOK_EVERY_S = 2.0
+
+
+async def run(
+    *,
+    tenant_id: int,
+    account_id: int,
+    hub: Hub,
+    http: Http,
+    writer: Writer,
+    clock: Clock,
+    bell: Bell,
+    stop: asyncio.Event,
+    poke_poll: Callable[[], None],
+    on_changed: Callable[[], None],
+    export_every_s: float = EXPORT_EVERY_S,
+) -> None:
+    """1. Take what is wanted.  2. Read it in one query.  3. Judge it.  In between, a bulk export finds what no webhook told."""
+    exporting = asyncio.ensure_future(
+        _export_loop(tenant_id, account_id, hub, http, writer, clock, bell, stop, export_every_s)
+    )
+    try:
+        while not stop.is_set():
+            try:
+                busy = await read_wanted(tenant_id, account_id, hub, http, writer, clock, poke_poll, on_changed)
+                if not busy:
+                    await bell.wait(LOOK_EVERY_S, stop)
+            except Stop:
+                raise
+            except (NoAnswer, Retry, Park) as error:
+                log.warning("hub_read_failed", problem=str(error) or type(error).__name__)
+                await bell.wait(FAILED_WAIT_S, stop)
+            except Exception:
+                log.exception("hub_read_broke")
+                await bell.wait(FAILED_WAIT_S, stop)
+    finally:
+        exporting.cancel()
+
+
+async def read_wanted(
+    tenant_id: int,
+    account_id: int,
+    hub: Hub,
+    http: Http,
+    writer: Writer,
+    clock: Clock,
+    poke_poll: Callable[[], None],
+    on_changed: Callable[[], None],
+) -> bool:
+    """Read and judge one call's worth. False: nothing is wanted."""
+
+    def take(tx: Tx) -> tuple[Account | None, list[str]]:
+        account = load_accounts(tx, tenant_id).get(account_id)
+        if account is None or account.opened_at is None:
+            return account, []
+        judging.want_due_reads(tx, tenant_id, account)
+        return account, judging.wanted_items(tx, tenant_id)
+
+    account, item_ids = await writer.do(take)
+    if account is None or not item_ids:
+        return False
+    asked_at = to_us(clock.now())
+    levels = await hub.levels(http, item_ids)
+    read = judging.Read(levels, asked_at, f"{asked_at}")
+    told = await writer.do(lambda tx: judging.judge_read(tx, tenant_id, account, read, to_us(clock.now())))
+    missing = set(item_ids) - {level.item_id for level in levels}
+    if missing:
+        await writer.do(lambda tx: judging.give_up_reading(tx, tenant_id, missing, to_us(clock.now())))
+    if told.poll_hub:
+        poke_poll()
+    if told.edits or told.odd:
+        on_changed()
+    return True
+
+
+async def _export_loop(
+    tenant_id: int,
+    account_id: int,
+    hub: Hub,
+    http: Http,
+    writer: Writer,
+    clock: Clock,
+    bell: Bell,
+    stop: asyncio.Event,
+    every_s: float,
+) -> None:
+    pause = Bell()
+    while not stop.is_set():
+        await pause.wait(every_s, stop)
+        if stop.is_set():
+            return
+        try:
+            await export_once(tenant_id, account_id, hub, http, writer, clock)
+            bell.ring()
+        except (NoAnswer, Retry, Park) as error:
+            log.warning("levels_export_failed", problem=str(error) or type(error).__name__)
+        except Exception:
+            log.exception("levels_export_broke")
+
+
+async def export_once(tenant_id: int, account_id: int, hub: Hub, http: Http, writer: Writer, clock: Clock) -> int:
+    """Export all levels and ask for a read of each that differs. Returns how many differ."""
+    asked_at = to_us(clock.now())
+    state = await hub.start_levels_export(http)
+    if not isinstance(state, ExportState):
+        raise Retry(f"Shopify did not start the export: {state}")
+    state = await wait_for_export(hub, http, state)
+    levels = await hub.levels_export(http, state)
+
+    def compare(tx: Tx) -> int:
+        account = load_accounts(tx, tenant_id)[account_id]
+        return judging.compare_export(tx, tenant_id, account, levels, asked_at)
+
+    return await writer.do(compare)
+
+
+async def wait_for_export(
+    hub: Hub, http: Http, state: ExportState, look_every_s: float = EXPORT_LOOK_EVERY_S
+) -> ExportState:
+    """Look until the export is done. Raises Retry if it failed."""
+    while state.status == "running":
+        await asyncio.sleep(look_every_s)
+        state = await hub.export_state(http, state.export_id)
+    if state.status == "failed":
+        raise Retry(f"Shopify's export failed: {state.reason}")
+    return state
