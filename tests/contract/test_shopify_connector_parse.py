@@ -72,7 +72,9 @@ def test_every_topic_that_shopify_lists_is_known() -> None:
         assert parse(topic, sample.read_bytes() if sample.exists() else b"{}")
 
 
-@pytest.mark.parametrize("topic", ("orders/teleported", "products/levitate", "moons/create", "", "orders", "Poll:order"))
+@pytest.mark.parametrize(
+    "topic", ("orders/teleported", "products/levitate", "moons/create", "", "orders", "Poll:order")
+)
 def test_unknown_topic_is_unreadable(topic: str) -> None:
     with pytest.raises(Unreadable):
         parse(topic, b"{}")
