@@ -8,6 +8,7 @@ Never: imports the product.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
@@ -33,6 +34,9 @@ from .shelf import MERCHANT, Shelf
 from .shipments import ShipmentsApi
 from .tokens import Tokens
 from .wire import DENIED, Refusal, operation, with_headers
+
+#: How many messages are kept for a test in process.
+MESSAGES_KEPT = 50_000
 
 #: Every behaviour that Amazon does not document, or that a test may want otherwise. See README.md.
 SWITCHES: dict[str, Any] = {
@@ -82,8 +86,8 @@ class Amazon:
         self.seller_id = "A" + "".join(self._rng.choices("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", k=13))
         self.application_id = f"amzn1.sp.solution.{self._rng.getrandbits(128):032x}"
         self.queue: dict[str, str] = {}
-        #: Messages sent while no other `send_message` is set: (queue ARN, body).
-        self.sent: list[tuple[str, str]] = []
+        #: The latest messages sent while no other `send_message` is set: (queue ARN, body).
+        self.sent: deque[tuple[str, str]] = deque(maxlen=MESSAGES_KEPT)
         self.send_message: SendMessage = send_message or self._keep_message
         self.tokens = Tokens(world.clock, world.rng("amazon:tokens"))
         self.buckets = {plan.operation: Bucket(plan.rate_per_s, plan.burst, world.clock) for plan in PLANS}

@@ -75,8 +75,9 @@ class Shelf:
 
     def stock(self, product: Product, *, by_amazon: bool) -> Listing:
         """Create the complete listing of a product in every marketplace of the seller."""
-        now = self.clock.now()
-        listing = Listing(product.sku, self._asin(), product.title, now, now)
+        # A listing a minute, long ago: a search reaches 1,000 and goes on from a creation date, so dates must differ.
+        created_at = self.clock.now() - timedelta(days=365) + timedelta(minutes=len(self.listings))
+        listing = Listing(product.sku, self._asin(), product.title, created_at, created_at)
         for where in self.marketplace_ids:
             listing.attributes[where] = _first_attributes(product, where, listing.asin or "")
         if by_amazon:

@@ -261,6 +261,26 @@ async def test_search_takes_twenty_skus_and_pages_by_ten():
     assert (await client.ask("GET", client.seller, marketplaceIds=US, identifiers="S1")).status == 400
 
 
+async def test_paging_ends_at_a_thousand_and_goes_on_from_a_creation_date():
+    client = Client(factor=1000)
+    client.amazon.stock_up([Product(f"S{n}", "S", 100, "USD", 1) for n in range(1100)])
+    query = {"marketplaceIds": US, "sortBy": "createdDate", "sortOrder": "ASC", "pageSize": "20"}
+    seen: list[Any] = []
+    more: dict[str, str] = {}
+    for _ in range(60):
+        client.clock.advance(0.01)
+        page = json.loads((await client.ask("GET", client.seller, **query, **more)).body)
+        seen += page["items"]
+        token = page.get("pagination", {}).get("nextToken")
+        if token is None:
+            break
+        more = {"pageToken": token}
+    assert (page["numberOfResults"], len(seen)) == (1103, 1000)
+    query["createdAfter"] = seen[-1]["summaries"][0]["createdDate"]
+    rest = json.loads((await client.ask("GET", client.seller, **query)).body)
+    assert rest["numberOfResults"] == 104  # the last one again, and the 103 that paging did not reach
+
+
 async def test_put_makes_an_offer_delete_takes_it_away_and_a_preview_does_neither():
     client = Client()
     offer = {"marketplace_id": US, "currency": "USD", "our_price": [{"schedule": [{"value_with_tax": 9.99}]}]}
