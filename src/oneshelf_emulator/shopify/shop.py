@@ -62,7 +62,7 @@ SWITCHES: dict[str, object] = {
     "webhook_api_version": "2026-10",
     "allow_loopback_http": True,
     "legacy_token": False,
-    "currency": "EUR",
+    "currency": None,
     "taxes_included": True,
     "domain": "oneshelf-emulated.myshopify.com",
 }
@@ -84,7 +84,7 @@ class Shopify:
         self.switches: dict[str, object] = {**SWITCHES, **switches}
         self.chance = world.rng("shopify")
         self.domain = str(self.switches["domain"])
-        self.currency = str(self.switches["currency"])
+        self.currency = str(self.switches["currency"] or "EUR")
         self.taxes_included = bool(self.switches["taxes_included"])
         self.shop_name, self.shop_email, self.shop_id = "Emulated Shop", "merchant@example.test", 62_000_000_001
         self.app_id, self.app_name = 190_000_001, "Oneshelf"
@@ -263,7 +263,7 @@ class Shopify:
         return place
 
     def stock_up(self, products: Sequence[Product], *, stock: Mapping[str, Mapping[str, int]] | None = None) -> None:
-        """Make a product with one variant for each, stocked at the first location.
+        """Make a product with one variant for each, stocked at the first location. All in one currency (ValueError).
 
         `stock` ({sku: {location name: available}}) places stock elsewhere; locations it names are made if unknown.
         """
@@ -271,6 +271,10 @@ class Shopify:
             self.add_product(product, (stock or {}).get(product.sku))
 
     def add_product(self, product: Product, places: Mapping[str, int] | None = None) -> r.ProductVariant:
+        if self.switches["currency"] is None and not self._variants_by_sku:
+            self.currency = product.currency
+        if product.currency != self.currency:
+            raise ValueError(f"{product.sku} is priced in {product.currency}, the emulated shop in {self.currency}")
         now, store = self.store.now(), self.store
         record = store.add(r.Product(store.new_id("Product"), product.title, "Emulated", now, now))
         item = store.add(r.InventoryItem(store.new_id("InventoryItem"), product.sku, now, now))
