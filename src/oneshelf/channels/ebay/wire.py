@@ -87,10 +87,9 @@ def money(value: Any) -> Money | None:
         return None
     decimals = 0 if currency in _NO_DECIMALS else 3 if currency in _THREE_DECIMALS else 2
     try:
-        minor = (Decimal(amount) * 10**decimals).quantize(Decimal(1), rounding=ROUND_HALF_UP)
-    except InvalidOperation as bad:
+        return Money(int((Decimal(amount) * 10**decimals).quantize(Decimal(1), rounding=ROUND_HALF_UP)), currency)
+    except (InvalidOperation, ValueError, OverflowError) as bad:
         raise Unreadable(f"eBay amount {amount!r} is no number") from bad
-    return Money(int(minor), currency)
 
 
 class Explained(NamedTuple):
