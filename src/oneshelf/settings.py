@@ -80,6 +80,13 @@ class Settings(BaseSettings):
     hold_after_s: float = Field(
         2.0, ge=0, le=60, description="Seconds to wait for an order's import before its pieces are held on the hub."
     )
+    not_found_after_s: float = Field(
+        60.0,
+        ge=1,
+        le=3600,
+        description='Seconds after an unanswered import before "not found" counts and it is sent again (SEMANTICS 14.3).',
+    )
+    queue_wait_s: int = Field(20, ge=0, le=20, description="Seconds that one read of the message queue waits for news.")
     app_share: float = Field(
         1.0,
         gt=0,

@@ -1,0 +1,378 @@
+"""Puts the rooms together: the only place that knows which connectors exist, and that starts their loops.
+
+In: settings. Out: a running service. Tables it owns: none. Never: decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from oneshelf.channels import amazon, ebay, etsy, shopify
+from oneshelf.channels.contract import Channel, Door, Hub, RawMessage
+from oneshelf.channels.session import Priority, Session
+from oneshelf.core.errors import OneshelfError, Stop
+from oneshelf.core.ids import HUB, ChannelName
+from oneshelf.core.instants import to_us
+from oneshelf.db.store import Store, store_for
+from oneshelf.db.tx import Tx
+from oneshelf.imports import intents
+from oneshelf.imports import worker as hub_writes
+from oneshelf.intake import queue as queues
+from oneshelf.intake import worker as intake
+from oneshelf.intake.handle import Handled
+from oneshelf.intake.webhook import Counts
+from oneshelf.publish import worker as publishing
+from oneshelf.publish.limiter import AppBudgets, Limiter
+from oneshelf.publish.publisher import recover as recover_slots
+from oneshelf.reconcile import worker as hub_reads
+from oneshelf.runtime.bell import Bell
+from oneshelf.runtime.clock import Clock, SystemClock
+from oneshelf.runtime.transport import AioHttp
+from oneshelf.runtime.writer import Writer
+from oneshelf.settings import Settings
+from oneshelf.tenants.accounts import FIRST_TENANT, AccountRow, accounts, load_secret
+from oneshelf.tenants.credentials import StoredCredentials
+from oneshelf.tenants.seal import Sealer, new_key_file
+
+log = structlog.get_logger()
+
+CONNECTORS: dict[ChannelName, Callable[[Mapping[str, str]], Channel]] = {
+    ChannelName.SHOPIFY: shopify.connect,
+    ChannelName.AMAZON: amazon.connect,
+    ChannelName.EBAY: ebay.connect,
+    ChannelName.ETSY: etsy.connect,
+}
+
+#: A webhook's public key is asked for again after so long. Source: eBay Notification API, getPublicKey ("cache it, about an hour").
+KEY_KEPT_S = 3600.0
+#: How often open orders are looked over for those that are due to be read again by id.
+REREAD_LOOK_S = 30.0
+#: How long a stop waits for calls under way.
+STOP_WITHIN_S = 8.0
+
+
+def build_channel(channel: str, settings: Mapping[str, str]) -> Channel:
+    """Return the connector of one account. Raises ValueError naming the setting that is wrong."""
+    return CONNECTORS[ChannelName(channel)](settings)
+
+
+def open_sealer(settings: Settings) -> Sealer:
+    """Return what seals credentials; the key file is made on the very first start."""
+    if not settings.key_path.exists() and not _database_exists(settings):
+        settings.key_path.parent.mkdir(parents=True, exist_ok=True)
+        return new_key_file(settings.key_path)
+    return Sealer.from_file(settings.key_path)
+
+
+def _database_exists(settings: Settings) -> bool:
+    return settings.database.startswith("sqlite:///") and Path(settings.database.removeprefix("sqlite:///")).exists()
+
+
+class Running:
+    """One connected account and its loops."""
+
+    def __init__(
+        self, row: AccountRow, channel: Channel, session: Session, limiter: Limiter, app: dict[str, str]
+    ) -> None:
+        self.row = row
+        self.channel = channel
+        self.session = session
+        self.limiter = limiter
+        self.app = app
+        self.poke_poll = Bell()
+        self.poke_fetch = Bell()
+        self.wake = asyncio.Event()
+        self.tasks: list[asyncio.Task[Any]] = []
+
+    @property
+    def tenant_id(self) -> int:
+        return self.row.tenant_id
+
+    @property
+    def account_id(self) -> int:
+        return self.row.account_id
+
+    def app_secret(self) -> Mapping[str, str]:
+        return self.app
+
+    def wants(self, body: bytes) -> bool:
+        assert isinstance(self.channel, amazon.Amazon)
+        try:
+            return self.channel.claims(amazon.claim(body))
+        except OneshelfError:
+            return False
+
+    def message(self, body: bytes, message_id: str) -> RawMessage:
+        return amazon.queue_message(body, message_id)
+
+
+class Service:
+    """The whole product in one process: writer, loops, and what the web needs of them. One tenant for now."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None, tenant_id: int = FIRST_TENANT) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.tenant_id = tenant_id
+        self.store: Store = store_for(settings.database)
+        self.writer = Writer(self.store, on_broken=self._on_broken)
+        self.counts = Counts()
+        self.news = Bell()
+        self.hub_bell = Bell()
+        self.levels_bell = Bell()
+        self.stopping = asyncio.Event()
+        self.running: dict[int, Running] = {}
+        self.started_at = time.monotonic()
+        self._loop = asyncio.get_running_loop()
+        self._apps: dict[ChannelName, AppBudgets] = {}
+        self._keys: dict[str, tuple[float, str]] = {}
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    # --- life ----------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """1. Key and database.  2. What was under way may have been done.  3. Accounts and their loops.  Raises Stop."""
+        self.sealer = open_sealer(self.settings)
+        await asyncio.to_thread(self.writer.start)
+        self.http = AioHttp(
+            self.clock,
+            allow_private=self.settings.allow_private_endpoints,
+            max_body=self.settings.answer_body_bytes_max,
+        )
+        await self.writer.do(self._recover)
+        self._start_loop(
+            intake.handle_loop(
+                self.tenant_id, self._parsers, self.writer, self.clock, self.news, self.stopping, self._on_handled
+            )
+        )
+        for row in await self.writer.do(lambda tx: accounts(tx, self.tenant_id)):
+            await self.run_account(row)
+
+    def _recover(self, tx: Tx) -> None:
+        intents.recover(tx, self.tenant_id)
+        recover_slots(tx, self.tenant_id, to_us(self.clock.now()))
+
+    async def stop(self) -> None:
+        """Stop taking news, let calls under way end, keep what was submitted, close."""
+        self.stopping.set()
+        tasks = [*self._tasks, *(task for one in self.running.values() for task in one.tasks)]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await self._keep_budgets()
+        if hasattr(self, "http"):
+            await self.http.close()
+        await asyncio.to_thread(self.writer.stop)
+
+    def _on_broken(self, stop: Stop) -> None:
+        log.error("database_stopped", problem=str(stop))
+        self._loop.call_soon_threadsafe(self.stopping.set)
+
+    def _start_loop(self, loop: Awaitable[Any], of: Running | None = None) -> None:
+        task = asyncio.ensure_future(loop)
+        (of.tasks if of is not None else self._tasks).append(task)
+        task.add_done_callback(self._on_loop_end)
+
+    def _on_loop_end(self, task: asyncio.Task[Any]) -> None:
+        if task.cancelled() or task.exception() is None:
+            return
+        log.error("loop_ended", problem=str(task.exception()))
+        self.stopping.set()
+
+    # --- accounts --------------------------------------------------------------------------------------------------------
+
+    async def run_account(self, row: AccountRow) -> Running:
+        """Build the connector of a stored account and start its loops."""
+        channel = build_channel(row.channel, row.settings)
+        app = self._apps.setdefault(channel.name, AppBudgets(channel.limits, self.clock, share=self.settings.app_share))
+        limiter = Limiter(channel.limits, self.clock, app)
+        credentials = StoredCredentials(self.writer, self.sealer, self.clock, row.tenant_id, row.account_id)
+        session = Session(self.http, channel.auth, credentials, limiter, self.clock, budget_seen=channel.budget_seen)
+        secret = await self.writer.do(lambda tx: load_secret(tx, self.sealer, row.tenant_id, row.account_id, "app"))
+        one = Running(row, channel, session, limiter, dict(secret.values) if secret else {})
+        await self.writer.do(lambda tx: self._load_budgets(tx, one))
+        self.running[row.account_id] = one
+        self._start_loops(one)
+        return one
+
+    def _start_loops(self, one: Running) -> None:
+        channel, row = one.channel, one.row
+        poll_every_s = self.settings.poll_interval_s(channel.name, channel.can.poll_interval_s)
+        common = (
+            row.tenant_id,
+            row.account_id,
+            channel,
+            one.session.with_priority(Priority.POLL),
+            self.writer,
+            self.clock,
+        )
+        self._start_loop(
+            intake.poll_loop(*common, poll_every_s, row.connected_at, one.poke_poll, self.news, self.stopping), one
+        )
+        self._start_loop(intake.fetch_loop(*common, one.poke_fetch, self.news, self.stopping), one)
+        if channel.can.rereads_open_orders_s is not None:
+            self._start_loop(self._reread_loop(one, channel.can.rereads_open_orders_s), one)
+        if channel.name is HUB:
+            self._start_hub_loops(one)
+        else:
+            self._start_loop(
+                publishing.run(
+                    tenant_id=row.tenant_id,
+                    account_id=row.account_id,
+                    channel=channel,
+                    session=one.session,
+                    limiter=one.limiter,
+                    writer=self.writer,
+                    clock=self.clock,
+                    wake=one.wake,
+                    stop=self.stopping,
+                ),
+                one,
+            )
+        if isinstance(channel, amazon.Amazon) and channel.account.queue.url:
+            self._start_loop(self._queue_loop(one, channel), one)
+
+    def _start_hub_loops(self, one: Running) -> None:
+        hub = one.channel
+        assert isinstance(hub, Hub)
+        self._start_loop(
+            hub_writes.run(
+                tenant_id=one.tenant_id,
+                hub=hub,
+                http=one.session.with_priority(Priority.LOWER_UNSAFE),
+                writer=self.writer,
+                clock=self.clock,
+                bell=self.hub_bell,
+                news=self.news,
+                stop=self.stopping,
+                not_found_after_s=self.settings.not_found_after_s,
+            ),
+            one,
+        )
+        self._start_loop(
+            hub_reads.run(
+                tenant_id=one.tenant_id,
+                account_id=one.account_id,
+                hub=hub,
+                http=one.session.with_priority(Priority.POLL),
+                writer=self.writer,
+                clock=self.clock,
+                bell=self.levels_bell,
+                stop=self.stopping,
+                poke_poll=one.poke_poll.ring,
+                on_changed=self._wake_all,
+            ),
+            one,
+        )
+
+    async def _queue_loop(self, one: Running, channel: amazon.Amazon) -> None:
+        queue = channel.account.queue
+        keys = {k: one.app[k] for k in ("aws_access_key_id", "aws_secret_access_key") if one.app.get(k)}
+        client = await asyncio.to_thread(queues.sqs_client, queue.region, queue.endpoint, keys)
+        await queues.run(
+            client,
+            queue.url,
+            lambda: [r for r in self.running.values() if r.channel.name is ChannelName.AMAZON],  # type: ignore[misc]
+            self.writer,
+            self.clock,
+            self.news.ring,
+            self.stopping,
+            wait_s=self.settings.queue_wait_s,
+        )
+
+    async def _reread_loop(self, one: Running, every_s: float) -> None:
+        pause = Bell()
+        while not self.stopping.is_set():
+            now = to_us(self.clock.now())
+            asked = await self.writer.do(
+                lambda tx, now=now: intake.reread_open_orders(tx, one.tenant_id, one.account_id, now, every_s)
+            )
+            if asked:
+                one.poke_fetch.ring()
+            await pause.wait(REREAD_LOOK_S, self.stopping)
+
+    def _parsers(self) -> Mapping[int, Channel]:
+        return {account_id: one.channel for account_id, one in self.running.items()}
+
+    def _on_handled(self, done: Handled) -> None:
+        """What was booked is news for everybody who tells numbers."""
+        self._wake_all()
+        if done.wake_hub:
+            self.levels_bell.ring()
+        for account_id in done.poll:
+            if (one := self.running.get(account_id)) is not None:
+                one.poke_fetch.ring()
+
+    def _wake_all(self) -> None:
+        self.hub_bell.ring()
+        for one in self.running.values():
+            one.wake.set()
+
+    # --- budgets survive a restart -----------------------------------------------------------------------------------------
+
+    def _load_budgets(self, tx: Tx, one: Running) -> None:
+        rows = tx.all(
+            "SELECT name, state FROM budget WHERE tenant_id = :t AND account_id = :a", t=one.tenant_id, a=one.account_id
+        )
+        one.limiter.load({name: msgspec.json.decode(state) for name, state in rows}, self.clock.now())
+
+    async def _keep_budgets(self) -> None:
+        rows = [
+            (one.tenant_id, one.account_id, name, msgspec.json.encode(state).decode())
+            for one in self.running.values()
+            for name, state in one.limiter.snapshot(self.clock.now()).items()
+        ]
+        if not rows or self.writer.broken is not None:
+            return
+        await self.writer.do(
+            lambda tx: tx.many(
+                "INSERT INTO budget (tenant_id, account_id, name, state) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (tenant_id, account_id, name) DO UPDATE SET state = excluded.state",
+                rows,
+            )
+        )
+
+    # --- what the front door needs (intake/webhook.Doors) --------------------------------------------------------------------
+
+    def door(self, channel: ChannelName) -> Door | None:
+        return next((one.channel.door for one in self.running.values() if one.channel.name is channel), None)
+
+    def receiver(self, channel: ChannelName, external_id: str) -> Running | None:
+        return next(
+            (
+                one
+                for one in self.running.values()
+                if one.channel.name is channel and one.row.external_id == external_id
+            ),
+            None,
+        )
+
+    def receivers(self, channel: ChannelName) -> list[Running]:
+        return [one for one in self.running.values() if one.channel.name is channel]
+
+    async def signing_key(self, channel: ChannelName, receiver: Running, key_id: str) -> str | None:
+        """Return the public key that a webhook names, fetched from the channel and kept for an hour."""
+        kept = self._keys.get(key_id)
+        if kept is not None and self.clock.monotonic() - kept[0] < KEY_KEPT_S:
+            return kept[1]
+        if not isinstance(receiver.channel, ebay.Ebay):
+            return None
+        try:
+            key = await receiver.channel.public_key(self.http, key_id, receiver.app)
+        except Exception as error:
+            log.warning("signing_key_unavailable", channel=str(channel), problem=type(error).__name__)
+            return None
+        self._keys[key_id] = (self.clock.monotonic(), key)
+        return key
+
+    def health(self) -> str | None:
+        """Return what is wrong with the service itself, or None."""
+        return None if self.writer.broken is None else str(self.writer.broken)
