@@ -381,6 +381,20 @@ async def test_the_total_agrees_to_the_minor_unit(changes: dict[str, Any]) -> No
         assert rate == f"{changes['rate']} ECB 2026-11-20"
 
 
+def test_converted_payment_is_the_sum_of_the_converted_parts() -> None:
+    """Three pieces at 0.01 USD and a rate of 0.5: each becomes 0.01 EUR, so Shopify's total is 0.03, not 0.02."""
+    cheap = draft(
+        currency="USD",
+        rate="0.5",
+        lines=(HubLineDraft("1", "42", 3, 1, "Pin", "PIN"),),
+        shipping_minor=0,
+        discount_minor=0,
+        total_minor=3,
+    )
+    (sale,) = order_input(cheap, "EUR", "amazon")["transactions"]
+    assert sale["amountSet"] == {**eur("0.03"), "presentmentMoney": {"amount": "0.03", "currencyCode": "USD"}}
+
+
 async def test_tax_without_a_rate_gets_the_one_that_was_paid() -> None:
     """0.33 on 3.99 is 8.27 %."""
     order = order_input(draft(**TAX_ON_TOP), "EUR", "")

@@ -133,7 +133,16 @@ DEEP = b'{"id":1,"line_items":[],"x":' + b"[" * 10_000 + b"]" * 10_000 + b"}"
 @pytest.mark.parametrize("topic", ("orders/create", POLLED_ORDER, "refunds/create", "inventory_levels/update"))
 @pytest.mark.parametrize(
     "body",
-    (b"", b'{"id": 1, "line_', b'\xff\xfe{"id":1}', b'{"id":1,"x":"\xff"}', DEEP, b"null", b"[]", b"<html>busy</html>"),
+    (
+        b"",
+        b'{"id": 1, "line_',
+        b'\xff\xfe{"id":1}',
+        b'{"id":1,"line_items":[],"lineItems":{"nodes":[]},"x":"\xff"}',
+        DEEP,
+        b"null",
+        b"[]",
+        b"<html>busy</html>",
+    ),
     ids=("empty", "truncated", "utf16", "not_utf8", "deep", "null", "list", "html"),
 )
 def test_unreadable_bodies(topic: str, body: bytes) -> None:
@@ -172,6 +181,12 @@ def test_fulfillment_with_an_unknown_status_has_not_shipped() -> None:
     assert order(body).lines[0].shipped == 0
 
 
+@pytest.mark.parametrize("status", ("error", "failure", "cancelled"))
+def test_fulfillment_that_failed_counts_nothing(status: str) -> None:
+    seen = order(webhook_order(fulfillments=[fulfillment(status=status)]))
+    assert (seen.lines[0].shipped, [s.cancelled for s in seen.shipments]) == (0, [True])
+
+
 # --- payment --------------------------------------------------------------------------------------------------------------
 
 
@@ -206,6 +221,7 @@ def test_test_orders_count() -> None:
         ("untouched", 3, 3, 3, 0, {}, 0),
         ("one removed by an edit", 3, 2, 2, 0, {}, 1),
         ("one refunded with restock before shipping", 3, 2, 2, 0, {"cancel": 1}, 1),
+        ("one refunded, current not yet told", 3, 3, 3, 0, {"cancel": 1}, 1),
         ("one refunded without restock before shipping", 3, 2, 2, 0, {"no_restock": 1}, 1),
         ("all shipped, one sent back", 3, 2, 0, 3, {"return": 1}, 0),
         ("all shipped, one refunded for damage", 3, 2, 0, 3, {"no_restock": 1}, 0),

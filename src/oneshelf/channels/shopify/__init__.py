@@ -13,10 +13,12 @@ from typing import Any
 
 from oneshelf.channels.contract import (
     AccountSeen,
+    Auth,
     BudgetSeen,
     Capabilities,
     CataloguePage,
     Cursor,
+    Door,
     ExportState,
     Finding,
     Http,
@@ -101,8 +103,8 @@ class Shopify:
         self.limits: tuple[RateLimit, ...] = (
             (POINTS, NEW_ORDERS) if settings.get("plan") == "development" else (POINTS,)
         )
-        self.auth = ShopifyAuth(settings.get("token_url") or f"{endpoint}/admin/oauth/access_token")
-        self.door = ShopifyDoor()
+        self.auth: Auth = ShopifyAuth(settings.get("token_url") or f"{endpoint}/admin/oauth/access_token")
+        self.door: Door = ShopifyDoor()
         self._api_version = settings.get("api_version") or API_VERSION
         self._reader = Reader(graphql, settings.get("currency") or None)
         self._orders = OrderReader(graphql, VISIBILITY_DELAY_S)
