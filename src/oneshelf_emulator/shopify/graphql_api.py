@@ -79,7 +79,7 @@ class Context:
     def denied(self) -> frozenset[str]:
         return scopes.denied(self.granted)
 
-    def warn(self, info: GraphQLResolveInfo, query: str | None, warnings: list[dict[str, str]]) -> None:
+    def warn(self, info: GraphQLResolveInfo[Any], query: str | None, warnings: list[dict[str, str]]) -> None:
         """Keep search warnings for `extensions.search`."""
         if warnings:
             path = info.path.as_list() if info.path else []
@@ -153,7 +153,7 @@ class Api:
             table[f"Mutation.{name}"] = lambda _root, info, go=go, **given: go(given, info.context.granted)
         return table
 
-    def _without_key(self, info: GraphQLResolveInfo, do: Any, given: dict[str, Any]) -> Any:
+    def _without_key(self, info: GraphQLResolveInfo[Any], do: Any, given: dict[str, Any]) -> Any:
         """Refuse @idempotent where Shopify does not document it: the caller would trust a protection that is not there."""
         if any(directive.name.value == "idempotent" for directive in info.field_nodes[0].directives or ()):
             raise GraphQLError(

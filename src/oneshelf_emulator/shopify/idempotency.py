@@ -50,7 +50,7 @@ class Keys:
 
     def once(
         self,
-        info: GraphQLResolveInfo,
+        info: GraphQLResolveInfo[Any],
         arguments: Mapping[str, Any],
         run: Callable[[], tuple[dict[str, Any], Callable[[], dict[str, Any]]]],
         refuse: Callable[[str, str], dict[str, Any]],
@@ -86,7 +86,7 @@ class Keys:
         return answer
 
 
-def key_of(info: GraphQLResolveInfo) -> str | None:
+def key_of(info: GraphQLResolveInfo[Any]) -> str | None:
     """Return the key of the directive on this mutation field, from a literal or a variable, or None."""
     directive = info.schema.get_directive("idempotent")
     assert directive is not None

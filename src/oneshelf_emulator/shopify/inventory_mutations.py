@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLResolveInfo
 
@@ -139,7 +139,7 @@ def _require_change_from(entries: list[Payload], type_name: str) -> None:
             raise missing_argument(type_name, "changeFromQuantity")
 
 
-def set_quantities(shop: Shopify, info: GraphQLResolveInfo, arguments: Payload) -> Payload:
+def set_quantities(shop: Shopify, info: GraphQLResolveInfo[Any], arguments: Payload) -> Payload:
     given = arguments["input"]
     _require_change_from(given["quantities"], "InventoryQuantityInput")
     return _once(shop, info, arguments, lambda check: _plan_set(shop, check, given))
@@ -184,7 +184,7 @@ def _plan_set(shop: Shopify, check: _Check, given: Payload) -> list[Move]:
     return moves
 
 
-def adjust_quantities(shop: Shopify, info: GraphQLResolveInfo, arguments: Payload) -> Payload:
+def adjust_quantities(shop: Shopify, info: GraphQLResolveInfo[Any], arguments: Payload) -> Payload:
     given = arguments["input"]
     _require_change_from(given["changes"], "InventoryChangeInput")
     return _once(shop, info, arguments, lambda check: _plan_adjust(shop, check, given))
@@ -220,7 +220,7 @@ def _plan_adjust(shop: Shopify, check: _Check, given: Payload) -> list[Move]:
     return moves
 
 
-def move_quantities(shop: Shopify, info: GraphQLResolveInfo, arguments: Payload) -> Payload:
+def move_quantities(shop: Shopify, info: GraphQLResolveInfo[Any], arguments: Payload) -> Payload:
     given = arguments["input"]
     terminals = [entry[side] for entry in given["changes"] for side in ("from", "to")]
     _require_change_from(terminals, "InventoryMoveQuantityTerminalInput")
@@ -283,7 +283,9 @@ def _plan_one_move(
     ]
 
 
-def _once(shop: Shopify, info: GraphQLResolveInfo, arguments: Payload, plan: Callable[[_Check], list[Move]]) -> Payload:
+def _once(
+    shop: Shopify, info: GraphQLResolveInfo[Any], arguments: Payload, plan: Callable[[_Check], list[Move]]
+) -> Payload:
     """Plan, post and answer, once for the key."""
 
     def refuse(code: str, message: str) -> Payload:
@@ -318,7 +320,7 @@ def _rebuilt(group: AdjustmentGroup | None) -> AdjustmentGroup | None:
 # -- activation -------------------------------------------------------------------------------------------------------
 
 
-def activate(shop: Shopify, info: GraphQLResolveInfo, arguments: Payload) -> Payload:
+def activate(shop: Shopify, info: GraphQLResolveInfo[Any], arguments: Payload) -> Payload:
     """inventoryActivate: errors are plain, without code."""
 
     def refuse(_code: str, message: str) -> Payload:

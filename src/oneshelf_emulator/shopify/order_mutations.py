@@ -69,7 +69,7 @@ def _lies_in_closed_place(order: Order) -> bool:
 # -- refund ----------------------------------------------------------------------------------------------------------
 
 
-def refund_create(shop: Shopify, info: GraphQLResolveInfo, arguments: Payload) -> Payload:
+def refund_create(shop: Shopify, info: GraphQLResolveInfo[Any], arguments: Payload) -> Payload:
     """refundCreate: plain user errors, without code."""
 
     def refuse(_code: str, message: str) -> Payload:

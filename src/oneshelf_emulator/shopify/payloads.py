@@ -123,6 +123,12 @@ def line_item(it: LineItem, zero: Bag) -> Document:
     }
 
 
+def _inner_line_item(it: LineItem, zero: Bag) -> Document:
+    """An order line as refunds and fulfilments repeat it: without its current quantity."""
+    left_out = ("attributed_staffs", "current_quantity", "sales_line_item_group_id")
+    return {key: value for key, value in line_item(it, zero).items() if key not in left_out}
+
+
 def transaction(it: Transaction, order: Order) -> Document:
     unsettled = {"amount": "0.0", "currency": order.currency_code}
     return {
@@ -180,7 +186,7 @@ def refund(it: Refund) -> Document:
                 "total_tax": float(line.total_tax_set.shop_money.text),
                 "subtotal_set": line.subtotal_set.document(),
                 "total_tax_set": line.total_tax_set.document(),
-                "line_item": line_item(line.line_item, order.zero),
+                "line_item": _inner_line_item(line.line_item, order.zero),
             }
             for line in it.lines
         ],
@@ -203,7 +209,9 @@ def fulfillment(it: Fulfillment) -> Document:
         "origin_address": None,
         "email": order.email,
         "destination": address(order.shipping_address),
-        "line_items": [line_item(piece.line_item, order.zero) | {"quantity": piece.quantity} for piece in it.pieces],
+        "line_items": [
+            _inner_line_item(piece.line_item, order.zero) | {"quantity": piece.quantity} for piece in it.pieces
+        ],
         "tracking_number": it.numbers[0] if it.numbers else None,
         "tracking_numbers": list(it.numbers),
         "tracking_url": it.urls[0] if it.urls else None,

@@ -53,7 +53,7 @@ def _snake(name: str) -> str:
 def _by_name(name: str) -> Resolver:
     attribute = "gid" if name == "id" else _snake(name)
 
-    def resolve(source: Any, _info: GraphQLResolveInfo, **_arguments: Any) -> Any:
+    def resolve(source: Any, _info: GraphQLResolveInfo[Any], **_arguments: Any) -> Any:
         return source.get(name) if type(source) is dict else getattr(source, attribute)
 
     return resolve
@@ -79,7 +79,7 @@ def _guarded(field: str, returned: str, resolve: Resolver) -> Resolver:
     if field == "Order.fulfillmentOrders" or field.endswith("Payload.node") or not keys:
         return resolve
 
-    def guard(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+    def guard(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
         closed = info.context.denied
         for key in keys if closed else ():
             if key in closed:
@@ -105,7 +105,7 @@ def _connection(nodes: Callable[..., Any]) -> Resolver:
     """A connection over plain records in order of id."""
 
     def resolve(
-        source: Any, info: GraphQLResolveInfo, first: int | None = None, last: int | None = None,
+        source: Any, info: GraphQLResolveInfo[Any], first: int | None = None, last: int | None = None,
         after: str | None = None, before: str | None = None, reverse: bool = False, **arguments: Any,
     ) -> Page:  # fmt: skip
         if not info.context.bulk:
@@ -119,7 +119,7 @@ def _connection(nodes: Callable[..., Any]) -> Resolver:
 def _listed(nodes: Callable[[Any], list[Any]]) -> Resolver:
     """A plain list with `first`."""
 
-    def resolve(source: Any, _info: GraphQLResolveInfo, first: int | None = None, **_: Any) -> list[Any]:
+    def resolve(source: Any, _info: GraphQLResolveInfo[Any], first: int | None = None, **_: Any) -> list[Any]:
         return nodes(source)[:first]
 
     return resolve
@@ -140,7 +140,7 @@ class Reads:
         shop = self.shop
 
         def resolve(
-            _source: Any, info: GraphQLResolveInfo, first: int | None = None, last: int | None = None,
+            _source: Any, info: GraphQLResolveInfo[Any], first: int | None = None, last: int | None = None,
             after: str | None = None, before: str | None = None, reverse: bool = False,
             query: str | None = None, sortKey: str = default, **arguments: Any,
         ) -> Page:  # fmt: skip
@@ -174,7 +174,7 @@ class Reads:
     def _one(self, kind: type[Record]) -> Resolver:
         shop = self.shop
 
-        def resolve(_source: Any, _info: GraphQLResolveInfo, id: str | None = None) -> Any:
+        def resolve(_source: Any, _info: GraphQLResolveInfo[Any], id: str | None = None) -> Any:
             if id is None:  # location(): the shop's first
                 return shop.store.all(kind)[0]
             check_gid(id, kind.kind)
@@ -188,7 +188,7 @@ class Reads:
         return resolve
 
     def _count(self, kind: type[Record]) -> Resolver:
-        def resolve(_s: Any, info: GraphQLResolveInfo, query: str | None = None, limit: int | None = None) -> Any:
+        def resolve(_s: Any, info: GraphQLResolveInfo[Any], query: str | None = None, limit: int | None = None) -> Any:
             rows, warnings = self.shop.index.search(kind.kind, query)
             info.context.warn(info, query, warnings)
             number = sum(self._is_listed(record, {}) for record, _ in rows)
@@ -197,7 +197,7 @@ class Reads:
 
         return resolve
 
-    def _node(self, _source: Any, info: GraphQLResolveInfo, id: str) -> Any:
+    def _node(self, _source: Any, info: GraphQLResolveInfo[Any], id: str) -> Any:
         check_gid(id)
         found = self.shop.store.find_any(id)
         if found is None or found.kind in ("Job", "RefundLineItem"):  # these are no nodes
@@ -208,7 +208,7 @@ class Reads:
             return None
         return None if isinstance(found, FulfillmentOrder) and not found.shown else found
 
-    def _nodes(self, source: Any, info: GraphQLResolveInfo, ids: list[str]) -> list[Any]:
+    def _nodes(self, source: Any, info: GraphQLResolveInfo[Any], ids: list[str]) -> list[Any]:
         if len(ids) > PAGE_SIZE_MAX:
             raise GraphQLError(
                 f"The input array size of {len(ids)} is greater than the maximum allowed of {PAGE_SIZE_MAX}.",
@@ -269,18 +269,20 @@ class Reads:
         found = order_by_custom_id(self.shop, identifier["customId"])
         return found if found is not None and self.shop.visible(found) else None
 
-    def _work(self, _source: Any, _info: GraphQLResolveInfo, includeClosed: bool = False) -> list[FulfillmentOrder]:
+    def _work(
+        self, _source: Any, _info: GraphQLResolveInfo[Any], includeClosed: bool = False
+    ) -> list[FulfillmentOrder]:
         shown = [work for work in self.shop.store.all(FulfillmentOrder) if work.shown]
         return [work for work in shown if includeClosed or work.status not in ("CLOSED", "CANCELLED")]
 
     def _subscriptions(
-        self, _s: Any, _i: GraphQLResolveInfo, topics: list[str] | None = None, uri: str | None = None
+        self, _s: Any, _i: GraphQLResolveInfo[Any], topics: list[str] | None = None, uri: str | None = None
     ) -> list[WebhookSubscription]:
         every = self.shop.store.all(WebhookSubscription)
         return [s for s in every if (topics is None or s.topic in topics) and (uri is None or s.uri == uri)]
 
     def _definitions(
-        self, _s: Any, _i: GraphQLResolveInfo, ownerType: str, key: str | None = None, namespace: str | None = None
+        self, _s: Any, _i: GraphQLResolveInfo[Any], ownerType: str, key: str | None = None, namespace: str | None = None
     ) -> list[MetafieldDefinition]:
         space = own_namespace(self.shop, namespace) if namespace else None
         return [
@@ -335,7 +337,9 @@ class Reads:
             "InventoryAdjustmentGroup.changes": _changes,
         }
 
-    def _quantities(self, level: InventoryLevel, _info: GraphQLResolveInfo, names: list[str]) -> list[dict[str, Any]]:
+    def _quantities(
+        self, level: InventoryLevel, _info: GraphQLResolveInfo[Any], names: list[str]
+    ) -> list[dict[str, Any]]:
         unknown = [name for name in names if name != "on_hand" and name not in STORED_NAMES]
         if unknown:
             raise GraphQLError(
@@ -354,7 +358,7 @@ class Reads:
     # -- orders -----------------------------------------------------------------------------------------------------
 
     def _orders(self) -> dict[str, Resolver]:
-        def attributes(source: Any, _i: GraphQLResolveInfo) -> list[dict[str, Any]]:
+        def attributes(source: Any, _i: GraphQLResolveInfo[Any]) -> list[dict[str, Any]]:
             return [{"key": key, "value": value} for key, value in source.custom_attributes]
 
         def metafield(order: Order, _i: Any, key: str, namespace: str | None = None) -> Any:
@@ -366,7 +370,7 @@ class Reads:
             wanted = [m for m in order.metafields if space is None or m.namespace == space]
             return [m for m in wanted if not keys or m.key in keys or f"{m.namespace}.{m.key}" in keys]
 
-        def work(order: Order, info: GraphQLResolveInfo) -> list[FulfillmentOrder]:
+        def work(order: Order, info: GraphQLResolveInfo[Any]) -> list[FulfillmentOrder]:
             if "FulfillmentOrder" in info.context.denied:  # silently
                 return []
             return [each for each in order.fulfillment_orders if each.shown]
@@ -458,7 +462,7 @@ _SORT_ATTRIBUTE = {"order_number": "number"}
 
 
 def _changes(
-    group: Any, _info: GraphQLResolveInfo, inventoryItemIds: list[str] | None = None,
+    group: Any, _info: GraphQLResolveInfo[Any], inventoryItemIds: list[str] | None = None,
     locationIds: list[str] | None = None, quantityNames: list[str] | None = None,
 ) -> list[Any]:  # fmt: skip
     return [

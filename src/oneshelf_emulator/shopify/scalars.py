@@ -94,9 +94,8 @@ def make_strict(schema: GraphQLSchema) -> None:
             value = value_from_ast_untyped(node)
             return parse(value)
 
-        scalar.parse_value = parse
-        scalar.parse_literal = literal
-        scalar.coerce_input_value = parse
-        scalar.coerce_input_literal = literal
-        scalar.serialize = _PRINTERS[name]
-        scalar.coerce_output_value = _PRINTERS[name]
+        answer = _PRINTERS[name]
+        # Old and new names of the hooks: graphql-core 3.3 has both.
+        for hook, function in (("parse_value", parse), ("coerce_input_value", parse), ("parse_literal", literal),
+                               ("coerce_input_literal", literal), ("serialize", answer), ("coerce_output_value", answer)):  # fmt: skip
+            setattr(scalar, hook, function)

@@ -211,7 +211,9 @@ class Shopify:
 
     def on_fulfilled(self, order: Order, fulfillment: Fulfillment) -> None:
         sale = self.sales_by_order.get(order.id)
-        for piece in fulfillment.pieces if sale is not None else ():
+        if sale is None:
+            return
+        for piece in fulfillment.pieces:
             sku = piece.line_item.sku or ""
             sale.shipped[sku] = sale.shipped.get(sku, 0) + piece.quantity
 
