@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from .formats import instant_of
+from .formats import instant_of, is_number
 from .refused import Refused
 
 LIMIT_DEFAULT, LIMIT_MAX = 50, 200
@@ -111,6 +111,6 @@ def _statuses(value: str) -> frozenset[str]:
 def _number(text: str | None, default: int, *, low: int, high: int | None, error_id: int) -> int:
     if text is None:
         return default
-    if not text.isascii() or not text.isdigit() or not low <= int(text) or (high is not None and int(text) > high):
+    if not is_number(text) or not low <= int(text) or (high is not None and int(text) > high):
         raise Refused(error_id, text[:40])
     return int(text)

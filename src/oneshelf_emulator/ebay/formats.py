@@ -15,6 +15,11 @@ INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z")
 WHOLE_CURRENCIES = frozenset({"JPY", "KRW", "VND", "TWD"})
 
 
+def is_number(text: str) -> bool:
+    """Whether `text` is a whole number of 0 or more that fits 64 bits."""
+    return re.fullmatch(r"[0-9]{1,18}", text) is not None
+
+
 def instant(at: datetime) -> str:
     """Return ISO 8601 in UTC with milliseconds and Z."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"

@@ -125,7 +125,7 @@ class FulfillmentApi:
         if not call.raw:
             raise Refused(34902)
         body = call.body("reasonForRefund", "comment", "refundItems", "orderLevelRefundAmount")
-        if body.get("reasonForRefund") not in REFUND_REASONS:
+        if str(body.get("reasonForRefund")) not in REFUND_REASONS:
             raise Refused(34903)
         if len(str(body.get("comment", ""))) > COMMENT_LENGTH_MAX:
             raise Refused(34921)

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from . import documents
 from .bulk_update import SKU_LENGTH_MAX, failed_row
+from .formats import is_number
 from .refused import Refused, error_object
 from .seller import Item, Offer
 from .wire import Call, Operation, length_required
@@ -293,6 +294,6 @@ def _is_sku(entry: Any) -> bool:
 def _number(text: str | None, default: int, low: int, high: int | None) -> int:
     if text is None:
         return default
-    if not text.isascii() or not text.isdigit() or int(text) < low or (high is not None and int(text) > high):
+    if not is_number(text) or int(text) < low or (high is not None and int(text) > high):
         raise Refused(25706, f"limit lies between 1 and {high or 'any'}, offset is 0 or more")
     return int(text)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, Response
 
-from .formats import instant
+from .formats import instant, is_number
 from .notifications import TOPICS, Destination, Subscription
 from .refused import Refused
 from .wire import Call, Operation
@@ -137,10 +137,10 @@ class NotificationApi:
     def _page(self, call: Call, name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
         query = call.query("limit", "continuation_token")
         text = query.get("limit", str(LIMIT_DEFAULT))
-        if not text.isascii() or not text.isdigit() or not LIMIT_MIN <= int(text) <= LIMIT_MAX:
+        if not is_number(text) or not LIMIT_MIN <= int(text) <= LIMIT_MAX:
             raise Refused(195004)
         token = query.get("continuation_token", "0")
-        if not token.isascii() or not token.isdigit() or int(token) > len(rows):
+        if not is_number(token) or int(token) > len(rows):
             raise Refused(195005)
         limit, start = int(text), int(token)
         answer: dict[str, Any] = {

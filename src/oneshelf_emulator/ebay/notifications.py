@@ -123,7 +123,7 @@ class Notifications:
         """Create a subscription. One an application, topic and schema version. Raises Refused."""
         self.need_config()
         topic_id = body.get("topicId")
-        if topic_id not in TOPICS:
+        if not isinstance(topic_id, str) or topic_id not in TOPICS:
             raise Refused(195002, status=400)
         self.check_token(topic_id, access)
         status, destination_id, version = self._judge(body, topic_id)

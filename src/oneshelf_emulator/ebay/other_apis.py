@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from . import documents
 from .cancellations import SELLER_REASONS, Cancellation
-from .formats import instant, instant_of
+from .formats import instant, instant_of, is_number
 from .orders import Order
 from .refused import PostOrderRefused
 from .wire import Call, Operation
@@ -73,7 +73,7 @@ class OtherApis:
             call, {"legacyOrderId", "cancelReason", "buyerPaid", "buyerPaidDate", "relistLineItem", "relistOption"}
         )
         order = self._order(body.get("legacyOrderId"))
-        if body.get("cancelReason") not in SELLER_REASONS:
+        if str(body.get("cancelReason")) not in SELLER_REASONS:
             raise PostOrderRefused(1616, "Invalid Input.", about={"cancelReason": str(body.get("cancelReason"))})
         if not isinstance(body.get("buyerPaid"), bool) or body["buyerPaid"] != (order.paid_at is not None):
             raise PostOrderRefused(1616, "Invalid Input.", about={"buyerPaid": str(body.get("buyerPaid"))})
@@ -244,6 +244,6 @@ def _xml_error(code: int, message: str) -> str:
 
 def _page_number(query: Mapping[str, str], name: str, default: int) -> int:
     text = query.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
+    if not is_number(text) or int(text) < 1:
         raise PostOrderRefused(1616, "Invalid Input.", about={name: text[:40]})
     return int(text)

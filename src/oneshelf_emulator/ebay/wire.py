@@ -60,7 +60,8 @@ class Call:
         if self.request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
             raise Refused(2004, "the content type must be application/json", status=415)
         try:
-            body = json.loads(self.raw)
+            body = json.loads(self.raw, parse_constant=_no_constant)
+            json.dumps(body, ensure_ascii=False).encode()  # lone surrogates could not be answered
         except (ValueError, RecursionError):
             raise Refused(2004, "the body is not valid JSON") from None
         if not isinstance(body, dict):
@@ -200,6 +201,10 @@ class Wire:
     def day(self) -> timedelta:
         """Return the length of a day on the shared clock."""
         return timedelta(seconds=self.ebay.world.clock.shortened(86_400.0))
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _edge(request: Request, raw: bytes) -> Response | None:

@@ -7,7 +7,6 @@ Source: Etsy Open API v3 document, updateListingInventory (schema and prose); et
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -158,7 +157,7 @@ def _quantity(value: Any) -> int:
 
 
 def _price(value: Any, currency: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise Refused(400, "Expected float value for 'price'")
     if not PRICE_MIN <= value <= PRICE_MAX:
         raise Refused(400, f"There was a problem with /price : must be between {PRICE_MIN} and {PRICE_MAX:.0f}")

@@ -7,6 +7,7 @@ Source: Etsy Open API v3 document, parameters and schemas of each operation, rea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -322,7 +323,7 @@ class Operations:
 
 def _listing_ids(query: Query) -> list[int]:
     raw = query.items("listing_ids")
-    if not raw or not all(each.isascii() and each.isdigit() and int(each) > 0 for each in raw):
+    if not raw or not all(re.fullmatch(r"[1-9][0-9]{0,18}", each) for each in raw):
         raise Refused(400, "Expected array of positive int values for 'listing_ids'")
     if len(raw) > BATCH_MAX:
         raise Refused(400, f"There was a problem with /listing_ids : at most {BATCH_MAX} ids")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl
@@ -33,10 +34,9 @@ class Query:
         raw = self.text(name)
         if raw is None:
             return default
-        try:
-            value = int(raw)
-        except ValueError:
-            raise Refused(400, f"Expected int value for '{name}' (got '{raw[:40]}')") from None
+        if not re.fullmatch(r"-?[0-9]{1,19}", raw):
+            raise Refused(400, f"Expected int value for '{name}' (got '{raw[:40]}')")
+        value = int(raw)
         if value < low or (high is not None and value > high):
             most = "" if high is None else f" and at most {high}"
             raise Refused(400, f"There was a problem with /{name} : must be at least {low}{most}")
@@ -83,7 +83,14 @@ def is_json(request: Request) -> bool:
 
 
 def json_of(body: bytes) -> Any:
+    """Return the parsed body. NaN, Infinity and lone surrogates are no JSON that could be answered."""
     try:
-        return json.loads(body)
+        parsed = json.loads(body, parse_constant=_no_constant)
+        json.dumps(parsed, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise Refused(400, "Request body is not valid JSON") from None
+    return parsed
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

@@ -796,6 +796,7 @@ async def test_a_subscription_needs_the_right_kind_of_token_and_is_unique() -> N
     assert await client.error("POST", f"{NOT}/subscription", json_body=body) == (409, 195012)
     assert await client.error("POST", f"{NOT}/subscription", json_body=body, token=token) == (403, 195011)
     deletion = subscription_body(destination_id, "MARKETPLACE_ACCOUNT_DELETION", "1.0")
+    assert await client.error("POST", f"{NOT}/subscription", json_body=deletion) == (403, 195011)
     assert (await client("POST", f"{NOT}/subscription", json_body=deletion, token=token))[0].status == 201
     assert await client.error("POST", f"{NOT}/subscription", json_body=subscription_body("x", version="1.0")) == (
         400,
@@ -970,3 +971,32 @@ def test_a_compressed_clock_shortens_days_and_tokens() -> None:
     ebay = Ebay(world)
     assert ebay.credentials()["expires_in"] == 120
     assert ebay.quotas.days.ends_at() - world.clock.now() == timedelta(seconds=1440)
+
+
+GARBAGE = [None, True, -1, 10**400, 1e308, "", "\ud800", [], {}, [[]], [None]]
+
+
+@pytest.mark.parametrize("junk", GARBAGE, ids=lambda junk: repr(junk)[:12])
+async def test_garbage_is_refused_without_a_server_error(junk: Any) -> None:
+    world, ebay, client = open_shop()
+    sale = bought(ebay)
+    advance(world, 5)
+    offer = {"offerId": ebay.seller.offers_of("MUG")[0].offer_id, "price": junk, "availableQuantity": junk}
+    bulk = [
+        {"requests": junk},
+        {"requests": [junk]},
+        {"requests": [{"sku": junk}]},
+        {"requests": [quantity("MUG", junk)]},
+    ]
+    calls = [(BULK, each) for each in (*bulk, {"requests": [{"sku": "MUG", "offers": [offer]}]})]
+    calls += [
+        (f"{FUL}/order/{sale.order_id}/shipping_fulfillment", {"lineItems": junk}),
+        (f"{FUL}/order/{sale.order_id}/issue_refund", {"reasonForRefund": junk}),
+        (f"{NOT}/subscription", {"topicId": junk}),
+    ]
+    for path, body in calls:
+        answer, _ = await client("POST", path, json_body=body)
+        assert answer.status in (200, 207, 400, 404, 409), (path, body)
+    answer, _ = await client.post_order("POST", "", json_body={"legacyOrderId": junk, "cancelReason": junk})
+    assert answer.status in (400, 404)
+    assert not [each for each in world.diary if each.what == "emulator_error"]

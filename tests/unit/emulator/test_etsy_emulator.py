@@ -390,6 +390,8 @@ async def test_inactive_and_back_costs_nothing_and_quantity_is_ignored_by_patch(
     path = f"{client.shop}/listings/{mug}"
     answer, body = await client("PATCH", path, form={"state": "inactive", "quantity": 1})
     assert (answer.status, body["state"], etsy.shown("MUG")) == (200, "inactive", 0)
+    assert (await client("GET", f"{A}/listings/{mug}"))[0].status == 200
+    assert (await client("GET", f"{A}/listings/{mug}", drop="authorization"))[0].status == 404
     check_answer(SPEC, "ShopListing", body)
     await client("PATCH", path, form={"state": "active"})
     assert (etsy.shown("MUG"), etsy.shop.fees_minor) == (5, fees)
@@ -625,6 +627,10 @@ async def test_webhooks_are_thin_signed_and_signed_anew_at_every_try() -> None:
         assert headers["webhook-signature"] == f"v1,{expected}"
     assert len({headers["webhook-id"] for headers, _ in got}) == 1
     assert int(got[2][0]["webhook-timestamp"]) - int(got[0][0]["webhook-timestamp"]) == 5
+    etsy.console("ship", order_id=sale.order_id, tracking="9400", carrier="usps")  # order.shipped was not asked for
+    clock_of(world).advance(1)
+    await world.courier.idle()
+    assert len(got) == 3
 
 
 async def test_a_quantity_write_sends_no_inventory_updated_but_zero_sends_out_of_stock() -> None:
@@ -663,3 +669,20 @@ def test_the_console_refuses_what_the_site_refuses() -> None:
     assert json.loads(json.dumps(etsy.state()))["stock"]["MUG"] == 8
     with pytest.raises(ValueError, match="unknown switches"):
         Etsy(World(clock=VirtualClock()), nonsense=1)
+
+
+GARBAGE = [None, True, -1, 10**400, 1e308, "", "\ud800", [], {}, [[]], [None]]
+
+
+@pytest.mark.parametrize("junk", GARBAGE, ids=lambda junk: repr(junk)[:12])
+async def test_garbage_is_refused_without_a_server_error(junk: Any) -> None:
+    world, etsy, client = open_shop()
+    path, body = await read_input(client, "MUG")
+    receipt = await paid_order(world, etsy, client)
+    product, offering = body["products"][0], body["products"][0]["offerings"][0]
+    bodies = [junk, {**body, "products": junk}, {**body, "products": [{**product, "offerings": junk}]}]
+    bodies += [{**body, "products": [{**product, "offerings": [{**offering, key: junk}]}]} for key in offering]
+    statuses = {(await client("PUT", path, json_body=each))[0].status for each in bodies if each is not None}
+    statuses.add((await client("POST", f"{receipt}/tracking", json_body={"tracking_code": junk}))[0].status)
+    assert statuses <= {200, 400}
+    assert not [each for each in world.diary if each.what == "emulator_error"]
