@@ -1,0 +1,147 @@
+"""Runs a demo: shoppers buy for a while, then everything comes to rest, then it is counted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.live import Live
+
+from oneshelf.db.tx import Tx
+from oneshelf.watch.rest import unrest
+
+from .stage import Stage, set_stage
+from .summary import Summary, summarize
+from .view import render
+
+#: After the shoppers stop, so long at most until everything is at rest.
+REST_WITHIN_S = 60.0
+#: Shoppers on all four channels together.
+ORDERS_PER_S = 2.0
+
+FAULTS = {
+    "webhook_drop": 0.10,
+    "webhook_double": 0.10,
+    "webhook_reorder": 0.10,
+    "error_500": 0.05,
+    "timeout_after": 0.02,
+}
+
+
+async def run(
+    *,
+    seconds: float | None,
+    seed: int,
+    faults: bool,
+    headless: bool,
+    as_json: bool,
+    port: int,
+    orders_per_s: float = ORDERS_PER_S,
+    folder: Path | None = None,
+) -> Summary:
+    """Play the demo. `seconds` None: until Ctrl-C. Raises Stop when it can't start."""
+    console = Console(stderr=as_json, quiet=headless and as_json)
+    console.print("Starting four marketplaces and a service…")
+    stage = await set_stage(seed=seed, port=port, folder=folder)
+    try:
+        await stage.connect(console.print)
+        console.print(f"The shelf is live: {stage.url}")
+        if faults:
+            for name, chance in FAULTS.items():
+                await stage.marketplaces.ask("POST", "/faults", {"name": name, "chance": chance})
+        await _sell(stage, seconds, seed, orders_per_s, None if headless else console)
+        injected = await _calm(stage, faults)
+        await _rest(stage)
+        summary = await count(stage)
+        summary.faults = injected
+        return summary
+    finally:
+        await stage.strike()
+
+
+async def _sell(stage: Stage, seconds: float | None, seed: int, orders_per_s: float, console: Console | None) -> None:
+    length = seconds if seconds is not None else 86_400
+    await stage.marketplaces.ask(
+        "POST", "/shoppers", {"mode": "steady", "orders_per_s": orders_per_s, "seconds": length, "seed": seed}
+    )
+    ends_at = asyncio.get_running_loop().time() + length
+    if console is None:
+        await asyncio.sleep(length)
+    else:
+        with Live(console=console, refresh_per_second=4) as live:
+            try:
+                while asyncio.get_running_loop().time() < ends_at and not stage.service.stopping.is_set():
+                    live.update(await asyncio.to_thread(_picture, stage))
+                    await asyncio.sleep(0.25)
+            except (KeyboardInterrupt, asyncio.CancelledError):
+                pass
+    await stage.marketplaces.ask("DELETE", "/shoppers")
+
+
+def _picture(stage: Stage) -> Any:
+    with stage.service.store.reader() as tx:
+        return render(tx, stage.service.tenant_id, stage.url)
+
+
+async def _calm(stage: Stage, faults: bool) -> dict[str, int]:
+    """Faults off: liveness is promised when the channels are healthy (I13). Returns what was injected."""
+    if not faults:
+        return {}
+    injected = (await stage.marketplaces.ask("GET", "/faults")).get("injected", {})
+    await stage.marketplaces.ask("DELETE", "/faults")
+    return dict(injected)
+
+
+async def _rest(stage: Stage) -> None:
+    """Wait until nothing is under way, twice in a row, or REST_WITHIN_S have passed."""
+    deadline = asyncio.get_running_loop().time() + REST_WITHIN_S
+    calm = 0
+    while asyncio.get_running_loop().time() < deadline and calm < 3:
+        await asyncio.sleep(0.5)
+        reasons = await stage.service.writer.do(lambda tx: unrest(tx, stage.service.tenant_id))
+        calm = calm + 1 if not reasons and await _all_heard(stage) else 0
+
+
+async def _all_heard(stage: Stage) -> bool:
+    """Whether every sale that a marketplace accepted has been stored, and every one of them paid (or given up)."""
+    sales = await stage.marketplaces.sales()
+    row = await stage.service.writer.do(
+        lambda tx: tx.one(
+            "SELECT COUNT(*) FROM orders WHERE tenant_id = :t AND copy_key = ''", t=stage.service.tenant_id
+        )
+    )
+    settled = all(sale.get("paid_at") or sale.get("cancelled_at") for sale in sales)
+    return settled and row is not None and row[0] >= len(sales)
+
+
+async def count(stage: Stage) -> Summary:
+    """Count it against the marketplaces' own books."""
+    sales = await stage.marketplaces.sales()
+    state = await stage.marketplaces.ask("GET", "/state")
+    shown = {channel: _shown(state, channel) for channel in ("amazon", "ebay", "etsy")}
+    orders = await stage.marketplaces.ask("GET", "/orders?channel=shopify")
+    copies = [key for order in _listed(orders) if (key := order.get("source_identifier"))]
+
+    def step(tx: Tx) -> Summary:
+        return summarize(tx, stage.service.tenant_id, sales, shown, copies)
+
+    return await stage.service.writer.do(step)
+
+
+def _shown(state: dict[str, Any], channel: str) -> dict[str, int]:
+    return dict(state.get("channels", state).get(channel, {}).get("stock", {}))
+
+
+def _listed(answer: Any) -> list[dict[str, Any]]:
+    return answer["orders"] if isinstance(answer, dict) else answer
+
+
+def as_json(summary: Summary) -> str:
+    """The summary on one line, as machines read it."""
+    built = msgspec.to_builtins(summary)
+    built["orders"].pop("due")
+    return json.dumps({**built, "due": summary.orders.due})

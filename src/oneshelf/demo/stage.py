@@ -1,0 +1,121 @@
+"""Sets the stage: marketplaces running, a fresh service beside them, all four channels connected and live."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from oneshelf.onboarding.bring_up import BroughtUp, bring_up
+from oneshelf.onboarding.marketplace import Preview
+from oneshelf.settings import Settings
+from oneshelf.web.site import site
+from oneshelf.wiring import Service, build_channel
+
+from .emulator import Marketplaces, entered
+
+CHANNELS = ("shopify", "amazon", "ebay", "etsy")
+#: Durations at the emulated marketplaces are this many times shorter, so that 30 minutes of Amazon's pending fit into a demo.
+FACTOR = 60.0
+
+
+class Stage:
+    """A running demo. `folder`: where its database lies; removed at the end unless it was given."""
+
+    def __init__(
+        self, marketplaces: Marketplaces, service: Service, server: uvicorn.Server, sock: socket.socket, url: str
+    ) -> None:
+        self.marketplaces = marketplaces
+        self.service = service
+        self.url = url
+        self.brought_up: list[BroughtUp] = []
+        self._server = server
+        self._serving = asyncio.ensure_future(server.serve(sockets=[sock]))
+
+    async def connect(self, say: Callable[[str], None]) -> None:
+        """Connect the four channels by the way a merchant goes, and let each go live."""
+
+        async def accept(_: Preview) -> bool:
+            return True
+
+        for channel in CHANNELS:
+            if channel == "etsy":
+                await self.marketplaces.ask("POST", "/etsy/webhooks", {"url": f"{self.url}/webhooks/etsy"})
+            typed = entered(channel, self.marketplaces.credentials[channel], self.marketplaces.urls[channel])
+            self.brought_up.append(
+                await bring_up(
+                    self.service,
+                    typed,
+                    build=build_channel,
+                    callback_url=None if channel == "amazon" else f"{self.url}/webhooks/{channel}",
+                    say=say,
+                    accept=accept,
+                    look_every_s=0.3,
+                )
+            )
+
+    async def strike(self) -> None:
+        """Take it all down."""
+        self._server.should_exit = True
+        await self.service.stop()
+        await asyncio.wait([self._serving], timeout=5)
+        await self.marketplaces.stop()
+
+
+async def set_stage(
+    *,
+    seed: int,
+    port: int = 0,
+    products: int = 40,
+    products_file: str | None = None,
+    folder: Path | None = None,
+    factor: float = FACTOR,
+) -> Stage:
+    """Start emulator, service and web server on this machine. Raises Stop with what to do."""
+    marketplaces = await Marketplaces.start(seed=seed, factor=factor, products=products, products_file=products_file)
+    try:
+        sock = _listen(port)
+        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        service = Service(demo_settings(folder or Path(tempfile.mkdtemp(prefix="oneshelf-demo-")), url, factor))
+        await service.start()
+        config = uvicorn.Config(site(service), log_level="warning", lifespan="off", timeout_graceful_shutdown=2)
+        server = uvicorn.Server(config)
+        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined,method-assign]
+        return Stage(marketplaces, service, server, sock, url)
+    except BaseException:
+        await marketplaces.stop()
+        raise
+
+
+def demo_settings(folder: Path, url: str, factor: float) -> Settings:
+    """The settings of a demo: a folder of its own, private addresses allowed, polls as much shorter as the marketplaces' durations."""
+    return Settings(
+        data_dir=folder,
+        public_url=url,
+        allow_private_endpoints=True,
+        poll_shopify_s=3,
+        poll_amazon_s=max(1.0, 180 / factor),
+        poll_ebay_s=4,
+        poll_etsy_s=5,
+        not_found_after_s=max(2.0, 60 / factor),
+        queue_wait_s=1,
+        log_level="error",
+    )
+
+
+def forget(folder: Path) -> None:
+    """Remove a demo's folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _listen(port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("127.0.0.1", port))
+    sock.listen(128)
+    return sock

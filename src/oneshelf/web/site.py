@@ -1,0 +1,49 @@
+"""The whole site of one service: the front door for webhooks, the pages, and the local door for commands on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from starlette.applications import Starlette
+
+from oneshelf.core.instants import to_us
+from oneshelf.db.tx import Tx
+from oneshelf.intake.webhook import routes
+from oneshelf.wiring import Service
+
+from .app import build
+
+
+class State:
+    """What the pages see of the service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self.tenant_id = service.tenant_id
+        self.public_url = service.settings.public_url
+
+    @contextmanager
+    def reader(self) -> Iterator[Tx]:
+        with self._service.store.reader() as tx:
+            yield tx
+
+    def now(self) -> int:
+        return to_us(self._service.clock.now())
+
+    def health(self) -> str | None:
+        return self._service.health()
+
+
+def site(service: Service) -> Starlette:
+    """Return the ASGI app."""
+    doors = routes(
+        service,
+        service.writer,
+        service.clock,
+        service.counts,
+        body_max=service.settings.webhook_body_bytes_max,
+        public_url=service.settings.public_url,
+        on_news=service.news.ring,
+    )
+    return build(State(service), extra_routes=doors)
