@@ -285,6 +285,8 @@ class Capabilities(msgspec.Struct, frozen=True):
     rereads_open_orders_s: float | None = None
     #: Messages come through a queue of ours (Amazon: SQS).
     has_queue: bool = False
+    #: How often one write unit may be told a number in a day (eBay: 250 revisions); the last 25 are for priorities 1 and 2 (S8.11).
+    writes_per_unit_day: int | None = None
 
 
 class AccountSeen(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -341,6 +343,16 @@ class Channel(Protocol):
 
     async def publish(self, http: Http, offers: Sequence[Offer]) -> list[Outcome]:
         """Tell them; at most `can.write_batch`. Exactly one outcome an offer, in order. Never raises for what the channel did."""
+
+
+@runtime_checkable
+class NamesItsCalls(Protocol):
+    """A connector that says what one read and one write are metered as, so that the budget can be had before the number is computed.
+
+    `operations`: "read" and "write" → Request.operation; "read_one" where a read of a single write unit is another operation.
+    """
+
+    operations: Mapping[str, str]
 
 
 # --- what only the hub can do -----------------------------------------------------------------------------------------

@@ -56,3 +56,12 @@ def clear(tx: Tx, tenant_id: int, outlet_id: int, generation: int) -> bool:
         )
         == 1
     )
+
+
+def reread_taken(tx: Tx, tenant_id: int, outlet_ids: Iterable[int]) -> None:
+    """A read of these outlets is on its way: the wish to read them is granted. One that comes from now on is a new wish."""
+    tx.run(
+        "UPDATE dirty_listing SET reread = 0 WHERE tenant_id = :t AND outlet_id {in:ids} AND reread = 1",
+        t=tenant_id,
+        ids=list(outlet_ids),
+    )

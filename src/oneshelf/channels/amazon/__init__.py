@@ -91,6 +91,7 @@ class Amazon:
     name: ChannelName = ChannelName.AMAZON
     can: Capabilities = CAN
     limits: tuple[RateLimit, ...] = LIMITS
+    operations = {"read": "searchListingsItems", "write": "patchListingsItem"}
 
     def __init__(self, account: Account) -> None:
         self.account = account

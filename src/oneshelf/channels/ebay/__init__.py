@@ -66,6 +66,8 @@ CAN = Capabilities(
     visibility_delay_s=float(feed.VISIBILITY_DELAY_S),
     poll_interval_s=20.0,
     has_webhooks=True,
+    # Source: eBay Sell Inventory, bulkUpdatePriceQuantity: each listing can be revised up to 250 times in one calendar day.
+    writes_per_unit_day=250,
 )
 
 _PREFERENCE = re.compile(rb"<OutOfStockControlPreference>\s*(true|false)\s*</OutOfStockControlPreference>")
@@ -75,6 +77,7 @@ class Ebay:
     """One eBay seller as a Channel."""
 
     name = ChannelName.EBAY
+    operations = {"read": "bulkGetInventoryItem", "write": "bulkUpdatePriceQuantity"}
 
     def __init__(
         self,

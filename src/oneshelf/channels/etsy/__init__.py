@@ -64,6 +64,11 @@ class Etsy:
     """One Etsy shop as a Channel. One listing is one write unit: pass all offers of a listing in one publish."""
 
     name = ChannelName.ETSY
+    operations = {
+        "read": "getListingsInventoryByListingIds",
+        "read_one": "getListingInventory",
+        "write": "updateListingInventory",
+    }
 
     def __init__(self, *, shop_id: str = "", endpoint: str = ENDPOINT, token_url: str = "") -> None:
         if shop_id and not shop_id.isdigit():

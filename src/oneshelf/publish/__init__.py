@@ -1,0 +1,9 @@
+"""Inside → outside: every marketplace outlet shows its offer.
+
+In: dirty marks, levels, rules, what reads and writes answer. Out: reads and writes, one unanswered write a unit at most; provisional
+reservations for sales that a read shows before their order arrives.
+Tables it owns: slot, attempt (and `budget` for the limiter).
+Never: writes a number it did not compute at sending, takes no answer for a yes or a no, clears a mark that was set again meanwhile,
+publishes to the hub (that is imports).
+Read next: planning.py (what leaves), settling.py (what came back), worker.py (the loop).
+"""

@@ -1,0 +1,479 @@
+"""Steps that decide what leaves: wake (marks → slots), look (what is due), plan (one call).
+
+In: dirty marks, slots, levels, rules. Out: calls, written down before they are made. Tables it owns: slot, attempt.
+Never: calls anybody; writes for an account that is not LIVE (0.7); asks two things of one write unit at once (I12).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from oneshelf.channels.contract import Capabilities, Outlet, Seen
+from oneshelf.core.drift import NO_SALES, Sales
+from oneshelf.core.instants import SECOND
+from oneshelf.core.slot import AGED_S, BASE_FRESH_S, IN_FLIGHT, REPAIR, URGENT_MAX, SlotEvent, SlotState, urgency
+from oneshelf.db.tx import Tx, next_values
+from oneshelf.listings import dirty
+from oneshelf.orders.sales import sales_of
+
+from .numbers import Number, numbers_of
+from .rations import reopened_until, used_up
+from .resting import is_fought_over, rest, shown_range, weigh
+from .slots import (
+    AccountRow,
+    Mark,
+    ReadCall,
+    ReadItem,
+    Slot,
+    WriteCall,
+    WriteItem,
+    account_row,
+    load,
+    load_units,
+    marks_of,
+    orders_complete_through,
+    save,
+)
+
+#: How many marks one wake takes: a bound on one transaction.
+WAKE_MAX = 1_000
+#: How often one plan looks for something to write among slots that turn out to be at rest already.
+LOOKS_MAX = 8
+
+_FRESH = round(BASE_FRESH_S * SECOND)
+
+
+class WaitUntil(msgspec.Struct, frozen=True):
+    """Nothing is due before `at` (microseconds); None: nothing at all, until something becomes dirty or a feed moves."""
+
+    at: int | None
+
+
+class Due(msgspec.Struct, frozen=True):
+    """The priorities of the most urgent read and write that may be made now (None: none), and when else to look."""
+
+    read: int | None
+    write: int | None
+    next_at: int | None
+
+    @property
+    def kinds(self) -> list[tuple[str, int]]:
+        """("write" or "read", priority), most urgent first; of equals the write, whose number was read for already."""
+        found = [("write", self.write), ("read", self.read)]
+        return sorted(((k, p) for k, p in found if p is not None), key=lambda kind: kind[1])
+
+
+# --- wake -------------------------------------------------------------------------------------------------------------
+
+
+def wake(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int) -> int:
+    """Look at every mark set since the last time: give its outlet a slot, an offer, a priority. Returns how many (at most WAKE_MAX;
+    as many as that: call again).
+
+    1. Marks newer than their slot.  2. Marks of outlets that are not ours to write are dropped.  3. Offers from this moment's levels.
+    4. What an outlet took off by itself needs no write (8.5): it rests.  5. The others wait by urgency.
+    """
+    rows = tx.all(
+        """SELECT d.outlet_id, d.generation, d.since_at, d.reread, d.why, o.write_unit,
+                  o.fulfilled_by_channel, o.state, a.channel
+             FROM dirty_listing d
+             JOIN outlet o ON o.tenant_id = d.tenant_id AND o.outlet_id = d.outlet_id
+             JOIN account a ON a.tenant_id = o.tenant_id AND a.account_id = o.account_id
+             LEFT JOIN slot s ON s.tenant_id = d.tenant_id AND s.outlet_id = d.outlet_id
+            WHERE d.tenant_id = :t AND o.account_id = :a AND (s.outlet_id IS NULL OR s.generation < d.generation)
+            LIMIT :n""",
+        t=tenant_id,
+        a=account_id,
+        n=WAKE_MAX,
+    )
+    if not rows:
+        return 0
+    account = account_row(tx, tenant_id, account_id)
+    slots = load(tx, tenant_id, [row[0] for row in rows])
+    numbers = numbers_of(tx, tenant_id, account_id, [row[0] for row in rows], can)
+    sales = sales_of(
+        tx, tenant_id, {s.outlet_id: s.believed_at - account.skew for s in slots.values() if s.believed_at}
+    )
+    changed = []
+    for outlet_id, generation, since_at, reread, why, write_unit, by_channel, listing, channel in rows:
+        mark = Mark(generation, since_at, bool(reread), why)
+        slot = slots.get(outlet_id)
+        number = numbers.get(outlet_id)
+        if number is None or by_channel or channel == "shopify" or listing in ("ended", "draft", "gone"):
+            _not_ours(tx, tenant_id, slot, outlet_id, mark, listing)
+            changed.extend([slot] if slot else [])
+            continue
+        if slot is None:
+            slot = Slot(outlet_id, account_id, write_unit)
+        slot.write_unit = write_unit
+        slot.generation = generation
+        _hear(tx, tenant_id, slot, mark, number, sales.get(outlet_id, NO_SALES), account, now)
+        changed.append(slot)
+    save(tx, tenant_id, changed)
+    return len(rows)
+
+
+def _not_ours(tx: Tx, tenant_id: int, slot: Slot | None, outlet_id: int, mark: Mark, listing: str) -> None:
+    """An outlet that is unlinked, filled by the channel or over: it gets no number, and its mark goes."""
+    dirty.clear(tx, tenant_id, outlet_id, mark.generation)
+    if slot is None:
+        return
+    slot.generation = 0
+    if slot.state in (SlotState.QUIET, SlotState.WAITING, SlotState.PARKED):
+        slot.go(SlotEvent.CLOSED)
+        slot.reason = f"not ours to write: {listing if listing in ('ended', 'draft', 'gone') else 'not linked, or the channel fulfils it'}"
+
+
+def _hear(
+    tx: Tx, tenant_id: int, slot: Slot, mark: Mark, number: Number, sales: Sales, account: AccountRow, now: int
+) -> None:
+    """One slot hears of its mark."""
+    if slot.state is SlotState.PARKED:
+        again = (mark.reread or mark.why.startswith("linked")) and not is_fought_over(slot, now)
+        weigh(slot, number, slot.believed, account, mark)
+        slot.go(SlotEvent.RETRIED if again else SlotEvent.DIRTY)
+        if again:
+            slot.verified = slot.unseen = slot.attempts = 0
+            slot.wait_until = None
+            slot.since_at = mark.since_at
+        return
+    if slot.state in IN_FLIGHT or slot.state in (SlotState.APPLYING, SlotState.UNKNOWN):
+        slot.go(SlotEvent.DIRTY)
+        _hear_in_flight(slot, mark, number, account)
+        return
+    if mark.reread:
+        slot.verified = 0
+    low, high = shown_range(slot, sales, account.skew) if slot.believed is not None else (0, None)
+    weigh(slot, number, high, account, mark)
+    if slot.verified and low == high == slot.offer:
+        rest(tx, tenant_id, slot, mark, now)
+        return
+    if slot.verified and high == slot.offer:
+        slot.verified = 0  # it may show less than the most it can: look again when the clocks can tell
+        slot.wait_until = now + 2 * account.skew
+    elif slot.attempts == 0 or slot.priority <= URGENT_MAX:
+        slot.wait_until = None
+    if slot.odd_since is not None and high is not None and slot.offer != max(0, high - slot.odd):
+        slot.odd_since, slot.odd = None, 0  # a number is due whatever explains the difference
+    slot.since_at = slot.since_at or mark.since_at
+    slot.go(SlotEvent.DIRTY)
+
+
+def _hear_in_flight(slot: Slot, mark: Mark, number: Number, account: AccountRow) -> None:
+    """A call is out or a write is not seen yet: remember the offer; what is urgent and differs from the number under way is looked
+    at at once, and may add a write (8.1)."""
+    under_way = slot.believed if slot.sent is None else max(slot.sent, slot.base or 0)
+    weigh(slot, number, under_way, account, mark)
+    if slot.sent is not None and slot.offer == slot.sent:
+        slot.priority = REPAIR
+    elif slot.state is SlotState.APPLYING and slot.priority <= URGENT_MAX:
+        slot.wait_until = None
+
+
+# --- look -------------------------------------------------------------------------------------------------------------
+
+_PRIORITY = """CASE WHEN s.priority > 2 AND s.since_at IS NOT NULL AND s.since_at <= :aged THEN s.priority - 1
+                    ELSE s.priority END"""
+
+_FREE = """s.tenant_id = :t AND s.account_id = :a AND (s.wait_until IS NULL OR s.wait_until <= :now)
+           AND s.write_unit NOT IN (SELECT f.write_unit FROM slot f WHERE f.tenant_id = :t AND f.account_id = :a
+                                      AND f.state IN ('READING', 'SENDING'))"""
+
+#: A zero-out whose read failed goes on without it (8.2), except where a write needs the document (8.15).
+_BLIND = """(s.verified = 0 AND s.offer = 0 AND s.attempts > 0 AND s.odd_since IS NULL
+           AND (s.sent IS NULL OR s.sent <> 0) AND (s.believed IS NULL OR s.believed <> 0))"""
+
+_READ_DUE = f"""{_FREE} AND (
+    s.state IN ('APPLYING', 'UNKNOWN')
+    OR (s.state = 'WAITING' AND s.verified = 0 AND (s.odd_since IS NULL OR s.odd_since <= :complete)
+        AND NOT (:writes = 1 AND :reads_first = 0 AND {_BLIND}))
+    OR (s.state = 'WAITING' AND s.verified = 1 AND :writes = 1 AND (s.offer > 0 OR :reads_first = 1) AND s.believed_at < :fresh))"""
+
+_WRITE_DUE = f"""{_FREE} AND :writes = 1 AND s.state = 'WAITING' AND (
+    (s.verified = 1 AND ((s.offer = 0 AND :reads_first = 0) OR s.believed_at >= :fresh))
+    OR (:reads_first = 0 AND {_BLIND}))"""
+
+
+def _terms(tx: Tx, tenant_id: int, account: AccountRow, can: Capabilities, now: int) -> dict[str, int]:
+    """The parameters of the two conditions above."""
+    complete = orders_complete_through(tx, tenant_id, account.account_id)
+    return {
+        "t": tenant_id,
+        "a": account.account_id,
+        "now": now,
+        "aged": now - AGED_S * SECOND,
+        "fresh": now - _FRESH,
+        "complete": -1 if complete is None else complete - account.skew,
+        "writes": int(account.writes),
+        "reads_first": int(can.reads_before_write),
+    }
+
+
+def look(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int) -> Due:
+    """Say what may be done now, without planning it: who asks the limiter needs the priority first (I19)."""
+    account = account_row(tx, tenant_id, account_id)
+    if not account.reads:
+        return Due(None, None, None)
+    terms = _terms(tx, tenant_id, account, can, now)
+    read = tx.one(f"SELECT MIN({_PRIORITY}) FROM slot s WHERE {_READ_DUE}", **terms)
+    write = tx.one(f"SELECT MIN({_PRIORITY}) FROM slot s WHERE {_WRITE_DUE}", **terms)
+    later = tx.one(
+        "SELECT MIN(wait_until) FROM slot WHERE tenant_id = :t AND account_id = :a "
+        "AND state IN ('WAITING', 'APPLYING', 'UNKNOWN') AND wait_until > :now",
+        t=tenant_id,
+        a=account_id,
+        now=now,
+    )
+    return Due(*(row[0] if row else None for row in (read, write, later)))
+
+
+def _candidates(tx: Tx, condition: str, terms: dict[str, int], limit: int) -> list[tuple[int, str, int]]:
+    """Return (outlet, write unit, priority now), most urgent first."""
+    rows = tx.all(
+        f"""SELECT s.outlet_id, s.write_unit, {_PRIORITY} AS rank, s.believed, s.offer, s.since_at FROM slot s
+             WHERE {condition} ORDER BY rank, COALESCE(s.since_at, 0), s.outlet_id LIMIT :limit""",
+        limit=limit,
+        **terms,
+    )
+    rows.sort(key=lambda row: (row[2], -urgency(row[2], row[3], row[4])))
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+# --- plan -------------------------------------------------------------------------------------------------------------
+
+
+def plan(
+    tx: Tx,
+    tenant_id: int,
+    account_id: int,
+    can: Capabilities,
+    now: int,
+    *,
+    fresh: Mapping[str, Seen] | None = None,
+    kinds: Sequence[str] | None = None,
+) -> ReadCall | WriteCall | WaitUntil:
+    """Take the most urgent call whose budget was given (`kinds`; None: any), move its slots, record its attempts.
+
+    The number is computed here, from this moment's levels; send it as soon as this is committed. `fresh`: the last reads by the
+    outlet's external id, whose documents a whole-unit write needs (8.15). Returns when to look again if nothing is due.
+    """
+    due = look(tx, tenant_id, account_id, can, now)
+    for kind, _ in due.kinds:
+        if kinds is not None and kind not in kinds:
+            continue
+        call: ReadCall | WriteCall | None
+        if kind == "read":
+            call = _plan_read(tx, tenant_id, account_id, can, now)
+        else:
+            call = _plan_write(tx, tenant_id, account_id, can, now, fresh or {})
+        if call is not None:
+            return call
+    return WaitUntil(due.next_at)
+
+
+def _plan_read(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int) -> ReadCall | None:
+    """1. The most urgent outlets, whole units, a batch full.  2. Drop the wish to read them: this is it.  3. READING."""
+    account = account_row(tx, tenant_id, account_id)
+    found = _candidates(tx, _READ_DUE, _terms(tx, tenant_id, account, can, now), can.read_batch)
+    if not found:
+        return None
+    of_unit: dict[str, list[Slot]] = {}
+    for slot in load_units(tx, tenant_id, account_id, [unit for _, unit, _ in found]):
+        if slot.state is not SlotState.PARKED:
+            of_unit.setdefault(slot.write_unit, []).append(slot)
+    chosen: dict[str, list[Slot]] = {}
+    for _, unit, _ in found:
+        if unit in chosen or unit not in of_unit:
+            continue
+        if chosen and sum(map(len, chosen.values())) + len(of_unit[unit]) > can.read_batch:
+            break
+        chosen[unit] = of_unit[unit]
+    slots = [slot for unit in chosen.values() for slot in unit]
+    if not slots:
+        return None
+    marks = marks_of(tx, tenant_id, [slot.outlet_id for slot in slots])
+    dirty.reread_taken(tx, tenant_id, [slot.outlet_id for slot in slots])
+    outlets = _outlets(tx, tenant_id, [slot.outlet_id for slot in slots])
+    for slot in slots:
+        slot.go(SlotEvent.READ)
+        slot.wait_until = None
+    save(tx, tenant_id, slots)
+    items = tuple(
+        ReadItem(s.outlet_id, outlets[s.outlet_id], marks[s.outlet_id].generation if s.outlet_id in marks else 0)
+        for s in slots
+    )
+    return ReadCall(tenant_id, account_id, found[0][2], items)
+
+
+def _outlets(tx: Tx, tenant_id: int, outlet_ids: Sequence[int]) -> dict[int, Outlet]:
+    rows = tx.all(
+        "SELECT outlet_id, external_id, write_unit, extra FROM outlet WHERE tenant_id = :t AND outlet_id {in:ids}",
+        t=tenant_id,
+        ids=list(outlet_ids),
+    )
+    return {row[0]: Outlet(row[1], row[2], json.loads(row[3])) for row in rows}
+
+
+class _Told(msgspec.Struct):
+    """A number to be told, before it is written down."""
+
+    slot: Slot
+    quantity: int
+    number: Number
+    mark: Mark | None
+
+
+def _plan_write(
+    tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int, fresh: Mapping[str, Seen]
+) -> WriteCall | None:
+    """1. The most urgent units.  2. Their numbers at this moment; who is right already rests.  3. Attempts, SENDING."""
+    account = account_row(tx, tenant_id, account_id)
+    most = 1 if can.reads_before_write else can.write_batch
+    for _ in range(LOOKS_MAX):
+        found = _candidates(tx, _WRITE_DUE, _terms(tx, tenant_id, account, can, now), most)
+        if not found:
+            return None
+        slots = load_units(tx, tenant_id, account_id, [unit for _, unit, _ in found])
+        due = {outlet_id for outlet_id, _, _ in found}
+        outlets = _outlets(tx, tenant_id, [slot.outlet_id for slot in slots])
+        told = _numbers_to_tell(tx, tenant_id, account, can, slots, due, now)
+        if can.reads_before_write and not all(outlets[one.slot.outlet_id].external_id in fresh for one in told):
+            told = _read_again(slots)  # the documents that the write needs are gone: a restart
+        told = _within_rations(tx, tenant_id, can, told, [fresh.get(o.external_id) for o in outlets.values()], now)
+        save(tx, tenant_id, slots)
+        if told:
+            return WriteCall(tenant_id, account_id, found[0][2], _record(tx, tenant_id, account, told, outlets, now))
+    return None
+
+
+def _numbers_to_tell(
+    tx: Tx, tenant_id: int, account: AccountRow, can: Capabilities, slots: list[Slot], due: set[int], now: int
+) -> list[_Told]:
+    """Compute what each outlet is told now. Empty: none of them needs it."""
+    ids = [slot.outlet_id for slot in slots if slot.state is not SlotState.PARKED]
+    numbers = numbers_of(tx, tenant_id, account.account_id, ids, can)
+    marks = marks_of(tx, tenant_id, ids)
+    since = {s.outlet_id: s.believed_at - account.skew for s in slots if s.believed_at is not None}
+    sales = sales_of(tx, tenant_id, since)
+    told = []
+    needed = False
+    for slot in slots:
+        number, mark = numbers.get(slot.outlet_id), marks.get(slot.outlet_id)
+        if number is None or slot.state not in (SlotState.WAITING, SlotState.QUIET):
+            continue
+        if slot.outlet_id in due or (can.reads_before_write and _is_due(slot, now)):
+            low, high = 0, None
+            if slot.believed is not None:
+                low, high = shown_range(slot, sales.get(slot.outlet_id, NO_SALES), account.skew)
+            weigh(slot, number, high, account, mark)
+            if slot.verified and low == high == slot.offer:
+                rest(tx, tenant_id, slot, mark, now)
+            elif _may_send(slot, can, now):
+                needed = True
+                told.append(_Told(slot, slot.offer, number, mark))
+                continue
+        if can.reads_before_write and _is_fresh(slot, now):
+            # Taken along with its unit: what was just read, never more than its offer (8.15, I16).
+            told.append(_Told(slot, min(slot.believed or 0, number.offer), number, mark))
+    return told if needed else []
+
+
+def _is_due(slot: Slot, now: int) -> bool:
+    return (
+        slot.state is SlotState.WAITING
+        and bool(slot.verified)
+        and slot.odd_since is None
+        and (slot.wait_until is None or slot.wait_until <= now)
+    )
+
+
+def _is_fresh(slot: Slot, now: int) -> bool:
+    return slot.believed_at is not None and slot.believed_at >= now - _FRESH
+
+
+def _may_send(slot: Slot, can: Capabilities, now: int) -> bool:
+    """Whether the number, as it is now, may go without another read."""
+    if can.reads_before_write or slot.offer > 0:
+        return bool(slot.verified) and _is_fresh(slot, now)
+    return bool(slot.verified) or (slot.attempts > 0 and slot.sent != 0 and slot.believed != 0)
+
+
+def _within_rations(
+    tx: Tx, tenant_id: int, can: Capabilities, told: list[_Told], unit: Sequence[Seen | None], now: int
+) -> list[_Told]:
+    """Leave out what the channel lets us tell only so often; it waits in sight."""
+    until = used_up(tx, tenant_id, can, [one.slot.outlet_id for one in told], now)
+    sold_out = can.zero_is_state and all(s is not None and s.quantity == 0 and s.state == "out_of_stock" for s in unit)
+    reopening = [one for one in told if one.quantity > 0] if sold_out else []
+    again_at = reopened_until(tx, tenant_id, [one.slot.outlet_id for one in reopening], now) if reopening else None
+    kept = []
+    for one in told:
+        slot = one.slot
+        wait_until = until.get(slot.outlet_id) if slot.priority > URGENT_MAX else None
+        if again_at is not None and one in reopening:
+            wait_until = again_at
+        if wait_until is None:
+            kept.append(one)
+        elif slot.state is SlotState.WAITING:
+            slot.wait_until = wait_until
+            slot.reason = "waits: the channel lets this listing be told only so often"
+    return kept
+
+
+def _read_again(slots: Sequence[Slot]) -> list[_Told]:
+    for slot in slots:
+        if slot.state is SlotState.WAITING:
+            slot.verified = 0
+    return []
+
+
+def _record(
+    tx: Tx,
+    tenant_id: int,
+    account: AccountRow,
+    told: Sequence[_Told],
+    outlets: Mapping[int, Outlet],
+    now: int,
+) -> tuple[WriteItem, ...]:
+    """Write the attempts down and move the slots to SENDING: after the commit the call may be made, and a crash knows of it."""
+    tx.run(
+        "UPDATE attempt SET outcome = 'SUPERSEDED' WHERE tenant_id = :t AND outlet_id {in:ids} AND outcome IN ('ACCEPTED', 'UNKNOWN')",
+        t=tenant_id,
+        ids=[one.slot.outlet_id for one in told],
+    )
+    rows, items = [], []
+    for attempt_no, one in zip(next_values(tx, tenant_id, "attempt", len(told)), told, strict=True):
+        slot, mark = one.slot, one.mark
+        generation = mark.generation if mark else 0
+        dirty_at = max(slot.since_at or mark.since_at, account.live_at or 0) if mark else None
+        rows.append(
+            (
+                tenant_id,
+                attempt_no,
+                slot.outlet_id,
+                slot.account_id,
+                one.quantity,
+                slot.believed,
+                generation,
+                dirty_at,
+                now,
+                json.dumps(one.number.why),
+            )
+        )
+        items.append(WriteItem(slot.outlet_id, outlets[slot.outlet_id], one.quantity, attempt_no, generation))
+        slot.go(SlotEvent.SEND)
+        slot.exposure = (slot.believed or 0 if slot.sent is None else slot.exposure) + one.quantity
+        slot.sent, slot.sent_at, slot.acked_at = one.quantity, now, None
+        slot.base, slot.base_at = slot.believed, slot.believed_at
+        slot.wait_until = slot.odd_since = None
+        slot.odd = 0
+    tx.many(
+        """INSERT INTO attempt (tenant_id, attempt_no, outlet_id, account_id, quantity, was, generation, dirty_at, started_at, why)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        rows,
+    )
+    save(tx, tenant_id, [one.slot for one in told])
+    return tuple(items)

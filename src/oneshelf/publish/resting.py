@@ -1,0 +1,109 @@
+"""How a slot is weighed against its offer, and how it comes to rest. Shared by planning and settling.
+
+Tables: slot, and dirty_listing through listings/dirty. Never: calls anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from oneshelf.core.drift import Sales
+from oneshelf.core.instants import SECOND
+from oneshelf.core.slot import REPAIR, REPAIRS_MAX, SlotEvent, priority_of
+from oneshelf.db.journal import close_task, open_task
+from oneshelf.db.tx import Tx
+from oneshelf.listings import dirty
+
+from .numbers import Number
+from .slots import AccountRow, Mark, Slot
+
+DAY = 86_400 * SECOND
+
+#: Kinds of tasks about one outlet; the subject is `subject_of`. They close when the outlet shows its offer.
+REFUSED = "listing_refused"
+CLOSED = "listing_closed"
+NEVER_SEEN = "write_never_seen"
+FOUGHT = "someone_else_writes"
+TASK_KINDS = (REFUSED, CLOSED, NEVER_SEEN, FOUGHT)
+#: A person must connect the account again; the subject is its id.
+SIGN_IN = "connect_again"
+
+#: Longest reason kept with a slot or an attempt, characters.
+REASON_MAX = 300
+
+
+def us(seconds: float) -> int:
+    """Return seconds as microseconds."""
+    return round(seconds * SECOND)
+
+
+def words(error: BaseException | str) -> str:
+    """Return what an error says, short."""
+    return (str(error) or type(error).__name__)[:REASON_MAX]
+
+
+def ask_to_sign_in(tx: Tx, tenant_id: int, account_id: int, why: str, now: int) -> None:
+    """Open the task "connect this account again"; its listings are not at fault and are tried on."""
+    open_task(tx, tenant_id, now, SIGN_IN, str(account_id), "Connect this account again", why)
+
+
+def subject_of(outlet_id: int) -> str:
+    """How tasks and the journal name an outlet."""
+    return f"outlet:{outlet_id}"
+
+
+def shown_range(slot: Slot, sales: Sales, skew: int) -> tuple[int, int]:
+    """Return the least and the most that a verified outlet shows now: what was believed less its own sales since.
+
+    A sale within `skew` microseconds of the read may be in it or not (the two clocks and the second it is stamped with can't tell).
+    Who decides takes the most, the unsafe side, and looks again later if the two differ.
+    """
+    if slot.believed is None or slot.believed_at is None:
+        raise ValueError("an outlet that was never read shows nobody knows what")
+    certain = sales.between(slot.believed_at + skew)
+    possible = sales.between(slot.believed_at - skew)
+    return max(0, slot.believed - possible), max(0, slot.believed - certain)
+
+
+def weigh(slot: Slot, number: Number, shown: int | None, account: AccountRow, mark: Mark | None) -> None:
+    """Give the slot its offer and its priority against what it shows (None: not known)."""
+    first_fill = mark is not None and account.live_at is not None and mark.since_at <= account.live_at
+    slot.offer = number.offer
+    slot.priority = priority_of(
+        shown,
+        number.offer,
+        believed_pieces=(shown or 0) * number.units,
+        available=number.available,
+        reserve=number.reserve,
+        exposed=slot.exposure * number.units,
+        first_fill=first_fill,
+    )
+
+
+def rest(tx: Tx, tenant_id: int, slot: Slot, mark: Mark | None, now: int) -> None:
+    """The outlet shows its offer: clear the mark that was considered, close its tasks.
+
+    A mark set again since `mark` was read stays, and so does the work.
+    """
+    slot.go(SlotEvent.EQUAL)
+    if mark is not None:
+        dirty.clear(tx, tenant_id, slot.outlet_id, mark.generation)
+    if slot.reason:
+        close_tasks(tx, tenant_id, slot.outlet_id, now)
+    slot.generation = 0
+    slot.since_at = slot.wait_until = slot.odd_since = None
+    slot.odd = slot.attempts = slot.unseen = 0
+    slot.exposure = slot.believed or 0
+    slot.priority = REPAIR
+    slot.reason = ""
+
+
+def close_tasks(tx: Tx, tenant_id: int, outlet_id: int, now: int, kinds: Iterable[str] = TASK_KINDS) -> None:
+    """End the tasks about this outlet."""
+    for kind in kinds:
+        close_task(tx, tenant_id, now, kind, subject_of(outlet_id))
+
+
+def is_fought_over(slot: Slot, now: int) -> bool:
+    """Whether somebody else keeps writing here: repaired as often as we do in a day (9.4)."""
+    return slot.repairs >= REPAIRS_MAX and slot.repairs_since is not None and slot.repairs_since > now - DAY

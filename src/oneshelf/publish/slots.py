@@ -1,0 +1,251 @@
+"""Slots as rows: loading, saving, and the calls planned from them.
+
+Tables it owns: slot, attempt. Never: decides anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from oneshelf.channels.contract import Outlet
+from oneshelf.core.instants import SECOND
+from oneshelf.core.slot import (
+    PUBLISH_WINDOW_S,
+    PUBLISH_WINDOW_S_MAX,
+    PUBLISH_WINDOW_S_MIN,
+    VERIFY_FIRST_S,
+    WINDOW_SAMPLES,
+    WINDOW_SAMPLES_MIN,
+    SlotEvent,
+    SlotState,
+    next_state,
+)
+from oneshelf.db.tx import Tx
+
+#: The initial publish window of a channel that the table does not know, seconds.
+OTHER_WINDOW_S = 10.0
+
+
+class Slot(msgspec.Struct):
+    """One outlet's publishing state. Numbers are listings; instants are microseconds.
+
+    `believed`: the last number read (or the yes of a compare-and-set), true at `believed_at` if `verified`; own sales placed later are
+    subtracted when needed, never stored. `sent`: the last number sent and not yet seen, told after `base` was read; `acked_at` when
+    the channel said yes. `odd`: by how much a read was higher than anything explains, waiting since `odd_since` for the feed (9.3).
+    `attempts`: failures in a row. `unseen`: accepted writes in a row that never showed. `generation`: of the mark last looked at.
+    """
+
+    outlet_id: int
+    account_id: int
+    write_unit: str
+    state: SlotState = SlotState.QUIET
+    offer: int = 0
+    priority: int = 6
+    since_at: int | None = None
+    wait_until: int | None = None
+    believed: int | None = None
+    believed_at: int | None = None
+    verified: int = 0
+    sent: int | None = None
+    base: int | None = None
+    base_at: int | None = None
+    sent_at: int | None = None
+    acked_at: int | None = None
+    exposure: int = 0
+    attempts: int = 0
+    unseen: int = 0
+    odd_since: int | None = None
+    odd: int = 0
+    generation: int = 0
+    repairs: int = 0
+    repairs_since: int | None = None
+    reason: str = ""
+
+    def go(self, event: SlotEvent) -> None:
+        """Take the one state that follows (core/slot). Raises ValueError for an event that can't happen now."""
+        self.state = next_state(self.state, event)
+
+
+_COLUMNS = Slot.__struct_fields__
+_SELECT = ", ".join(_COLUMNS)
+_SAVE = (
+    f"INSERT INTO slot (tenant_id, {_SELECT}) VALUES ({', '.join('?' * (len(_COLUMNS) + 1))}) "
+    f"ON CONFLICT (tenant_id, outlet_id) DO UPDATE SET "
+    + ", ".join(f"{column} = excluded.{column}" for column in _COLUMNS if column != "outlet_id")
+)
+
+
+def slot_of(row: tuple[Any, ...]) -> Slot:
+    """Make a slot of a row of `_COLUMNS`."""
+    slot = Slot(*row)
+    slot.state = SlotState(slot.state)
+    return slot
+
+
+def load(tx: Tx, tenant_id: int, outlet_ids: Iterable[int]) -> dict[int, Slot]:
+    """Return {outlet: slot} of those that have one."""
+    rows = tx.all(
+        f"SELECT {_SELECT} FROM slot WHERE tenant_id = :t AND outlet_id {{in:ids}}", t=tenant_id, ids=sorted(outlet_ids)
+    )
+    return {row[0]: slot_of(row) for row in rows}
+
+
+def load_units(tx: Tx, tenant_id: int, account_id: int, units: Iterable[str]) -> list[Slot]:
+    """Return every slot of these write units, in order of their outlets."""
+    rows = tx.all(
+        f"SELECT {', '.join('s.' + c for c in _COLUMNS)} FROM outlet o JOIN slot s ON s.tenant_id = o.tenant_id AND s.outlet_id = o.outlet_id "
+        "WHERE o.tenant_id = :t AND o.account_id = :a AND o.write_unit {in:units} ORDER BY s.outlet_id",
+        t=tenant_id,
+        a=account_id,
+        units=sorted(set(units)),
+    )
+    return [slot_of(row) for row in rows]
+
+
+def save(tx: Tx, tenant_id: int, slots: Iterable[Slot]) -> None:
+    """Write these slots whole."""
+    tx.many(
+        _SAVE,
+        [
+            (tenant_id, *(str(v) if isinstance(v, SlotState) else v for v in (getattr(s, c) for c in _COLUMNS)))
+            for s in sorted(slots, key=lambda slot: slot.outlet_id)
+        ],
+    )
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A dirty mark as it stands."""
+
+    generation: int
+    since_at: int
+    reread: bool
+    why: str
+
+
+def marks_of(tx: Tx, tenant_id: int, outlet_ids: Iterable[int]) -> dict[int, Mark]:
+    """Return {outlet: its dirty mark} of those that have one."""
+    rows = tx.all(
+        "SELECT outlet_id, generation, since_at, reread, why FROM dirty_listing WHERE tenant_id = :t AND outlet_id {in:ids}",
+        t=tenant_id,
+        ids=sorted(outlet_ids),
+    )
+    return {row[0]: Mark(row[1], row[2], bool(row[3]), row[4]) for row in rows}
+
+
+# --- calls ------------------------------------------------------------------------------------------------------------
+
+
+class ReadItem(msgspec.Struct, frozen=True):
+    """One outlet to read. `generation`: of its mark when the read was planned (0: none)."""
+
+    outlet_id: int
+    outlet: Outlet
+    generation: int = 0
+
+
+class ReadCall(msgspec.Struct, frozen=True):
+    """A read to make now; its slots are READING. At most `can.read_batch` items (a unit larger than that goes whole)."""
+
+    tenant_id: int
+    account_id: int
+    priority: int
+    items: tuple[ReadItem, ...]
+
+
+class WriteItem(msgspec.Struct, frozen=True):
+    """One outlet to tell `quantity` listings. `attempt_no`: its attempt row."""
+
+    outlet_id: int
+    outlet: Outlet
+    quantity: int
+    attempt_no: int
+    generation: int = 0
+
+
+class WriteCall(msgspec.Struct, frozen=True):
+    """A write to make now; its slots are SENDING, its attempts are recorded. Commit before sending."""
+
+    tenant_id: int
+    account_id: int
+    priority: int
+    items: tuple[WriteItem, ...]
+
+
+# --- accounts ---------------------------------------------------------------------------------------------------------
+
+
+class AccountRow(msgspec.Struct, frozen=True):
+    """What publishing needs to know of an account. Instants in microseconds."""
+
+    account_id: int
+    channel: str
+    state: str
+    skew: int
+    live_at: int | None
+
+    @property
+    def writes(self) -> bool:
+        """Nothing leaves unless the account is LIVE (0.7)."""
+        return self.state == "LIVE"
+
+    @property
+    def reads(self) -> bool:
+        return self.state != "DISCONNECTED"
+
+
+def account_row(tx: Tx, tenant_id: int, account_id: int) -> AccountRow:
+    """Return the account. Raises LookupError if there is none."""
+    row = tx.one(
+        "SELECT account_id, channel, state, skew_s, live_at FROM account WHERE tenant_id = :t AND account_id = :a",
+        t=tenant_id,
+        a=account_id,
+    )
+    if row is None:
+        raise LookupError(f"tenant {tenant_id} has no account {account_id}")
+    return AccountRow(row[0], row[1], row[2], row[3] * SECOND, row[4])
+
+
+def orders_complete_through(tx: Tx, tenant_id: int, account_id: int) -> int | None:
+    """Return through which instant every order of the account has been received, or None before the first whole poll (3.3)."""
+    row = tx.one(
+        "SELECT complete_through_at FROM feed WHERE tenant_id = :t AND account_id = :a AND name = 'orders'",
+        t=tenant_id,
+        a=account_id,
+    )
+    return None if row is None else row[0]
+
+
+class Windows(msgspec.Struct, frozen=True):
+    """How long this account's writes take. `publish`: p_c (3.4), microseconds. `first_look`: when a first look pays, after the yes."""
+
+    publish: int
+    first_look: int
+
+    @property
+    def deadline(self) -> int:
+        """How long after the channel's yes a write is looked for (8.2), microseconds."""
+        return 2 * self.publish
+
+
+def windows(tx: Tx, tenant_id: int, account: AccountRow) -> Windows:
+    """Measure p_c = 99th percentile of seen − dirty of the account's last 200 seen attempts; the channel's start value until there
+    are 20 (0.8). The first look is at half the median of seen − accepted, at least a second."""
+    rows = tx.all(
+        """SELECT dirty_at, accepted_at, seen_at FROM attempt
+            WHERE tenant_id = :t AND account_id = :a AND seen_at IS NOT NULL AND dirty_at IS NOT NULL AND accepted_at IS NOT NULL
+            ORDER BY started_at DESC LIMIT :n""",
+        t=tenant_id,
+        a=account.account_id,
+        n=WINDOW_SAMPLES,
+    )
+    if len(rows) < WINDOW_SAMPLES_MIN:
+        publish_s = PUBLISH_WINDOW_S.get(account.channel, OTHER_WINDOW_S)
+        return Windows(round(publish_s * SECOND), round(VERIFY_FIRST_S * SECOND))
+    took = sorted(seen - dirty for dirty, _, seen in rows)
+    shown = sorted(seen - accepted for _, accepted, seen in rows)
+    p99 = took[min(len(took) - 1, len(took) * 99 // 100)]
+    publish = min(max(p99, round(PUBLISH_WINDOW_S_MIN * SECOND)), round(PUBLISH_WINDOW_S_MAX * SECOND))
+    return Windows(publish, max(round(VERIFY_FIRST_S * SECOND), min(shown[len(shown) // 2] // 2, publish)))
