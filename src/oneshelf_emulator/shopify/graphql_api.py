@@ -24,6 +24,7 @@ from graphql import (
     GraphQLError,
     GraphQLResolveInfo,
     GraphQLSchema,
+    NoDeprecatedCustomRule,
     NullValueNode,
     OperationDefinitionNode,
     build_schema,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _DOCS = "https://shopify.dev/api/usage/rate-limits"
+_DEPRECATED = "https://shopify.dev/api/usage/versioning#making-requests-to-deprecated-api-versions"
 ARRAY_MAX = 250
 DOCUMENTS_KEPT = 512
 #: Points a second and bucket of the plans. Source: contracts sheet shopify section 4 [D 10][C].
@@ -92,6 +94,7 @@ class _Document:
     errors: list[dict[str, Any]]
     operations: dict[str, OperationDefinitionNode]
     fragments: dict[str, FragmentDefinitionNode]
+    deprecated: bool = False
 
 
 class Api:
@@ -192,10 +195,8 @@ class Api:
         except ValueError:
             return JSONResponse({"errors": {"query": "Required parameter missing or invalid"}}, 400, headers)
         answer = self.answer(given, Context(granted, request_id))
-        if answer.pop("deprecated", None):
-            headers["X-Shopify-API-Deprecated-Reason"] = (
-                "https://shopify.dev/api/usage/versioning#making-requests-to-deprecated-api-versions"
-            )
+        if self._document(given["query"]).deprecated:
+            headers["X-Shopify-API-Deprecated-Reason"] = _DEPRECATED
         return JSONResponse(answer, 200, headers)
 
     def operation_of(self, body: bytes) -> str:
@@ -305,7 +306,8 @@ class Api:
             if isinstance(node, OperationDefinitionNode)
         }
         fragments = {node.name.value: node for node in ast.definitions if isinstance(node, FragmentDefinitionNode)}
-        return _Document(ast, errors, operations, fragments)
+        deprecated = not errors and bool(validate(self.schema, ast, [NoDeprecatedCustomRule]))
+        return _Document(ast, errors, operations, fragments, deprecated)
 
     @staticmethod
     def _operation(document: _Document, name: Any) -> OperationDefinitionNode:

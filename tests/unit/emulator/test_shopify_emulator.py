@@ -21,7 +21,8 @@ from shopify_client import ANNA, PRODUCTS, Client, new_client
 
 from oneshelf_emulator.clock import VirtualClock
 from oneshelf_emulator.door import call
-from oneshelf_emulator.shopify import Shopify
+from oneshelf_emulator.shopify import SWITCHES, Shopify
+from oneshelf_emulator.shopify.console import ACTIONS
 from oneshelf_emulator.throttle import FaultGate
 from oneshelf_emulator.world import Product, World
 
@@ -458,6 +459,38 @@ async def test_fault_never_applied_accepts_and_forgets() -> None:
     payload = (await client(SET, {"input": set_input(client, 3, 10), "key": "k"}))["inventorySetQuantities"]
     assert payload == {"inventoryAdjustmentGroup": None, "userErrors": []}
     assert await client.level("MUG") == (10, 10, 0, 0)
+
+
+async def test_fault_stale_read_shows_the_number_before_the_last_change() -> None:
+    client = new_client()
+    client.shop.console("set_available", sku="MUG", quantity=4)
+    client.shop.world.faults.arm("stale_read", "shopify", "quantities", times=4)
+    assert await client.level("MUG") == (10, 10, 0, 0)
+    assert await client.level("MUG") == (4, 4, 0, 0)
+
+
+async def test_fault_partial_batch_leaves_a_hole_beside_the_data() -> None:
+    client = new_client()
+    client.shop.world.faults.arm("partial_batch", "shopify", "nodes")
+    ids = [client.item("MUG"), client.item("CUP"), "gid://shopify/InventoryItem/1"]
+    answer = await client.raw("query N($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ids})
+    assert answer["data"]["nodes"].count(None) in (1, 2) and len(answer["data"]["nodes"]) == 3
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["INTERNAL_SERVER_ERROR"]
+
+
+async def test_a_deprecated_field_is_told_in_a_header() -> None:
+    client = new_client()
+    query = "query I($id: ID!) { inventoryItem(id: $id) { %s } }"
+    await client(query % "variant { id }", {"id": client.item("MUG")})
+    assert client.last is not None and "x-shopify-api-deprecated-reason" in client.last.headers
+    await client(query % "variants(first: 1) { nodes { id } }", {"id": client.item("MUG")})
+    assert "x-shopify-api-deprecated-reason" not in client.last.headers
+
+
+def test_the_readme_names_every_switch_and_console_action() -> None:
+    text = (REPO / "src/oneshelf_emulator/shopify/README.md").read_text()
+    missing = [name for name in (*SWITCHES, *ACTIONS) if f"`{name}`" not in text]
+    assert missing == []
 
 
 async def test_one_seed_gives_one_shop() -> None:
