@@ -338,7 +338,9 @@ async def test_catalogue_reads_items_by_page_number_and_their_offers() -> None:
     assert (first.outlet_external_id, first.quantity, first.state, first.price_minor) == ("TEE-RED-M", 7, "live", 1990)
     assert (second.state, second.listing_keys) == ("draft", ("sku:A/B &",))
     assert (page.cursor, page.total) == ({"page": 1}, 27)
-    end = await seller().catalogue(Scripted(items([item("Z"), item("Y")], 27), NONE, NONE), page.cursor)
+    http = Scripted(items([item("Z"), item("Y")], 27), NONE, NONE)
+    end = await seller().catalogue(http, page.cursor)
+    assert query(http.asked[0])["offset"] == "1", "a page number, not a record number"
     assert end.cursor is None
 
 

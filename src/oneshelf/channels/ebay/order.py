@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from oneshelf.channels.ebay.wire import decoded, inside, instant, money, objects, text, whole
+from oneshelf.channels.ebay.wire import UNITS_MAX, decoded, inside, instant, money, objects, text, whole
 from oneshelf.core.errors import Unreadable
 from oneshelf.core.facts import (
     Address,
@@ -134,7 +134,7 @@ def _line_id(one: _Line) -> str:
 
 def _line(one: _Line, shipped: dict[str, int], *, cancelled: bool, by_ebay: bool, digital: bool) -> LineSeen:
     line_id, sku, item = _line_id(one), text(one.sku), text(one.legacy_item_id)
-    if one.quantity < 0:
+    if not 0 <= one.quantity <= UNITS_MAX:
         raise Unreadable(f"eBay order: line {line_id} counts {one.quantity}")
     keys = [listing_key(item, text(one.legacy_variation_id))] if item else []
     if sku:
@@ -218,6 +218,8 @@ def _priced(order: _Order, lines: tuple[LineSeen, ...]) -> tuple[tuple[LineSeen,
         return lines, None, ""
     currency = total.currency
     costs = [_minor(one.line_item_cost, currency) for one in order.line_items]
+    if min(costs) < 0:
+        raise Unreadable("a line costs less than nothing")
     own, collected = _taxes(order, currency)
     items, shipping = sum(costs), _minor(inside(pricing, "deliveryCost"), currency)
     shipping -= abs(_minor(inside(pricing, "deliveryDiscount"), currency))

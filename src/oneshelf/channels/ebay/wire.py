@@ -21,6 +21,13 @@ _THREE_DECIMALS = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"}
 
 T = TypeVar("T")
 
+#: Ids and counts fit 64 bits; amounts stay far below, so that their sums do too.
+_WHOLE_MAX = 2**63 - 1
+_TEXT_MAX = 24
+_MINOR_MAX = 10**15
+#: No line of an order counts more units.
+UNITS_MAX = 10**9
+
 
 def decoded(body: bytes, kind: type[T], what: str) -> T:
     """Decode JSON, numbers also when they came as texts. Raises Unreadable."""
@@ -40,14 +47,12 @@ def text(value: Any) -> str | None:
 
 
 def whole(value: Any) -> int | None:
-    """Return a whole number also when it came as text, None when it is none."""
-    if isinstance(value, bool):
+    """Return a whole number also when it came as text, None when it is none or beyond what any id or count can be."""
+    if isinstance(value, str) and len(value) <= _TEXT_MAX and value.strip().lstrip("-").isdecimal():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > _WHOLE_MAX:
         return None
-    if isinstance(value, int):
-        return value
-    if isinstance(value, str) and value.strip().lstrip("-").isdigit():
-        return int(value)
-    return None
+    return value
 
 
 def inside(value: Any, *path: str) -> Any:
@@ -87,9 +92,12 @@ def money(value: Any) -> Money | None:
         return None
     decimals = 0 if currency in _NO_DECIMALS else 3 if currency in _THREE_DECIMALS else 2
     try:
-        return Money(int((Decimal(amount) * 10**decimals).quantize(Decimal(1), rounding=ROUND_HALF_UP)), currency)
+        minor = int((Decimal(amount) * 10**decimals).quantize(Decimal(1), rounding=ROUND_HALF_UP))
     except (InvalidOperation, ValueError, OverflowError) as bad:
-        raise Unreadable(f"eBay amount {amount!r} is no number") from bad
+        raise Unreadable(f"eBay amount {amount[:40]!r} is no number") from bad
+    if abs(minor) > _MINOR_MAX:
+        raise Unreadable(f"eBay amount {amount!r} is no price")
+    return Money(minor, currency)
 
 
 class Explained(NamedTuple):

@@ -94,7 +94,7 @@ class Etsy:
         """Ask for the shop of the signed-in user: two reads. Raises SignInAgain if the user has none."""
         me = await self._client.get_me(http)
         shop_id = whole(me.get("shop_id"))
-        if not shop_id:
+        if not shop_id or shop_id < 0:
             raise SignInAgain("Etsy: this user owns no shop; sign in as the shop's owner")
         shop = await self._client.get_shop(http, str(shop_id))
         return AccountSeen(

@@ -165,7 +165,7 @@ class EtsyDoor:
         nested: dict[str, Any] = inner if isinstance(inner, dict) else {}
         shop = whole(body.get("shop_id")) or whole(nested.get("shop_id"))
         topic = text(body.get("event_type")) or text(nested.get("event_type"))
-        if not shop:
+        if not shop or shop < 0:
             raise Unreadable("Etsy webhook without shop_id")
         if not topic:
             raise Unreadable("Etsy webhook without event_type")

@@ -38,18 +38,35 @@ class Shown(NamedTuple):
     state: State
 
 
-def _dicts(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+def _list(value: Any, what: str) -> list[Any]:
+    """Return a list, null as an empty one. Raises Unreadable: what we dropped from a document, a write would delete."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise Unreadable(f"Etsy inventory: {what} is no list")
+    return value
+
+
+def _dicts(value: Any, what: str) -> list[dict[str, Any]]:
+    found = _list(value, what)
+    if not all(isinstance(one, dict) for one in found):
+        raise Unreadable(f"Etsy inventory: {what} are not all objects")
+    return found
 
 
 def products_of(inventory: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the products that are not deleted."""
-    return [product for product in _dicts(inventory.get("products")) if not product.get("is_deleted")]
+    """Return the products that are not deleted. Raises Unreadable."""
+    return [product for product in _dicts(inventory.get("products"), "products") if not product.get("is_deleted")]
 
 
 def offerings_of(product: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the offerings that are not deleted (Etsy gives one a product)."""
-    return [offering for offering in _dicts(product.get("offerings")) if not offering.get("is_deleted")]
+    """Return the offerings that are not deleted (Etsy gives one a product). Raises Unreadable."""
+    return [offering for offering in _dicts(product.get("offerings"), "offerings") if not offering.get("is_deleted")]
+
+
+def values_of(product: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the property values. Raises Unreadable."""
+    return _dicts(product.get("property_values"), "property_values")
 
 
 # --- names -----------------------------------------------------------------------------------------------------------
@@ -83,7 +100,8 @@ def id_pairs(values: Iterable[Mapping[str, Any]]) -> str:
         number = whole(value.get("property_id"))
         if number is None or number == PERSONALISATION:
             continue
-        ids = [whole(one) for one in value.get("value_ids") or []]
+        given = value.get("value_ids")
+        ids = [whole(one) for one in given] if isinstance(given, list) else []
         if not ids or None in ids:
             return ""
         found[number] = "|".join(str(one) for one in ids)
@@ -109,8 +127,8 @@ def outlet_of(listing_id: str, inventory: Mapping[str, Any], product: Mapping[st
     Quantities differ only along `quantity_on_property`: none there means one number for the whole listing, and products that
     agree on those properties share one. Source: updateListingInventory, `*_on_property`.
     """
-    along = [number for number in (whole(one) for one in inventory.get("quantity_on_property") or []) if number]
-    named = pairs(_dicts(product.get("property_values")), along)
+    given = _list(inventory.get("quantity_on_property"), "quantity_on_property")
+    named = pairs(values_of(product), [number for number in map(whole, given) if number])
     return f"{listing_id}/{named}" if named else listing_id
 
 
@@ -178,8 +196,8 @@ def _offering(offering: Mapping[str, Any], quantity: int, *, enable: bool) -> di
 def _property(value: Mapping[str, Any]) -> dict[str, Any]:
     kept = {
         "property_id": value.get("property_id"),
-        "value_ids": list(value.get("value_ids") or []),
-        "values": list(value.get("values") or []),
+        "value_ids": _list(value.get("value_ids"), "value_ids"),
+        "values": _list(value.get("values"), "values"),
         "scale_id": whole(value.get("scale_id")),
     }
     # property_name may be null on read but not on write.
@@ -203,10 +221,10 @@ def put_body(document: Mapping[str, Any], wanted: Mapping[str, int]) -> dict[str
             number = wanted.get(key)
             kept = 0 if closed else _number(offering)
             offerings.append(_offering(offering, kept if number is None else number, enable=bool(number)))
-        values = [_property(value) for value in _dicts(product.get("property_values"))]
+        values = [_property(value) for value in values_of(product)]
         products.append({"sku": product.get("sku") or "", "property_values": values, "offerings": offerings})
     along = ("price_on_property", "quantity_on_property", "sku_on_property", "readiness_state_on_property")
-    return {"products": products, **{name: list(inventory.get(name) or []) for name in along}}
+    return {"products": products, **{name: _list(inventory.get(name), name) for name in along}}
 
 
 def sells_nothing(body: Mapping[str, Any]) -> bool:

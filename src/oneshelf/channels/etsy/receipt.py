@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from oneshelf.channels.etsy import listing as etsy_listing
-from oneshelf.channels.etsy.wire import EtsyMoney, decoded, instant, money, text, whole
+from oneshelf.channels.etsy.wire import UNITS_MAX, EtsyMoney, decoded, instant, money, text, whole
 from oneshelf.core.errors import Unreadable
 from oneshelf.core.facts import (
     Address,
@@ -131,7 +131,7 @@ def _standing(receipt: _Receipt) -> tuple[Payment, bool]:
 
 
 def _line(one: _Transaction, *, cancelled: bool, shipped: bool) -> LineSeen:
-    if one.quantity < 0:
+    if not 0 <= one.quantity <= UNITS_MAX:
         raise Unreadable(f"Etsy receipt: transaction {one.transaction_id} counts {one.quantity}")
     return LineSeen(
         line_id=str(one.transaction_id),
@@ -208,6 +208,8 @@ def _priced(receipt: _Receipt, lines: tuple[LineSeen, ...]) -> tuple[tuple[LineS
         return lines, None, ""
     currency = total.currency
     costs = _line_totals(receipt, currency)
+    if min(costs) < 0:
+        raise Unreadable("a line costs less than nothing")
     items = sum(costs)
     shipping, discount = _minor(receipt.total_shipping_cost, currency), abs(_minor(receipt.discount_amt, currency))
     tax, vat = _minor(receipt.total_tax_cost, currency), _minor(receipt.total_vat_cost, currency)

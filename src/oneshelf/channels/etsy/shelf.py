@@ -70,19 +70,22 @@ def listings_found(row: dict[str, Any]) -> list[ListingFound]:
     inventory = row.get("inventory")
     if not isinstance(inventory, dict) or not inventory.get("products"):
         return [_without_record(listing_id, title, state, row)]
-    document = etsy_listing.document_of(listing_id, state, inventory, single=False)
     try:
-        numbers = etsy_listing.shown(document)
-    except Unreadable:
-        numbers = {}
+        return _products_found(listing_id, title, state, inventory)
+    except Unreadable as bad:
+        # One listing that can't be read must not hide the others.
+        found = _without_record(listing_id, title, state, row)
+        return [msgspec.structs.replace(found, quantity=None, extra={"problem": str(bad)})]
+
+
+def _products_found(listing_id: str, title: str, state: str, inventory: dict[str, Any]) -> list[ListingFound]:
+    numbers = etsy_listing.shown(etsy_listing.document_of(listing_id, state, inventory, single=False))
     found = []
     for product in etsy_listing.products_of(inventory):
         key = etsy_listing.outlet_of(listing_id, inventory, product)
-        values = [value for value in product.get("property_values") or [] if isinstance(value, dict)]
-        sku = text(product.get("sku"))
-        number = numbers.get(key)
-        price = _price(product)
-        words = [text(word) for value in values for word in value.get("values") or []]
+        values, sku, price = etsy_listing.values_of(product), text(product.get("sku")), _price(product)
+        given = [value.get("values") for value in values]
+        words = [text(word) for one in given if isinstance(one, list) for word in one]
         found.append(
             ListingFound(
                 outlet_external_id=key,
@@ -90,8 +93,8 @@ def listings_found(row: dict[str, Any]) -> list[ListingFound]:
                 listing_keys=etsy_listing.listing_keys(listing_id, values, sku),
                 sku=sku,
                 title=" · ".join([title, *(word for word in words if word)]),
-                quantity=None if number is None else number.quantity,
-                state=etsy_listing.STATES.get(state, "live") if number is None else number.state,
+                quantity=numbers[key].quantity,
+                state=numbers[key].state,
                 price_minor=None if price is None else price.minor,
                 currency=None if price is None else price.currency,
             )
@@ -100,7 +103,8 @@ def listings_found(row: dict[str, Any]) -> list[ListingFound]:
 
 
 def _without_record(listing_id: str, title: str, state: str, row: dict[str, Any]) -> ListingFound:
-    skus = [sku for sku in (text(one) for one in row.get("skus") or []) if sku]
+    given = row.get("skus")
+    skus = [sku for sku in map(text, given) if sku] if isinstance(given, list) else []
     sku = skus[0] if len(skus) == 1 else None
     live = etsy_listing.STATES.get(state, "live") == "live"
     quantity = whole(row.get("quantity"))
@@ -222,7 +226,7 @@ async def _publish_listing(
 ) -> dict[str, Outcome]:
     """1. Take the document just read (or read it).  2. Build the whole body.  3. Write, in the order the state asks for."""
     document = _just_read(offers)
-    if document is None or etsy_listing.lacks_readiness(document):
+    if document is None or _needs_own_read(document):
         try:
             found = await _document(client, http, listing_id)
         except (Retry, NoAnswer, Park) as bad:
@@ -288,6 +292,13 @@ def _just_read(offers: Sequence[Offer]) -> dict[str, Any] | None:
         return None
     document: dict[str, Any] = max(seen, key=lambda one: one.read_at).document
     return document
+
+
+def _needs_own_read(document: dict[str, Any]) -> bool:
+    try:
+        return etsy_listing.lacks_readiness(document)
+    except Unreadable:
+        return True
 
 
 def _all(offers: Sequence[Offer], outcome: Outcome) -> dict[str, Outcome]:

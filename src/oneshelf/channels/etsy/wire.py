@@ -43,6 +43,13 @@ _DIGITS = {
 
 T = TypeVar("T")
 
+#: Ids and counts fit 64 bits; amounts stay far below, so that their sums do too.
+_WHOLE_MAX = 2**63 - 1
+_TEXT_MAX = 24
+_MINOR_MAX = 10**15
+#: No line of an order counts more units.
+UNITS_MAX = 10**9
+
 
 class EtsyMoney(msgspec.Struct, frozen=True):
     """`amount` ÷ `divisor` of `currency_code`. Source: Etsy Open API v3, schema Money."""
@@ -70,14 +77,12 @@ def text(value: Any) -> str | None:
 
 
 def whole(value: Any) -> int | None:
-    """Return a whole number also when it came as text, None when it is none."""
-    if isinstance(value, bool):
+    """Return a whole number also when it came as text, None when it is none or beyond what any id or count can be."""
+    if isinstance(value, str) and len(value) <= _TEXT_MAX and value.strip().lstrip("-").isdecimal():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > _WHOLE_MAX:
         return None
-    if isinstance(value, int):
-        return value
-    if isinstance(value, str) and value.strip().lstrip("-").isdigit():
-        return int(value)
-    return None
+    return value
 
 
 def instant(value: Any) -> datetime | None:
@@ -101,7 +106,7 @@ def digits(currency: str) -> int:
 
 def money(value: EtsyMoney) -> Money:
     """Return Etsy's amount in minor units, halves rounded up (Etsy sends none). Raises Unreadable on a divisor of 0."""
-    if value.divisor <= 0:
-        raise Unreadable(f"Etsy money with divisor {value.divisor}")
+    if value.divisor <= 0 or abs(value.amount) > _MINOR_MAX:
+        raise Unreadable(f"Etsy money of {value.amount} with divisor {value.divisor}")
     exact = Decimal(value.amount) * (10 ** digits(value.currency_code)) / Decimal(value.divisor)
     return Money(int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP)), value.currency_code)
