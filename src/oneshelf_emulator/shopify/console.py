@@ -213,7 +213,9 @@ def refund_lines(
         wishes.append(wish)
     booked = orders.money_back(shop, found) if money else []
     if booked:
-        worth = found.total([wish.line.price * wish.pieces for wish in wishes])
+        worth = found.total([wish.line.net_of(wish.pieces) for wish in wishes])
+        if not found.taxes_included:
+            worth = worth + found.total([wish.line.tax_of(wish.pieces) for wish in wishes])
         if worth.shop_money.minor < booked[0].amount_set.shop_money.minor:
             booked[0].amount_set = worth
     result = orders.refund(shop, found, wishes, booked)

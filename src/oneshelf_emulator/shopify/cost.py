@@ -90,8 +90,11 @@ class Meter:
             return self._connection(field, kind, value, known)
         if isinstance(value, list):
             parts = sum(1 + self._selections(field.selection_set, kind, each) for each in value if each is not None)
-            return self.share * parts if field.name.value == "nodes" else parts
+            sized = field.name.value == "nodes" or "first" in definition.args
+            return self.share * parts if sized else parts
         one = 1 + self._selections(field.selection_set, kind, value)
+        if "first" in definition.args and not known:  # a plain list with a size: refunds(first: 20)
+            return self.share * one * max(1, self._number(field, "first"))
         if field.name.value == "nodes":
             return self.share * one * self._count_of(field, "ids")
         return one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -55,6 +56,17 @@ class Money:
         return Money(self.minor * times, self.currency)
 
 
+def _largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
+    whole = sum(weights)
+    if not whole:
+        weights, whole = [1] * len(weights), len(weights)
+    parts = [total * weight // whole for weight in weights]
+    by_rest = sorted(range(len(weights)), key=lambda i: -(total * weights[i] % whole))
+    for i in by_rest[: total - sum(parts)]:
+        parts[i] += 1
+    return parts
+
+
 @dataclass(frozen=True)
 class Bag:
     """One amount in the shop's currency and in the buyer's (MoneyBag)."""
@@ -86,6 +98,14 @@ class Bag:
 
     def at_least_zero(self) -> Bag:
         return Bag(*(Money(max(0, m.minor), m.currency) for m in (self.shop_money, self.presentment_money)))
+
+    def split(self, weights: Sequence[int]) -> list[Bag]:
+        """Split this amount by `weights`, to the minor unit: the parts add up. Weights of 0 throughout share alike."""
+        moneys = []
+        for money in (self.shop_money, self.presentment_money):
+            parts = _largest_remainder(money.minor, weights)
+            moneys.append([Money(part, money.currency) for part in parts])
+        return [Bag(shop, presentment) for shop, presentment in zip(*moneys, strict=True)]
 
     def document(self) -> dict[str, dict[str, str]]:
         """Return the form that webhook payloads carry."""

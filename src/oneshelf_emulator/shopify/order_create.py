@@ -204,6 +204,7 @@ class _Reader:
         order.discount_codes = [fixed["code"]]
         if order.subtotal_price_set.shop_money.minor < 0:
             raise Refused("Discount can't be larger than the line items", *path, "amountSet")
+        allocate(order.line_items, order.discount)
 
     def _transactions(self, now: datetime) -> list[Transaction]:
         result = []
@@ -265,6 +266,13 @@ class _Reader:
         if location is None or not location.is_active:
             raise Refused("Location does not exist", "fulfillment", "locationId")
         return {"location": location, "company": given.get("trackingCompany"), "number": given.get("trackingNumber")}
+
+
+def allocate(lines: Sequence[LineItem], discount: Bag) -> None:
+    """Share a discount on the whole order out over its lines, by their price."""
+    weights = [line.original_total_set.shop_money.minor for line in lines]
+    for line, part in zip(lines, discount.split(weights), strict=True):
+        line.discount = part
 
 
 def read_address(shop: Shopify, given: Payload | None) -> Address | None:

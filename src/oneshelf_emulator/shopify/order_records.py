@@ -32,6 +32,7 @@ class LineItem(Record):
     removed: int = 0
     refunded: int = 0
     order: Order | None = None
+    discount: Bag | None = None  # its part of the order's discount code
 
     @property
     def name(self) -> str:
@@ -79,6 +80,11 @@ class LineItem(Record):
     def discounted_total_set(self) -> Bag:
         return self.original_total_set
 
+    def net_of(self, pieces: int) -> Bag:
+        """Return the price of `pieces` of this line, its part of the order's discount taken off."""
+        price = self.price * pieces
+        return price if self.discount is None else price - self.discount.share(pieces, self.quantity)
+
     def tax_of(self, pieces: int) -> Bag:
         """Return the tax on `pieces` of this line."""
         total = self.price * 0
@@ -115,7 +121,7 @@ class RefundLine(Record):
 
     @property
     def subtotal_set(self) -> Bag:
-        return self.line_item.price * self.quantity
+        return self.line_item.net_of(self.quantity)
 
     @property
     def total_tax_set(self) -> Bag:

@@ -119,7 +119,14 @@ def line_item(it: LineItem, zero: Bag) -> Document:
         "vendor": it.vendor,
         "tax_lines": _tax_lines(it.tax_lines),
         "duties": [],
-        "discount_allocations": [],
+        "discount_allocations": [
+            {
+                "amount": each.shop_money.text,
+                "discount_application_index": 0,
+                "amount_set": each.document(),
+            }
+            for each in ([it.discount] if it.discount else [])
+        ],
     }
 
 
@@ -332,7 +339,18 @@ def order(it: Order) -> Document:
         **_order_money(it),
         "billing_address": address(it.billing_address),
         "customer": customer(it.customer, it.currency_code) if it.customer else None,
-        "discount_applications": [],
+        "discount_applications": [
+            {
+                "target_type": "line_item",
+                "type": "discount_code",
+                "value": it.total_discounts_set.shop_money.text,
+                "value_type": "fixed_amount",
+                "allocation_method": "across",
+                "target_selection": "all",
+                "code": code,
+            }
+            for code in it.discount_codes
+        ],
         "fulfillments": [fulfillment(each) for each in it.fulfillments],
         "line_items": [line_item(line, it.zero) for line in it.line_items],
         "payment_terms": None,

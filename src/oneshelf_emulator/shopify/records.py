@@ -113,6 +113,10 @@ class ProductVariant(Record):
         return f"{self.product.title} - {self.title}"
 
     @property
+    def requires_components(self) -> bool:
+        return self.inventory_item.is_bundle
+
+    @property
     def inventory_quantity(self) -> int:
         """The sum of `available` over active levels."""
         return sum(level.quantity("available") for level in self.inventory_item.levels.values() if level.is_active)

@@ -387,6 +387,9 @@ class Reads:
             "Order.metafield": metafield,
             "Order.metafields": _connection(metafields),
             "LineItem.customAttributes": attributes,
+            "LineItem.discountAllocations": lambda line, _i: (
+                [] if line.discount is None else [{"allocatedAmountSet": line.discount}]
+            ),
             "LineItem.taxLines": _listed(lambda line: line.tax_lines),
             "LineItem.totalDiscountSet": lambda line, _i: line.price * 0,
             "OrderTransaction.kind": lambda t, _i: t.transaction_kind,

@@ -129,6 +129,22 @@ async def test_money_decides_the_financial_status() -> None:
     assert cheaper["totalPriceSet"]["shopMoney"]["amount"] == "30.0"
 
 
+async def test_a_discount_is_shared_out_over_the_lines_to_the_cent() -> None:
+    client = new_client()
+    coupon = {"itemFixedDiscountCode": {"code": "TEN", "amountSet": money("10.00")}}
+    order = await client.imported(("MUG", 2), ("CUP", 1), discountCode=coupon, taxesIncluded=True, paid="50.00")
+    query = """query D($id: ID!) { order(id: $id) { lineItems(first: 5) { nodes { id discountAllocations {
+        allocatedAmountSet { shopMoney { amount } } } } } } }"""
+    lines = (await client(query, {"id": order["id"]}))["order"]["lineItems"]["nodes"]
+    shares = [line["discountAllocations"][0]["allocatedAmountSet"]["shopMoney"]["amount"] for line in lines]
+    assert shares == ["6.67", "3.33"]
+    done = client.shop.console("refund_lines", order=order["id"], lines={"MUG": 2})
+    assert done["financial_status"] == "PARTIALLY_REFUNDED"
+    after = await state(client, order["id"])
+    assert after["transactions"][1]["amountSet"]["shopMoney"]["amount"] == "33.33"
+    assert after["currentTotalPriceSet"]["shopMoney"]["amount"] == "16.67"
+
+
 async def test_imports_that_break_a_rule_are_refused_with_path_and_code() -> None:
     client = new_client()
     tax = {"title": "VAT", "rate": "0.19", "priceSet": money("1.00")}
