@@ -1,0 +1,347 @@
+"""Every outlet of some SKUs with what it should show and shows; a handful of queries, however many SKUs.
+
+In: links, slots, marks, levels, orders, claims. Out: one line an outlet, the hub's first. Tables: reads them all, owns none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from oneshelf.channels.contract import Capabilities
+from oneshelf.core import hub as hub_rules
+from oneshelf.core.instants import from_us
+from oneshelf.core.offer import NO_CAP, OfferPolicy
+from oneshelf.db.tx import Tx
+from oneshelf.listings.policy import EVERY_ACCOUNT, EVERY_SKU, Rule, rules_for
+from oneshelf.publish.numbers import Number, numbers_of
+from oneshelf.stock.levels import levels_of, locations_in_scope
+
+from .accounts import AccountNow
+from .ladder import Ladder, Term, ladder_of
+from .shown import HubLevelNow, OutletNow, Shown, State, judge, judge_hub
+
+#: What is taken for a channel whose connector nobody named: no bound on the number.
+PLAIN = Capabilities(
+    write="absolute",
+    write_batch=1,
+    read_batch=1,
+    visible_after_s=0.0,
+    visibility_delay_s=0.0,
+    poll_interval_s=60.0,
+    has_webhooks=False,
+)
+
+
+class OutletLine(msgspec.Struct, frozen=True):
+    """One outlet of a SKU. `outlet_id` 0: the hub, over all its locations. `should`, `shows`, `told` in listings (the hub: pieces).
+
+    `shows` None: not known. `told`: the newest number that was sent and is not seen yet. `seen_at`: of the read behind `shows`.
+    """
+
+    outlet_id: int
+    account_id: int
+    channel: str
+    channel_name: str
+    account: str
+    external_id: str
+    title: str
+    should: int | None
+    shows: int | None
+    told: int | None
+    seen_at: datetime | None
+    verified: bool
+    state: State
+    word: str
+    note: str
+    since_at: datetime | None
+    ladder: Ladder | None
+
+
+def lines_of(
+    tx: Tx,
+    tenant_id: int,
+    skus: Sequence[str],
+    accounts: Sequence[AccountNow],
+    *,
+    can: Mapping[str, Capabilities] | None = None,
+    now: int | None = None,
+) -> dict[str, list[OutletLine]]:
+    """Return {SKU: its outlets}, in the order of `accounts`. A bundle stands under each of its parts.
+
+    `can`: what each channel can do, by its name (the largest number it takes); None: no bounds.
+    """
+    found: dict[str, list[OutletLine]] = {sku: [] for sku in skus}
+    outlets = _outlets(tx, tenant_id, skus, accounts)
+    for account in accounts:
+        if account.is_hub:
+            for sku, line in _hub_lines(tx, tenant_id, skus, account, now).items():
+                found[sku].append(line)
+            continue
+        mine = {o.outlet_id: o for o in outlets if o.account_id == account.account_id}
+        if not mine:
+            continue
+        numbers = numbers_of(tx, tenant_id, account.account_id, mine, (can or {}).get(account.channel, PLAIN))
+        rules = rules_for(tx, tenant_id, account.account_id, {*(s for o in mine.values() for s in o.parts), EVERY_SKU})
+        for outlet in mine.values():
+            line = _line(outlet, numbers.get(outlet.outlet_id), account, rules, can, now)
+            for sku in outlet.parts:
+                if sku in found:
+                    found[sku].append(line)
+    return found
+
+
+def _line(
+    outlet: OutletNow,
+    number: Number | None,
+    account: AccountNow,
+    rules: dict[str, Rule],
+    can: Mapping[str, Capabilities] | None,
+    now: int | None,
+) -> OutletLine:
+    should = None if number is None else number.offer
+    ladder = None if number is None else _ladder(number, account, rules, (can or {}).get(account.channel, PLAIN))
+    shown = judge(outlet, should, account, now)
+    since = outlet.sent_at if outlet.sent is not None else outlet.dirty_since or outlet.slot_since
+    return _made(outlet.outlet_id, account, outlet.external_id, outlet.title, should, shown, since, ladder)
+
+
+def _made(
+    outlet_id: int,
+    account: AccountNow,
+    external_id: str,
+    title: str,
+    should: int | None,
+    shown: Shown,
+    since: int | None,
+    ladder: Ladder | None,
+) -> OutletLine:
+    return OutletLine(
+        outlet_id=outlet_id,
+        account_id=account.account_id,
+        channel=account.channel,
+        channel_name=account.name,
+        account=account.label,
+        external_id=external_id,
+        title=title,
+        should=should,
+        shows=shown.quantity,
+        told=shown.told,
+        seen_at=from_us(shown.at) if shown.at else None,
+        verified=shown.verified,
+        state=shown.state,
+        word=shown.word,
+        note=shown.note,
+        since_at=from_us(since) if since else None,
+        ladder=ladder,
+    )
+
+
+def _ladder(number: Number, account: AccountNow, rules: dict[str, Rule], can: Capabilities) -> Ladder:
+    at = number.why.get("rule", {})
+    words = whose_rule(at.get("account_id"), at.get("sku"), account)
+    if "parts" in number.why:
+        return ladder_of(number.why, number.available, words)
+    rule = rules[number.why["sku"]]
+    policy = OfferPolicy(
+        safety_stock=rule.safety_stock,
+        safety_percent=rule.safety_percent,
+        cap=rule.cap,
+        units_per_listing=number.units,
+        channel_max=can.max_quantity,
+        min_show=rule.min_show,
+    )
+    if rule.cap == NO_CAP and number.why["capped"]:
+        words = f"{account.name} takes at most {can.max_quantity}"
+    return ladder_of(number.why, number.available, words, policy=policy)
+
+
+def whose_rule(account_id: int | None, sku: str | None, account: AccountNow) -> str:
+    """Say whose rule applies, in words."""
+    what = f"for {sku}" if sku and sku != EVERY_SKU else "for every SKU"
+    where = "on every marketplace" if account_id == EVERY_ACCOUNT else f"on {account.name}"
+    return f"rule {what} {where}"
+
+
+# --- marketplaces ------------------------------------------------------------------------------------------------------
+
+
+def _outlets(tx: Tx, tenant_id: int, skus: Sequence[str], accounts: Sequence[AccountNow]) -> list[OutletNow]:
+    rows = tx.all(
+        """SELECT o.outlet_id, o.account_id, o.external_id, o.title, o.state, o.fulfilled_by_channel, s.state, s.believed, s.believed_at,
+                  s.verified, s.sent, s.sent_at, s.acked_at, s.since_at, s.reason, d.since_at, p.sku, p.units
+             FROM outlet o
+             JOIN link p ON p.tenant_id = o.tenant_id AND p.outlet_id = o.outlet_id
+             LEFT JOIN slot s ON s.tenant_id = o.tenant_id AND s.outlet_id = o.outlet_id
+             LEFT JOIN dirty_listing d ON d.tenant_id = o.tenant_id AND d.outlet_id = o.outlet_id
+            WHERE o.tenant_id = :t AND o.outlet_id IN (SELECT k.outlet_id FROM link k WHERE k.tenant_id = :t AND k.sku {in:skus})
+            ORDER BY o.outlet_id, p.sku""",
+        t=tenant_id,
+        skus=list(skus),
+    )
+    parts: dict[int, dict[str, int]] = {}
+    firsts: dict[int, tuple[Any, ...]] = {}
+    for row in rows:
+        firsts.setdefault(row[0], row)
+        parts.setdefault(row[0], {})[row[16]] = row[17]
+    skew = {account.account_id: account.skew for account in accounts}
+    sales = _own_sales(tx, tenant_id, firsts)
+    found = []
+    for outlet_id, row in firsts.items():
+        believed_at = row[8]
+        clock = skew.get(row[1], 0)
+        placed = sales.get(outlet_id, ()) if believed_at is not None else ()
+        found.append(
+            OutletNow(
+                *row[:5],
+                by_channel=bool(row[5]),
+                slot_state=row[6],
+                believed=row[7],
+                believed_at=believed_at,
+                verified=bool(row[9]),
+                sent=row[10],
+                sent_at=row[11],
+                acked_at=row[12],
+                slot_since=row[13],
+                reason=row[14] or "",
+                dirty_since=row[15],
+                parts=parts[outlet_id],
+                sold_surely=sum(units for at, units in placed if at > believed_at + clock),
+                sold_perhaps=sum(units for at, units in placed if at > believed_at - clock),
+            )
+        )
+    return found
+
+
+def _own_sales(tx: Tx, tenant_id: int, outlet_ids: Iterable[int]) -> dict[int, list[tuple[int, int]]]:
+    """Return {outlet: [(placed_at, listings)]} of sales since about the last read, each line once (a bundle has a row a part)."""
+    rows = tx.all(
+        """SELECT l.outlet_id, o.placed_at, MAX(l.ordered / l.units_per_listing)
+             FROM slot s
+             JOIN order_line l ON l.tenant_id = s.tenant_id AND l.outlet_id = s.outlet_id AND l.placed_s >= s.believed_at / 1000000 - 60
+             JOIN orders o ON o.tenant_id = l.tenant_id AND o.order_no = l.order_no
+            WHERE s.tenant_id = :t AND s.outlet_id {in:ids} AND s.believed_at IS NOT NULL AND l.state <> 'U'
+            GROUP BY l.outlet_id, l.order_no, l.line_id, o.placed_at""",
+        t=tenant_id,
+        ids=sorted(outlet_ids),
+    )
+    found: dict[int, list[tuple[int, int]]] = {}
+    for outlet_id, placed_at, units in rows:
+        found.setdefault(outlet_id, []).append((placed_at, int(units)))
+    return found
+
+
+# --- the hub -----------------------------------------------------------------------------------------------------------
+
+
+def _hub_lines(
+    tx: Tx, tenant_id: int, skus: Sequence[str], account: AccountNow, now: int | None
+) -> dict[str, OutletLine]:
+    items = {
+        row[0]: row
+        for row in tx.all(
+            "SELECT sku, title, variant_id, tracked FROM item WHERE tenant_id = :t AND sku {in:skus} AND deleted = 0",
+            t=tenant_id,
+            skus=list(skus),
+        )
+    }
+    levels = hub_levels_of(tx, tenant_id, account, skus)
+    found = {}
+    for sku, (_, title, variant_id, tracked) in items.items():
+        if not tracked:
+            shown = Shown("not_linked", "Not tracked", "Shopify does not count this item")
+            found[sku] = _made(0, account, variant_id, title, None, shown, None, None)
+            continue
+        here = levels.get(sku, [])
+        should = sum(level.should for level in here)
+        ladder = Ladder(
+            "pieces", [Term("Available", should, "the shop shows what there is; nothing is held back")], 1, should
+        )
+        found[sku] = _made(0, account, variant_id, title, should, judge_hub(here, account, now), None, ladder)
+    return found
+
+
+def hub_levels_of(tx: Tx, tenant_id: int, hub: AccountNow, skus: Sequence[str]) -> dict[str, list[HubLevelNow]]:
+    """Return {SKU: the hub's levels at the locations in scope}: what each should show, is expected to show now, and was read."""
+    wanted = list(skus)
+    ours = levels_of(tx, tenant_id, wanted)
+    scope = locations_in_scope(tx, tenant_id)
+    reads = {
+        (row[0], row[1]): row[2:]
+        for row in tx.all(
+            "SELECT sku, location_id, available, read_at, odd, odd_since, wanted FROM hub_level WHERE tenant_id = :t AND sku {in:skus}",
+            t=tenant_id,
+            skus=wanted,
+        )
+    }
+    counted = _counted(tx, tenant_id, hub, wanted)
+    claims = {
+        (row[0], row[1]): row[2:]
+        for row in tx.all(
+            """SELECT sku, location_id, CAST(SUM(held + imported) AS BIGINT), MAX(CASE WHEN want <> held + imported AND refused = 0 THEN 1 ELSE 0 END)
+                 FROM claim WHERE tenant_id = :t AND sku {in:skus} AND open = 1 GROUP BY sku, location_id""",
+            t=tenant_id,
+            skus=wanted,
+        )
+    }
+    in_flight = _in_flight(tx, tenant_id)
+    found: dict[str, list[HubLevelNow]] = {}
+    for sku in wanted:
+        for location_id in scope:
+            where = (sku, location_id)
+            if where not in ours and where not in reads:
+                continue
+            k = ours[where].available if where in ours else 0
+            claimed, claims_open = claims.get(where, (0, 0))
+            read, read_at, odd, odd_since, asked = reads.get(where, (None, None, 0, None, 0))
+            expected = hub_rules.expected(k, counted.get(where, 0), int(claimed))
+            found.setdefault(sku, []).append(
+                HubLevelNow(
+                    location_id,
+                    k,
+                    expected,
+                    read,
+                    read_at or None,
+                    odd if odd_since is not None else 0,
+                    odd_since,
+                    bool(asked),
+                    where in in_flight,
+                    bool(claims_open),
+                )
+            )
+    return found
+
+
+def _counted(tx: Tx, tenant_id: int, hub: AccountNow, skus: list[str]) -> dict[tuple[str, str], int]:
+    """S9.5: pieces in reserved and committed that the hub does not take by itself: marketplace lines and provisionals."""
+    found: dict[tuple[str, str], int] = {}
+    for sku, location_id, pieces in tx.all(
+        """SELECT sku, location_id, CAST(SUM(reserved + committed) AS BIGINT) FROM order_line
+            WHERE tenant_id = :t AND sku {in:skus} AND account_id <> :hub AND state NOT IN ('C', 'U') GROUP BY sku, location_id""",
+        t=tenant_id,
+        skus=skus,
+        hub=hub.account_id,
+    ) + tx.all(
+        """SELECT sku, location_id, CAST(SUM(pieces) AS BIGINT) FROM provisional
+            WHERE tenant_id = :t AND state = 'OPEN' AND outlet_id <> 0 AND sku {in:skus} GROUP BY sku, location_id""",
+        t=tenant_id,
+        skus=skus,
+    ):
+        where = (sku, location_id)
+        found[where] = found.get(where, 0) + int(pieces or 0)
+    return found
+
+
+def _in_flight(tx: Tx, tenant_id: int) -> set[tuple[str, str]]:
+    """Where calls to the hub are unanswered now: (SKU, location)."""
+    rows = tx.all(
+        "SELECT payload FROM intent WHERE tenant_id = :t AND state IN ('SENDING', 'UNKNOWN') "
+        "AND kind IN ('move_batch', 'import', 'cancel_copy', 'remove', 'count') LIMIT 500",
+        t=tenant_id,
+    )
+    return {
+        (move[0], move[1]) for (payload,) in rows for move in msgspec.json.decode(payload).get("moves", ()) if move[2]
+    }
