@@ -30,7 +30,7 @@ from oneshelf.intake.handle import Handled
 from oneshelf.intake.webhook import Counts
 from oneshelf.publish import worker as publishing
 from oneshelf.publish.limiter import AppBudgets, Limiter
-from oneshelf.publish.publisher import recover as recover_slots
+from oneshelf.publish.recovery import recover as recover_slots
 from oneshelf.reconcile import worker as hub_reads
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock, SystemClock
@@ -88,7 +88,7 @@ class Running:
         self.app = app
         self.poke_poll = Bell()
         self.poke_fetch = Bell()
-        self.wake = asyncio.Event()
+        self.bell = Bell()
         self.tasks: list[asyncio.Task[Any]] = []
 
     @property
@@ -232,8 +232,9 @@ class Service:
                     limiter=one.limiter,
                     writer=self.writer,
                     clock=self.clock,
-                    wake=one.wake,
+                    bell=one.bell,
                     stop=self.stopping,
+                    on_changed=self._wake_all,
                 ),
                 one,
             )
@@ -314,7 +315,7 @@ class Service:
     def _wake_all(self) -> None:
         self.hub_bell.ring()
         for one in self.running.values():
-            one.wake.set()
+            one.bell.ring()
 
     # --- budgets survive a restart -----------------------------------------------------------------------------------------
 

@@ -85,8 +85,11 @@ async def _drain(stream: asyncio.StreamReader) -> None:
         pass
 
 
-def entered(channel: str, c: dict[str, Any], url: str) -> Entered:
-    """What a merchant would type to connect this channel, from the credentials that the emulator hands out."""
+def entered(channel: str, c: dict[str, Any], url: str, factor: float) -> Entered:
+    """What a merchant would type to connect this channel, from the credentials that the emulator hands out.
+
+    `factor`: the emulator shortens Amazon's search delay by it, so we are told the shorter delay.
+    """
     if channel == "shopify":
         keys = {"client_id": c["client_id"], "client_secret": c["client_secret"]}
         return Entered(channel, {"shop": c["shop_domain"], "endpoint": url}, keys, keys)
@@ -101,6 +104,7 @@ def entered(channel: str, c: dict[str, Any], url: str) -> Entered:
             "queue_arn": queue["queue_arn"],
             "queue_region": queue["region"],
             "queue_endpoint": queue["endpoint_url"],
+            "visibility_delay_s": str(max(1.0, 150 / factor)),
         }
         secret = {name: c[name] for name in ("client_id", "client_secret", "refresh_token")}
         app = {

@@ -28,11 +28,18 @@ class Stage:
     """A running demo. `folder`: where its database lies; removed at the end unless it was given."""
 
     def __init__(
-        self, marketplaces: Marketplaces, service: Service, server: uvicorn.Server, sock: socket.socket, url: str
+        self,
+        marketplaces: Marketplaces,
+        service: Service,
+        server: uvicorn.Server,
+        sock: socket.socket,
+        url: str,
+        factor: float,
     ) -> None:
         self.marketplaces = marketplaces
         self.service = service
         self.url = url
+        self.factor = factor
         self.brought_up: list[BroughtUp] = []
         self._server = server
         self._serving = asyncio.ensure_future(server.serve(sockets=[sock]))
@@ -46,7 +53,9 @@ class Stage:
         for channel in CHANNELS:
             if channel == "etsy":
                 await self.marketplaces.ask("POST", "/etsy/webhooks", {"url": f"{self.url}/webhooks/etsy"})
-            typed = entered(channel, self.marketplaces.credentials[channel], self.marketplaces.urls[channel])
+            typed = entered(
+                channel, self.marketplaces.credentials[channel], self.marketplaces.urls[channel], self.factor
+            )
             self.brought_up.append(
                 await bring_up(
                     self.service,
@@ -86,7 +95,7 @@ async def set_stage(
         config = uvicorn.Config(site(service), log_level="warning", lifespan="off", timeout_graceful_shutdown=2)
         server = uvicorn.Server(config)
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined,method-assign]
-        return Stage(marketplaces, service, server, sock, url)
+        return Stage(marketplaces, service, server, sock, url, factor)
     except BaseException:
         await marketplaces.stop()
         raise

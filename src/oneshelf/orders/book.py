@@ -319,6 +319,8 @@ def _take_header(order: OrderRow, account: Account, h: Heard) -> None:
         if seen.buyer is not None or seen.ship_to is not None:
             person = {"buyer": msgspec.to_builtins(seen.buyer), "ship_to": msgspec.to_builtins(seen.ship_to)}
             order.person = json.dumps({**json.loads(order.person), **{k: v for k, v in person.items() if v}})
+    else:
+        order.complete = 0  # the kept document is older than the order's state: it is read again before it is used
     if account.is_hub and seen.copy_of_key:
         order.copy_key = seen.copy_of_key
 

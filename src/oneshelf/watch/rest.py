@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oneshelf.db.tx import Tx
-from oneshelf.publish.publisher import at_rest
+from oneshelf.publish.recovery import at_rest
 
 
 def unrest(tx: Tx, tenant_id: int) -> list[str]:

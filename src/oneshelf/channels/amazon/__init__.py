@@ -12,7 +12,7 @@ from typing import Any
 
 from oneshelf.channels.amazon import client, listings, notifications
 from oneshelf.channels.amazon import parse as parsing
-from oneshelf.channels.amazon.account import Account, account_of
+from oneshelf.channels.amazon.account import VISIBILITY_DELAY_S, Account, account_of
 from oneshelf.channels.amazon.auth import LoginWithAmazon
 from oneshelf.channels.amazon.limits import LIMITS, budget_seen
 from oneshelf.channels.amazon.queue import QueueClaim, claim, queue_message
@@ -50,7 +50,7 @@ CAN = Capabilities(
     read_batch=listings.PAGE_SIZE,
     # "Minutes" is all that Amazon says; the engine's own start value (S0.8).
     visible_after_s=120,
-    visibility_delay_s=client.VISIBILITY_DELAY_S,
+    visibility_delay_s=VISIBILITY_DELAY_S,
     # searchOrders refills one call per 179 s.
     poll_interval_s=180,
     has_webhooks=False,
@@ -64,7 +64,7 @@ def connect(settings: Mapping[str, str]) -> Amazon:
     Settings: "seller_id" (merchant token, "A3TH9S8BH6GOGM"); "marketplace_ids" (comma-joined, the main one first);
     "region" ("na", "eu", "fe"; default: the main marketplace's). For notifications: "queue_url", "queue_arn"; optional
     "queue_region" (default: Amazon's AWS region for this API region), "event_bridge_account_id" (our AWS account, for listing notices).
-    Overrides, production by default: "endpoint", "token_url", "queue_endpoint".
+    Overrides, production by default: "endpoint", "token_url", "queue_endpoint", "visibility_delay_s" (150).
     Secret values: "client_id", "client_secret", "refresh_token"; "access_token" is ours. App secret: "client_id", "client_secret".
     """
     return Amazon(account_of(settings))

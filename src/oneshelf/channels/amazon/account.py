@@ -30,6 +30,11 @@ class Queue(msgspec.Struct, frozen=True):
     endpoint: str | None
 
 
+#: How late the order search shows a change. Amazon hides the last two minutes; sellers measured up to three.
+#: Source: Orders API 2026-01-01 model (lastUpdatedBefore); selling-partner-api-docs issue 2131, read 2026-11.
+VISIBILITY_DELAY_S = 150.0
+
+
 class Account(msgspec.Struct, frozen=True):
     """One seller in one region."""
 
@@ -40,6 +45,7 @@ class Account(msgspec.Struct, frozen=True):
     token_url: str
     queue: Queue
     event_bridge_account_id: str | None = None
+    visibility_delay_s: float = VISIBILITY_DELAY_S
 
     @property
     def external_id(self) -> str:
@@ -71,6 +77,7 @@ def account_of(settings: Mapping[str, str]) -> Account:
             endpoint=settings.get("queue_endpoint") or None,
         ),
         event_bridge_account_id=settings.get("event_bridge_account_id") or None,
+        visibility_delay_s=float(settings.get("visibility_delay_s") or VISIBILITY_DELAY_S),
     )
 
 

@@ -23,9 +23,6 @@ from oneshelf.core.errors import Park
 INCLUDED_DATA = ("BUYER", "RECIPIENT", "PROCEEDS", "PROMOTION", "CANCELLATION", "FULFILLMENT", "PACKAGES", "TAX")
 ORDERS_PER_PAGE = 100
 
-#: Amazon shows orders two minutes late; a developer measured three (selling-partner-api-docs issue 2131). S4.6
-VISIBILITY_DELAY_S = 150
-
 
 async def search_orders(http: Http, account: Account, cursor: Cursor, now: datetime) -> Page:
     """Read one page of orders updated since the cursor.
@@ -110,7 +107,7 @@ def timestamp(at: datetime) -> str:
 
 def _new_run(account: Account, since: datetime, now: datetime) -> dict[str, Any]:
     """Freeze the query of one run. Asking from later than the visible end would be an empty window, or a 400."""
-    visible_end = now - timedelta(seconds=VISIBILITY_DELAY_S)
+    visible_end = now - timedelta(seconds=account.visibility_delay_s)
     query = {
         "lastUpdatedAfter": timestamp(min(since, visible_end)),
         "marketplaceIds": list(account.marketplace_ids),
