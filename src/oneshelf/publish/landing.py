@@ -1,0 +1,182 @@
+"""What a read says about the writes that were sent: which has landed, which is still to come, which is given up.
+
+In: reads. Out: a verdict for each (core/drift), attempts seen or unseen. Tables it owns: attempt.
+Never: takes Unknown for a yes or a no before a read (I18).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from oneshelf.channels.contract import Capabilities, Seen
+from oneshelf.core.drift import Sales, Verdict, judge, judge_unit, judge_write
+from oneshelf.core.instants import SECOND
+from oneshelf.core.slot import (
+    UNSEEN_MAX,
+    URGENT_MAX,
+    SlotEvent,
+    next_look_s,
+)
+from oneshelf.db.journal import open_task
+from oneshelf.db.tx import Tx
+
+from .resting import (
+    NEVER_SEEN,
+    subject_of,
+    us,
+)
+from .slots import (
+    AccountRow,
+    Slot,
+    Windows,
+)
+
+#: A write older than this can't land any more, whatever was measured.
+LATE_MAX_S = 3_600
+
+
+class Read(msgspec.Struct):
+    """One outlet's read while it is judged."""
+
+    slot: Slot
+    seen: Seen
+    shown: int
+    read_at: int
+    sales: Sales
+    verdict: Verdict
+    #: The write that this read was to find has been found, given up, or there was none.
+    settled: bool = True
+
+
+def give_up(tx: Tx, tenant_id: int, outlet_ids: Sequence[int]) -> None:
+    """The write under way is not waited for any more (it may still land: `late_writes`)."""
+    tx.run(
+        "UPDATE attempt SET outcome = 'UNSEEN' WHERE tenant_id = :t AND outlet_id {in:ids} AND outcome IN ('ACCEPTED', 'UNKNOWN')",
+        t=tenant_id,
+        ids=list(outlet_ids),
+    )
+
+
+def judge_reads(
+    tx: Tx, tenant_id: int, account: AccountRow, can: Capabilities, reads: Sequence[Read], window: Windows, now: int
+) -> None:
+    """Judge every read against the write not yet seen, or else against what was believed."""
+    skew = account.skew
+    for read in reads:
+        slot = read.slot
+        if slot.sent is None:
+            read.verdict = _judge_plain(read, slot.believed, slot.believed_at, skew)
+        else:
+            after = slot.base_at if slot.base_at is not None else slot.sent_at or read.read_at
+            ambiguous = read.sales.between(after - skew, read.read_at + skew)
+            read.verdict = judge_write(read.shown, sent=slot.sent, base=slot.base, ambiguous=ambiguous)
+    if can.reads_before_write:
+        _judge_units(reads)
+    landed, given_up = [], []
+    for read in reads:
+        slot = read.slot
+        if slot.sent is None:
+            continue
+        if read.verdict.kind == "seen":
+            landed.append((read.read_at, tenant_id, slot.outlet_id))
+            slot.unseen = 0
+            slot.since_at = slot.sent_at  # what is still owed became so after it was sent
+            slot.sent = slot.acked_at = None
+        elif not _wait_for_it(tx, tenant_id, read, window, now):
+            given_up.append(slot.outlet_id)
+            if read.settled:
+                read.verdict = _judge_plain(read, slot.base, slot.base_at, skew)
+    if given_up:
+        give_up(tx, tenant_id, given_up)
+    tx.many(
+        "UPDATE attempt SET seen_at = ?, outcome = 'SEEN' WHERE tenant_id = ? AND outlet_id = ? AND outcome IN ('ACCEPTED', 'UNKNOWN')",
+        landed,
+    )
+
+
+def late_writes(tx: Tx, tenant_id: int, reads: Sequence[Read], now: int) -> dict[int, list[tuple[int, int, int]]]:
+    """Return {outlet: (attempt, number, when it was taken)} of writes that were overtaken, given up or never answered, and may still
+    land."""
+    rows = tx.all(
+        """SELECT outlet_id, attempt_no, quantity, COALESCE(accepted_at, started_at) FROM attempt
+            WHERE tenant_id = :t AND outlet_id {in:ids} AND outcome IN ('SUPERSEDED', 'UNSEEN') AND started_at > :since
+            ORDER BY attempt_no""",
+        t=tenant_id,
+        ids=[read.slot.outlet_id for read in reads if read.settled],
+        since=now - LATE_MAX_S * SECOND,
+    )
+    late: dict[int, list[tuple[int, int, int]]] = {}
+    for outlet_id, attempt_no, quantity, at in rows:
+        late.setdefault(outlet_id, []).append((attempt_no, quantity, at))
+    return late
+
+
+def explain_late(
+    tx: Tx, tenant_id: int, reads: Sequence[Read], late: Mapping[int, list[tuple[int, int, int]]], skew: int
+) -> None:
+    """A number of ours that lands late is neither a sale nor drift (9.4)."""
+    landed = []
+    for read in reads:
+        if not read.settled or read.verdict.kind not in ("missing", "excess"):
+            continue
+        for attempt_no, quantity, at in late.get(read.slot.outlet_id, ()):
+            if quantity - read.sales.between(at - skew, read.read_at + skew) <= read.shown <= quantity:
+                read.verdict = Verdict("echo")
+                landed.append((read.read_at, tenant_id, attempt_no))
+                break
+    tx.many("UPDATE attempt SET seen_at = ?, outcome = 'SEEN' WHERE tenant_id = ? AND attempt_no = ?", landed)
+
+
+def _judge_plain(read: Read, believed: int | None, believed_at: int | None, skew: int) -> Verdict:
+    if believed is None or believed_at is None:
+        return Verdict("first")
+    certain = read.sales.between(believed_at + skew, read.read_at - skew)
+    possible = read.sales.between(believed_at - skew, read.read_at + skew)
+    return judge(read.shown, max(0, believed - read.slot.odd), certain=certain, possible=possible)
+
+
+def _judge_units(reads: Sequence[Read]) -> None:
+    units: dict[str, list[Read]] = {}
+    for read in reads:
+        if read.slot.sent is not None:
+            units.setdefault(read.slot.write_unit, []).append(read)
+    for of_unit in units.values():
+        if not judge_unit((r.verdict, r.slot.sent != r.slot.base) for r in of_unit):
+            for read in of_unit:
+                read.verdict = Verdict("not_yet")
+
+
+def _wait_for_it(tx: Tx, tenant_id: int, read: Read, window: Windows, now: int) -> bool:
+    """A write is not seen. True: look again later (or parked for good); False: go on from what the read shows.
+
+    Accepted: until twice the publish window; the third in a row that never shows parks the slot. Urgent and different: the next write
+    may not wait for this one (8.1). Unknown: one read tells (8.2); it may still land, so a later look is kept.
+    """
+    slot = read.slot
+    urgent = slot.priority <= URGENT_MAX and slot.offer != slot.sent
+    if slot.acked_at is not None and not urgent:
+        if now < slot.acked_at + window.deadline:
+            look_s = next_look_s((now - slot.acked_at) / SECOND, window.first_look / SECOND, window.deadline / SECOND)
+            slot.go(SlotEvent.NOT_YET)
+            slot.wait_until = max(now + us(0.5), slot.acked_at + us(look_s))
+            read.settled = False
+            return True
+        slot.unseen += 1
+        if slot.unseen >= UNSEEN_MAX:
+            _never_seen(tx, tenant_id, read, now)
+            return False
+    slot.sent = slot.acked_at = None
+    return False
+
+
+def _never_seen(tx: Tx, tenant_id: int, read: Read, now: int) -> None:
+    slot = read.slot
+    why = f"{UNSEEN_MAX} times the channel took {slot.sent} and went on showing {read.shown}"
+    slot.go(SlotEvent.NEVER_SEEN)
+    slot.believed, slot.believed_at, slot.verified = read.shown, read.read_at, 0
+    slot.sent = slot.acked_at = slot.wait_until = None
+    slot.reason = why
+    read.settled = False
+    open_task(tx, tenant_id, now, NEVER_SEEN, subject_of(slot.outlet_id), "A listing does not take its number", why)
