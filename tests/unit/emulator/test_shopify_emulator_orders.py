@@ -71,6 +71,8 @@ async def test_deny_stops_checkout_at_the_sum_over_online_locations() -> None:
     assert client.shop.buy(ANNA, {"CUP": 1, "MUG": 11}) is None
     assert client.shop.buy(ANNA, {"HAT": 1}) is None
     assert client.shop.buy(ANNA, {"CUP": 1}) is not None and client.shop.shown("CUP") == 0
+    client.shop.console("set_variant", sku="MUG", status="DRAFT")
+    assert client.shop.buy(ANNA, {"MUG": 1}) is None
     client.shop.console("set_variant", sku="CUP", policy="CONTINUE")
     assert client.shop.buy(ANNA, {"CUP": 2}) is not None
     assert await client.level("CUP") == (1, -2, 3, 0)
@@ -262,10 +264,13 @@ async def test_cursors_page_through_changes_and_die_with_another_sort() -> None:
 
 async def test_orders_older_than_60_days_are_null_without_the_scope() -> None:
     client = new_client()
-    order = await client.imported(("MUG", 1))
+    await client(DEFINE)
+    tag = {"metafields": [{"namespace": "$app", "key": "external_order_id", "type": "id", "value": "etsy:1"}]}
+    order = await client.imported(("MUG", 1), **tag)
     client.clock.advance(61 * 86_400)
     client.token = ""
     assert (await client(STATE, {"id": order["id"]}))["order"] is None
+    assert (await client(BY_ID, {"v": "etsy:1"}))["orderByIdentifier"] is None
     client.shop.granted_scopes |= {"read_all_orders"}
     assert (await client(STATE, {"id": order["id"]}))["order"] is not None
 
