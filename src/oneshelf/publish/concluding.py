@@ -25,6 +25,7 @@ from .landing import Read
 from .numbers import Number, numbers_of
 from .resting import (
     DAY,
+    EDITED,
     FOUGHT,
     rest,
     shown_range,
@@ -38,6 +39,9 @@ from .slots import (
     marks_of,
     orders_complete_through,
 )
+
+#: How often in a day a listing may fall without an order before a person is told (9.4).
+FALLEN_MAX = 2
 
 
 class _Then(msgspec.Struct, frozen=True):
@@ -150,16 +154,16 @@ def _too_many(tx: Tx, tenant_id: int, read: Read, waited: int | None, mark: Mark
 def _fights(tx: Tx, tenant_id: int, slot: Slot, then: _Then, now: int) -> bool:
     """S9.4: at the third repair in a day stop, and say that someone or something else writes here."""
     fallen = then.released.get(slot.outlet_id, 0)
+    recent = slot.repairs_since is not None and slot.repairs_since > now - DAY
     subject = subject_of(slot.outlet_id)
-    if slot.repairs_since is None or slot.repairs_since <= now - DAY:
-        slot.repairs, slot.repairs_since = 0, now
-    if slot.repairs + fallen < REPAIRS_MAX:
-        if fallen >= 2:
+    if (slot.repairs if recent else 0) + fallen < REPAIRS_MAX:
+        if fallen >= FALLEN_MAX:
             why = f"{fallen} times in a day it fell without an order"
-            open_task(tx, tenant_id, now, FOUGHT, subject, "Somebody edits this listing at the channel", why)
+            open_task(tx, tenant_id, now, EDITED, subject, "Somebody edits this listing's number at the channel", why)
         return False
     slot.go(SlotEvent.FOUGHT)
     slot.repairs = max(slot.repairs, REPAIRS_MAX)
+    slot.repairs_since = slot.repairs_since if recent else now
     slot.wait_until = None
     slot.reason = "someone or something else writes here: repaired three times in a day"
     open_task(

@@ -271,7 +271,13 @@ def plan(
             call = _plan_write(tx, tenant_id, account_id, can, now, fresh or {})
         if call is not None:
             return call
-    return WaitUntil(due.next_at)
+    # Planning may have found that a number is right, or that it needs another read first.
+    again = look(tx, tenant_id, account_id, can, now)
+    if again.read is None or due.read is not None:
+        return WaitUntil(again.next_at)
+    if kinds is not None and "read" not in kinds:
+        return WaitUntil(now)
+    return _plan_read(tx, tenant_id, account_id, can, now) or WaitUntil(again.next_at)
 
 
 def _plan_read(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int) -> ReadCall | None:

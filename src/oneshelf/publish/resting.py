@@ -23,6 +23,8 @@ CLOSED = "listing_closed"
 NEVER_SEEN = "write_never_seen"
 FOUGHT = "someone_else_writes"
 TASK_KINDS = (REFUSED, CLOSED, NEVER_SEEN, FOUGHT)
+#: News for a person, not a state of the outlet: it stays until the person closes it.
+EDITED = "edited_at_the_channel"
 #: A person must connect the account again; the subject is its id.
 SIGN_IN = "connect_again"
 

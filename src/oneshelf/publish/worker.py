@@ -132,7 +132,8 @@ class _Publisher:
             if wait_s > 0:
                 waits.append(wait_s)
                 continue
-            if await self._start(kind, operation):
+            at = await self._start(kind, operation)
+            if at is not None and at <= self.now():
                 return 0.0
         return min(waits)
 
@@ -141,8 +142,8 @@ class _Publisher:
         woken = wake(tx, self.tenant_id, self.account_id, self.channel.can, now)
         return woken, look(tx, self.tenant_id, self.account_id, self.channel.can, now)
 
-    async def _start(self, kind: str, operation: str | None) -> bool:
-        """Plan the call whose budget was given, and make it in a task. False: there was nothing to do after all."""
+    async def _start(self, kind: str, operation: str | None) -> int | None:
+        """Plan the call whose budget was given, and make it in a task. Return when to look again (microseconds; None: when rung)."""
         self._forget_old_reads()
         fresh = dict(self.fresh)
         call: ReadCall | WriteCall | WaitUntil | None = None
@@ -156,11 +157,11 @@ class _Publisher:
             if operation is not None and not isinstance(call, ReadCall | WriteCall):
                 self.limiter.give_back(operation, self.clock.now())
         if isinstance(call, WaitUntil):
-            return False
+            return call.at
         task = asyncio.create_task(self._carry_out(call, self._paid(call, operation)))
         self.calls.add(task)
         task.add_done_callback(self._ended)
-        return True
+        return self.now()
 
     def _paid(self, call: ReadCall | WriteCall, operation: str | None) -> Http:
         """The session for this call. A read of one unit may be metered as another operation: then it pays for itself."""

@@ -1,0 +1,214 @@
+"""Whole-unit writes (Etsy, SEMANTICS 8.15, 8.16), what a channel lets us tell only so often (8.11), measured windows (3.4)."""
+
+from __future__ import annotations
+
+import msgspec
+from tests.scenario.publish_bench import EBAY, ETSY, SHOP, Bench, T
+from tests.scenario.test_publish import at_rest_with
+
+from oneshelf.core.instants import SECOND
+from oneshelf.core.outcome import Rejected, Unknown
+from oneshelf.core.slot import SlotState
+from oneshelf.db.store import Store
+from oneshelf.publish.planning import WaitUntil
+from oneshelf.publish.slots import ReadCall, WriteCall, account_row, windows
+
+MINUTE = 60 * SECOND
+
+
+def shirt(store: Store, red: int = 3, blue: int = 4) -> Bench:
+    """An Etsy listing of two variations, at rest."""
+    bench = Bench(store, "etsy")
+    for name, pieces in (("77/red", red), ("77/blue", blue)):
+        bench.outlet(name, {name: 1}, shown=pieces, unit="77")
+        bench.stock(name, pieces)
+    bench.run(60)
+    assert bench.rest() == [] and bench.market.writes == []
+    bench.now += MINUTE
+    bench.market.reads.clear()
+    return bench
+
+
+def test_S8_15_the_whole_listing_is_read_and_written_and_every_offering_applies(store: Store) -> None:
+    bench = shirt(store)
+    bench.stock("77/red", 2)
+    assert bench.step() == "read 77/blue 77/red"
+    assert bench.step() == "write 77/blue=4 77/red=5"
+    assert [bench.slot(n).state for n in ("77/red", "77/blue")] == [SlotState.APPLYING] * 2
+    bench.run(60)
+    assert bench.market.shown == {"77/red": 5, "77/blue": 4} and bench.rest() == []
+
+
+def test_S8_15_zero_is_read_first_too(store: Store) -> None:
+    bench = shirt(store)
+    bench.stock("77/red", -3)
+    assert bench.step() == "read 77/blue 77/red"
+    assert bench.step() == "write 77/blue=4 77/red=0"
+
+
+def test_S8_15_zero_does_not_go_blind_when_the_read_fails_nor_hammer(store: Store) -> None:
+    bench = shirt(store)
+    bench.stock("77/red", -3)
+    bench.market.read_fails = OSError("down")
+    bench.run(60)
+    assert bench.market.writes == [] and len(bench.market.reads) <= 7
+    bench.market.read_fails = None
+    bench.run(120)
+    assert bench.market.shown == {"77/red": 0, "77/blue": 4} and bench.rest() == []
+
+
+def test_S8_15_a_sibling_carries_what_was_just_read_and_never_more_than_its_offer(store: Store) -> None:
+    bench = shirt(store)
+    bench.sell("77/blue", 1, heard=False)
+    bench.stock("77/red", 2)
+    bench.step()
+    assert bench.provisional() == 1
+    assert bench.step() == "write 77/blue=3 77/red=5"
+    bench.run(60)
+    assert bench.market.shown == {"77/red": 5, "77/blue": 3}
+
+
+def test_S8_15_two_raises_of_one_listing_go_in_one_write(store: Store) -> None:
+    bench = shirt(store)
+    bench.stock("77/red", 2)
+    bench.stock("77/blue", 2)
+    assert bench.step() == "read 77/blue 77/red"
+    assert bench.step() == "write 77/blue=6 77/red=5"
+    bench.run(60)
+    assert len(bench.market.writes) == 1 and bench.rest() == []
+
+
+def test_S8_15_a_sibling_looks_the_same_before_and_after_so_the_changed_one_tells(store: Store) -> None:
+    bench = shirt(store)
+    bench.market.lands_after = 3 * SECOND
+    bench.stock("77/red", 2)
+    bench.step()
+    bench.step()
+    bench.now += SECOND
+    assert bench.step() == "read 77/blue 77/red"
+    assert [bench.slot(n).state for n in ("77/red", "77/blue")] == [SlotState.APPLYING] * 2
+    bench.run(60)
+    assert [bench.slot(n).state for n in ("77/red", "77/blue")] == [SlotState.QUIET] * 2
+
+
+def test_S8_15_one_call_a_listing_at_a_time(store: Store) -> None:
+    bench = shirt(store)
+    bench.stock("77/red", 2)
+    bench.wake()
+    call = bench.plan()
+    assert isinstance(call, ReadCall) and len(call.items) == 2
+    bench.stock("77/blue", 2)
+    bench.wake()
+    assert isinstance(bench.plan(), WaitUntil)
+    bench.call(call)
+    call = bench.plan()
+    assert isinstance(call, WriteCall) and len(call.items) == 2
+    bench.mark("77/blue", reread=True)
+    bench.wake()
+    assert isinstance(bench.plan(), WaitUntil)
+    bench.call(call)
+    bench.run(60)
+    assert bench.market.shown == {"77/red": 5, "77/blue": 6} and bench.rest() == []
+
+
+def test_S8_15_without_the_documents_the_listing_is_read_again(store: Store) -> None:
+    bench = shirt(store)
+    bench.stock("77/red", 2)
+    bench.step()
+    bench.fresh = {}
+    assert bench.step() in ("read 77/blue 77/red", "read 77/red")
+    assert bench.step() == "write 77/blue=4 77/red=5"
+
+
+def test_S8_15_a_base_that_has_aged_is_read_again(store: Store) -> None:
+    bench = shirt(store)
+    bench.stock("77/red", 2)
+    bench.step()
+    bench.now += 16 * SECOND
+    assert bench.step().startswith("read")
+    assert bench.step().startswith("write")
+
+
+def test_etsy_refuses_the_listing_and_all_its_offerings_are_parked(store: Store) -> None:
+    bench = shirt(store)
+    bench.market.answers = lambda offer: Rejected("price is missing")
+    bench.stock("77/red", 2)
+    bench.run(60)
+    assert [bench.slot(n).state for n in ("77/red", "77/blue")] == [SlotState.PARKED] * 2
+
+
+def test_etsy_unknown_is_read_for_the_whole_listing(store: Store) -> None:
+    bench = shirt(store)
+    bench.market.answers = lambda offer: Unknown("cut off")
+    bench.stock("77/red", 2)
+    bench.run(1)
+    assert [bench.slot(n).state for n in ("77/red", "77/blue")] == [SlotState.UNKNOWN] * 2
+    bench.market.answers = lambda offer: None
+    bench.run(120)
+    assert bench.market.shown == {"77/red": 5, "77/blue": 4} and bench.rest() == []
+
+
+def test_S8_16_a_sold_out_listing_is_reopened_once_an_hour(store: Store) -> None:
+    bench = Bench(store, "etsy")
+    bench.outlet("MUG", {"MUG": 1}, shown=0)
+    bench.market.state["MUG"] = "out_of_stock"
+    bench.stock("MUG", 1)
+    bench.run(60)
+    assert bench.market.shown == {"MUG": 1}
+    bench.market.state["MUG"] = "live"
+    bench.now += 10 * MINUTE
+    bench.sell("MUG")
+    bench.market.state["MUG"] = "out_of_stock"
+    bench.run(60)
+    bench.stock("MUG", 1)
+    bench.run(60)
+    assert bench.market.shown == {"MUG": 0}
+    assert bench.slot("MUG").reason == "waits: the channel lets this listing be told only so often"
+    bench.run(60 * 60)
+    assert bench.market.shown == {"MUG": 1} and bench.rest() == []
+
+
+def test_S8_11_the_last_writes_of_a_day_are_kept_for_what_is_urgent(store: Store) -> None:
+    bench = at_rest_with(store, 5)
+    bench.can = msgspec.structs.replace(EBAY, writes_per_unit_day=27)
+    for _ in range(2):
+        bench.stock("MUG", 1)
+        bench.run(60)
+        bench.now += MINUTE
+    assert bench.market.shown == {"MUG": 7}
+    bench.stock("MUG", 1)
+    bench.run(120)
+    assert bench.market.shown == {"MUG": 7}
+    bench.stock("MUG", -8)
+    bench.run(60)
+    assert bench.market.shown == {"MUG": 0}
+
+
+def test_S3_4_the_publish_window_is_measured_once_there_are_twenty(store: Store) -> None:
+    bench = at_rest_with(store, 5)
+    account = bench.tx(lambda tx: account_row(tx, T, SHOP))
+
+    def window() -> tuple[int, int]:
+        found = bench.tx(lambda tx: windows(tx, T, account))  # type: ignore[arg-type]
+        return found.publish // SECOND, found.first_look // SECOND  # type: ignore[attr-defined]
+
+    assert window() == (10, 1)
+    bench.market.lands_after = 8 * SECOND
+    for _ in range(19):
+        bench.stock("MUG", 1)
+        bench.run(60)
+        bench.now += MINUTE
+    assert window() == (10, 1)
+    bench.stock("MUG", 1)
+    bench.run(60)
+    # Seen at the look after 8 s; from then on the first look is not before half of that.
+    assert window() == (8, 4)
+
+
+def test_etsy_numbers_are_at_most_999(store: Store) -> None:
+    bench = Bench(store, "etsy")
+    assert bench.can is ETSY
+    bench.outlet("MUG", {"MUG": 1}, shown=0)
+    bench.stock("MUG", 5_000)
+    bench.run(60)
+    assert bench.market.shown == {"MUG": 999}
