@@ -133,11 +133,16 @@ class Service:
         self._apps: dict[ChannelName, AppBudgets] = {}
         self._keys: dict[str, tuple[float, str]] = {}
         self._tasks: list[asyncio.Task[Any]] = []
+        self._with_loops = True
 
     # --- life ----------------------------------------------------------------------------------------------------------
 
-    async def start(self) -> None:
-        """1. Key and database.  2. What was under way may have been done.  3. Accounts and their loops.  Raises Stop."""
+    async def start(self, *, loops: bool = True) -> None:
+        """1. Key and database.  2. What was under way may have been done.  3. Accounts and their loops.  Raises Stop.
+
+        `loops` False: for one command beside no running service; nothing is told or polled by itself.
+        """
+        self._with_loops = loops
         self.sealer = open_sealer(self.settings)
         await asyncio.to_thread(self.writer.start)
         self.http = AioHttp(
@@ -146,11 +151,12 @@ class Service:
             max_body=self.settings.answer_body_bytes_max,
         )
         await self.writer.do(self._recover)
-        self._start_loop(
-            intake.handle_loop(
-                self.tenant_id, self._parsers, self.writer, self.clock, self.news, self.stopping, self._on_handled
+        if loops:
+            self._start_loop(
+                intake.handle_loop(
+                    self.tenant_id, self._parsers, self.writer, self.clock, self.news, self.stopping, self._on_handled
+                )
             )
-        )
         for row in await self.writer.do(lambda tx: accounts(tx, self.tenant_id)):
             await self.run_account(row)
 
@@ -200,7 +206,8 @@ class Service:
         one = Running(row, channel, session, limiter, dict(secret.values) if secret else {})
         await self.writer.do(lambda tx: self._load_budgets(tx, one))
         self.running[row.account_id] = one
-        self._start_loops(one)
+        if self._with_loops:
+            self._start_loops(one)
         return one
 
     def _start_loops(self, one: Running) -> None:
@@ -234,7 +241,7 @@ class Service:
                     clock=self.clock,
                     bell=one.bell,
                     stop=self.stopping,
-                    on_changed=self._wake_all,
+                    on_changed=self.wake_all,
                 ),
                 one,
             )
@@ -269,7 +276,7 @@ class Service:
                 bell=self.levels_bell,
                 stop=self.stopping,
                 poke_poll=one.poke_poll.ring,
-                on_changed=self._wake_all,
+                on_changed=self.wake_all,
             ),
             one,
         )
@@ -305,14 +312,14 @@ class Service:
 
     def _on_handled(self, done: Handled) -> None:
         """What was booked is news for everybody who tells numbers."""
-        self._wake_all()
+        self.wake_all()
         if done.wake_hub:
             self.levels_bell.ring()
         for account_id in done.poll:
             if (one := self.running.get(account_id)) is not None:
                 one.poke_fetch.ring()
 
-    def _wake_all(self) -> None:
+    def wake_all(self) -> None:
         self.hub_bell.ring()
         for one in self.running.values():
             one.bell.ring()

@@ -28,7 +28,7 @@ class Request(msgspec.Struct, frozen=True):
     operation: str
     headers: dict[str, str] = {}
     body: bytes = b""
-    timeout_s: float = 30.0
+    timeout_s: float = 10.0
     cost: float = 1.0
     #: The request changes something: no answer means Unknown, and nobody below sends it again by itself.
     writes: bool = False

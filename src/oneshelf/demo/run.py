@@ -133,7 +133,7 @@ async def count(stage: Stage) -> Summary:
 
 
 def _shown(state: dict[str, Any], channel: str) -> dict[str, int]:
-    return dict(state.get("channels", state).get(channel, {}).get("stock", {}))
+    return dict(state["marketplaces"][channel]["stock"])
 
 
 def _listed(answer: Any) -> list[dict[str, Any]]:
@@ -143,5 +143,20 @@ def _listed(answer: Any) -> list[dict[str, Any]]:
 def as_json(summary: Summary) -> str:
     """The summary on one line, as machines read it."""
     built = msgspec.to_builtins(summary)
-    built["orders"].pop("due")
-    return json.dumps({**built, "due": summary.orders.due})
+    return json.dumps(built)
+
+
+def tell(summary: Summary, out: Console) -> None:
+    """The summary for people."""
+    o, x = summary.orders, summary.oversold
+    out.print(
+        f"{o.placed} orders placed, {o.stored} stored; {o.due} due in Shopify, {o.imported} written there.",
+        highlight=False,
+    )
+    out.print(
+        f"Oversold: {x.window} before anybody could have known, {x.late} late, {x.race} by our own write, {x.hand} by hand.",
+        highlight=False,
+    )
+    out.print("Every channel shows what it should." if summary.converged else "Not at rest yet:", highlight=False)
+    for line in [*summary.waiting_for, *summary.breaches]:
+        out.print(f"  {line}", highlight=False)

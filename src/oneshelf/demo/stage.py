@@ -14,7 +14,7 @@ import uvicorn
 from oneshelf.onboarding.bring_up import BroughtUp, bring_up
 from oneshelf.onboarding.marketplace import Preview
 from oneshelf.settings import Settings
-from oneshelf.web.site import site
+from oneshelf.web.serve import listen, quiet_server
 from oneshelf.wiring import Service, build_channel
 
 from .emulator import Marketplaces, entered
@@ -88,13 +88,11 @@ async def set_stage(
     """Start emulator, service and web server on this machine. Raises Stop with what to do."""
     marketplaces = await Marketplaces.start(seed=seed, factor=factor, products=products, products_file=products_file)
     try:
-        sock = _listen(port)
+        sock = listen("127.0.0.1", port)
         url = f"http://127.0.0.1:{sock.getsockname()[1]}"
         service = Service(demo_settings(folder or Path(tempfile.mkdtemp(prefix="oneshelf-demo-")), url, factor))
         await service.start()
-        config = uvicorn.Config(site(service), log_level="warning", lifespan="off", timeout_graceful_shutdown=2)
-        server = uvicorn.Server(config)
-        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined,method-assign]
+        server = quiet_server(service, url)
         return Stage(marketplaces, service, server, sock, url, factor)
     except BaseException:
         await marketplaces.stop()
@@ -120,11 +118,3 @@ def demo_settings(folder: Path, url: str, factor: float) -> Settings:
 def forget(folder: Path) -> None:
     """Remove a demo's folder."""
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _listen(port: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(("127.0.0.1", port))
-    sock.listen(128)
-    return sock

@@ -13,6 +13,7 @@ from oneshelf.intake.webhook import routes
 from oneshelf.wiring import Service
 
 from .app import build
+from .local import open_door
 
 
 class State:
@@ -35,8 +36,8 @@ class State:
         return self._service.health()
 
 
-def site(service: Service) -> Starlette:
-    """Return the ASGI app."""
+def site(service: Service, url: str) -> Starlette:
+    """Return the ASGI app. `url`: where it listens on this machine."""
     doors = routes(
         service,
         service.writer,
@@ -46,4 +47,4 @@ def site(service: Service) -> Starlette:
         public_url=service.settings.public_url,
         on_news=service.news.ring,
     )
-    return build(State(service), extra_routes=doors)
+    return build(State(service), extra_routes=[*doors, *open_door(service, url)])

@@ -1,0 +1,148 @@
+"""The user's scenarios, played on the emulated marketplaces and timed by what their buyers see.
+
+last-unit (A): the last unit is sold on Amazon; Shopify shows 0 before the next buyer pays.
+buffer (C): a buffer of 5: Shopify 8 → marketplaces 3; Shopify 5 → 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from oneshelf.core.errors import Stop
+from oneshelf.core.instants import to_us
+from oneshelf.listings.policy import set_rule
+
+from .stage import CHANNELS, Stage, set_stage
+
+#: So long at most until every channel shows what it should; Amazon's own processing (up to 120 s there, shortened) is within.
+SHOWN_WITHIN_S = 30.0
+LOOK_EVERY_S = 0.05
+MARKETPLACES = ("amazon", "ebay", "etsy")
+
+
+class Story(msgspec.Struct):
+    """What happened, in order. `problem`: why the outcome is not the user's, "" if it is."""
+
+    timeline: list[dict[str, Any]]
+    problem: str = ""
+
+
+class Teller:
+    """Writes the timeline, and watches what each channel's buyers see."""
+
+    def __init__(self, stage: Stage, sku: str, say: Callable[[str], None]) -> None:
+        self.stage = stage
+        self.sku = sku
+        self.say = say
+        self.story = Story([])
+        self.shown: dict[str, int] = {}
+
+    def tell(self, channel: str, what: str, shown: int | None = None) -> None:
+        at = datetime.now(UTC)
+        self.story.timeline.append(
+            {"at": at.isoformat(timespec="milliseconds"), "channel": channel, "what": what, "shown": shown}
+        )
+        self.say(f"{at:%H:%M:%S.%f}"[:-3] + f"  {channel:<8} {what}" + ("" if shown is None else f": {shown}"))
+
+    async def look(self) -> dict[str, int]:
+        """What buyers see now on every channel; changes go into the timeline."""
+        state = await self.stage.marketplaces.ask("GET", "/state")
+        for channel in CHANNELS:
+            shown = int(state["marketplaces"][channel]["stock"].get(self.sku, 0))
+            if self.shown.get(channel) != shown:
+                self.tell(channel, "shows", shown)
+            self.shown[channel] = shown
+        return self.shown
+
+    async def until(self, wanted: dict[str, int]) -> bool:
+        """Look until every channel shows what is wanted; False when that took too long."""
+        deadline = asyncio.get_running_loop().time() + SHOWN_WITHIN_S
+        while asyncio.get_running_loop().time() < deadline:
+            shown = await self.look()
+            if all(shown[channel] == n for channel, n in wanted.items()):
+                return True
+            await asyncio.sleep(LOOK_EVERY_S)
+        for channel, n in wanted.items():
+            if self.shown[channel] != n:
+                self.story.problem = f"{channel} shows {self.shown[channel]}, it should show {n}"
+        return False
+
+    async def buy(self, channel: str, pieces: int = 1) -> bool:
+        """A buyer pays; False when the channel refuses because it shows too few."""
+        try:
+            await self.stage.marketplaces.ask("POST", "/buy", {"channel": channel, "lines": {self.sku: pieces}})
+        except Stop:
+            self.tell(channel, f"refuses a buyer of {pieces}", self.shown.get(channel))
+            return False
+        self.tell(channel, f"sells {pieces}")
+        return True
+
+
+async def play(name: str, *, seed: int, say: Callable[[str], None]) -> Story:
+    """Play one scenario by name. Raises Stop for a name that is none."""
+    stories = {"last-unit": (_last_unit, "MUG-LAST", 1), "buffer": (_buffer, "MUG-EIGHT", 8)}
+    if name not in stories:
+        raise Stop(f"There is no scenario {name!r}. There are: {', '.join(stories)}.")
+    tell_story, sku, pieces = stories[name]
+    with tempfile.TemporaryDirectory(prefix="oneshelf-story-") as folder:
+        shop = Path(folder) / "products.json"
+        others = [
+            {"sku": f"PLATE-{i}", "title": f"Plate {i}", "price_minor": 1500, "currency": "USD", "stock": 20}
+            for i in range(3)
+        ]
+        mug = {"sku": sku, "title": "The mug", "price_minor": 1999, "currency": "USD", "stock": pieces}
+        shop.write_text(json.dumps([mug, *others]))
+        stage = await set_stage(seed=seed, products_file=str(shop), folder=Path(folder) / "data")
+        try:
+            await stage.connect(say)
+            teller = Teller(stage, sku, say)
+            await teller.look()
+            await tell_story(teller)
+            return teller.story
+        finally:
+            await stage.strike()
+
+
+async def _last_unit(teller: Teller) -> None:
+    """Scenario A."""
+    if not await teller.buy("amazon"):
+        teller.story.problem = "Amazon refused the buyer of the last unit"
+        return
+    if not await teller.until(dict.fromkeys(CHANNELS, 0)):
+        return
+    for channel in ("shopify", "ebay", "etsy", "amazon"):
+        if await teller.buy(channel):
+            teller.story.problem = f"{channel} sold the last unit a second time"
+            return
+    sales = await teller.stage.marketplaces.sales()
+    if len(sales) != 1:
+        teller.story.problem = f"{len(sales)} orders were accepted for one unit"
+
+
+async def _buffer(teller: Teller) -> None:
+    """Scenario C."""
+    service = teller.stage.service
+    now = to_us(service.clock.now())
+
+    def keep_five(tx: Any) -> None:
+        for one in service.running.values():
+            if one.row.channel in MARKETPLACES:
+                set_rule(tx, service.tenant_id, one.account_id, teller.sku, now, by="merchant", safety_stock=5)
+
+    await service.writer.do(keep_five)
+    service.wake_all()
+    teller.tell("oneshelf", "keeps 5 off Amazon, eBay and Etsy")
+    if not await teller.until({"shopify": 8, **dict.fromkeys(MARKETPLACES, 3)}):
+        return
+    if not await teller.buy("shopify", 3):
+        teller.story.problem = "Shopify refused a buyer of 3 of 8"
+        return
+    await teller.until({"shopify": 5, **dict.fromkeys(MARKETPLACES, 0)})

@@ -1,0 +1,163 @@
+"""The audit that a person can ask for at any time (SEMANTICS 9.7, I1, I4, I13): our books against the channels' own word.
+
+1. Levels = sum of entries.  2. Orders at each channel = orders stored.  3. Every offer = what is shown.
+Reads only; what differs is told, and left to the rules that repair it.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import msgspec
+
+from oneshelf.channels.contract import Channel, Cursor, Http, NoAnswer, Outlet
+from oneshelf.core.errors import Park, Retry
+from oneshelf.core.facts import OrderSeen
+from oneshelf.core.instants import from_us
+from oneshelf.db.tx import Tx
+from oneshelf.publish.numbers import numbers_of
+from oneshelf.runtime.clock import Clock
+from oneshelf.runtime.writer import Writer
+from oneshelf.stock import ledger
+
+#: A bound on how many pages of orders one check reads.
+PAGES_MAX = 2_000
+
+
+class Breach(msgspec.Struct, frozen=True):
+    """One thing that is not as it should be. `rule`: the invariant; `channel` "" for our own books."""
+
+    rule: str
+    channel: str
+    what: str
+
+
+class ChannelCount(msgspec.Struct):
+    """What was compared at one account."""
+
+    account_id: int
+    channel: str
+    orders_there: int = 0
+    orders_stored: int = 0
+    outlets_read: int = 0
+    outlets_right: int = 0
+    on_their_way: int = 0
+    problem: str = ""
+
+
+class Audit(msgspec.Struct):
+    """The whole check. `breaches` empty: everything that could be read is right."""
+
+    levels: int
+    entries: int
+    channels: list[ChannelCount]
+    breaches: list[Breach]
+
+
+class Checked(msgspec.Struct):
+    """One account to check."""
+
+    account_id: int
+    channel: Channel
+    http: Http
+    connected_at: int
+
+
+async def check(tenant_id: int, checked: list[Checked], writer: Writer, clock: Clock) -> Audit:
+    """Compare everything. A channel that can't be read is named in its count, and is a breach of its own."""
+    audit = await writer.do(lambda tx: _own_books(tx, tenant_id))
+    for one in checked:
+        count = ChannelCount(one.account_id, str(one.channel.name))
+        audit.channels.append(count)
+        try:
+            await _orders(tenant_id, one, writer, clock, audit, count)
+            if one.channel.can.write == "absolute":
+                await _offers(tenant_id, one, writer, audit, count)
+        except (NoAnswer, Retry, Park) as error:
+            count.problem = str(error) or type(error).__name__
+            audit.breaches.append(Breach("unread", count.channel, f"could not be read: {count.problem}"))
+    return audit
+
+
+def _own_books(tx: Tx, tenant_id: int) -> Audit:
+    levels = tx.one("SELECT COUNT(*) FROM stock_level WHERE tenant_id = :t", t=tenant_id)
+    entries = tx.one("SELECT COUNT(*) FROM ledger_entry WHERE tenant_id = :t", t=tenant_id)
+    assert levels is not None and entries is not None
+    breaches = [
+        Breach("I1", "", f"{sku} at {location}: {bucket} is {level}, its entries make {total}")
+        for sku, location, bucket, level, total in ledger.differences(tx, tenant_id)
+    ]
+    return Audit(int(levels[0]), int(entries[0]), [], breaches)
+
+
+async def _orders(
+    tenant_id: int, one: Checked, writer: Writer, clock: Clock, audit: Audit, count: ChannelCount
+) -> None:
+    """I4: every order that the channel's feed shows since we are connected is stored."""
+    cursor = Cursor(since=from_us(one.connected_at) - timedelta(seconds=1))
+    there: set[str] = set()
+    for _ in range(PAGES_MAX):
+        page = await one.channel.fetch(one.http, cursor, clock.now())
+        for message in page.messages:
+            there |= {fact.order_id for fact in one.channel.parse(message) if isinstance(fact, OrderSeen)}
+        if page.cursor.run is None or page.cursor == cursor:
+            break
+        cursor = page.cursor
+    stored = await writer.do(
+        lambda tx: {
+            order_id
+            for (order_id,) in tx.all(
+                "SELECT order_id FROM orders WHERE tenant_id = :t AND account_id = :a", t=tenant_id, a=one.account_id
+            )
+        }
+    )
+    count.orders_there, count.orders_stored = len(there), len(there & stored)
+    audit.breaches += [
+        Breach("I4", count.channel, f"order {order_id} stands there and is not stored")
+        for order_id in sorted(there - stored)
+    ]
+
+
+async def _offers(tenant_id: int, one: Checked, writer: Writer, audit: Audit, count: ChannelCount) -> None:
+    """I13: every linked outlet shows its offer, or owes a write that is on its way."""
+    rows = await writer.do(
+        lambda tx: tx.all(
+            "SELECT DISTINCT o.outlet_id, o.external_id, o.write_unit, o.extra FROM outlet o "
+            "JOIN link k ON k.tenant_id = o.tenant_id AND k.outlet_id = o.outlet_id "
+            "WHERE o.tenant_id = :t AND o.account_id = :a AND o.fulfilled_by_channel = 0 "
+            "AND o.state NOT IN ('ended', 'draft', 'gone') ORDER BY o.write_unit, o.outlet_id",
+            t=tenant_id,
+            a=one.account_id,
+        )
+    )
+    size = one.channel.can.read_batch
+    for start in range(0, len(rows), size):
+        some = rows[start : start + size]
+        seen = await one.channel.read(one.http, [Outlet(row[1], row[2], json.loads(row[3])) for row in some])
+        shown = {s.external_id: s.quantity for s in seen}
+        ids = [row[0] for row in some]
+        numbers, moving = await writer.do(lambda tx, ids=ids: _numbers(tx, tenant_id, one, ids))
+        for outlet_id, external_id, _, _ in some:
+            count.outlets_read += 1
+            if shown.get(external_id) == numbers[outlet_id]:
+                count.outlets_right += 1
+            elif outlet_id in moving:
+                count.on_their_way += 1
+            else:
+                what = f"{external_id} shows {shown.get(external_id)}, it should be {numbers[outlet_id]}"
+                audit.breaches.append(Breach("I13", count.channel, what))
+
+
+def _numbers(tx: Tx, tenant_id: int, one: Checked, ids: list[int]) -> tuple[dict[int, int], set[int]]:
+    numbers = {
+        outlet_id: number.offer
+        for outlet_id, number in numbers_of(tx, tenant_id, one.account_id, ids, one.channel.can).items()
+    }
+    moving = tx.all(
+        "SELECT outlet_id FROM slot WHERE tenant_id = :t AND outlet_id {in:ids} AND state <> 'QUIET' AND state <> 'PARKED' "
+        "UNION SELECT outlet_id FROM dirty_listing WHERE tenant_id = :t AND outlet_id {in:ids}",
+        t=tenant_id,
+        ids=ids,
+    )
+    return numbers, {outlet_id for (outlet_id,) in moving}
