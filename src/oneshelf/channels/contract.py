@@ -14,64 +14,17 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import msgspec
 
 from oneshelf.core.facts import Fact, OrderSeen
+
+# The network and the secret come as arguments. They are values of core, named here too for who reads a connector.
+from oneshelf.core.http import Http as Http
+from oneshelf.core.http import NoAnswer as NoAnswer
+from oneshelf.core.http import Request as Request
+from oneshelf.core.http import Response as Response
 from oneshelf.core.ids import ChannelName
 from oneshelf.core.outcome import Outcome
-
-# --- the network, as an argument -------------------------------------------------------------------------------------
-
-
-class Request(msgspec.Struct, frozen=True):
-    """One HTTP request. `operation` names what the channel meters it as (a key of the connector's `limits`)."""
-
-    method: str
-    url: str
-    operation: str
-    headers: dict[str, str] = {}
-    body: bytes = b""
-    timeout_s: float = 10.0
-    cost: float = 1.0
-    #: The request changes something: no answer means Unknown, and nobody below sends it again by itself.
-    writes: bool = False
-    #: Sent as it is: no authorization header is added (token calls, pre-signed addresses).
-    bare: bool = False
-
-
-class Response(msgspec.Struct, frozen=True):
-    """One HTTP answer. Header names in lower case. `received_at` is the shared clock's."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-    received_at: datetime
-
-
-class NoAnswer(Exception):
-    """The call had no readable answer: refused, timed out, cut. `sent`: whether the request may have arrived."""
-
-    def __init__(self, reason: str, *, sent: bool) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.sent = sent
-
-
-class Http(Protocol):
-    """Sends one request. Raises NoAnswer; never retries a request that writes."""
-
-    async def request(self, request: Request) -> Response: ...
-
+from oneshelf.core.secret import Secret as Secret
 
 # --- secrets ----------------------------------------------------------------------------------------------------------
-
-
-class Secret(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What proves who we are at one account. Stored sealed; `values` by the connector's own names.
-
-    `expires_at` is the access token's end; `version` counts renewals, so that a durable newer pair is never overwritten.
-    """
-
-    values: dict[str, str]
-    expires_at: datetime | None = None
-    version: int = 0
 
 
 class Auth(Protocol):

@@ -16,7 +16,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from oneshelf.channels.contract import NoAnswer, Request, Response
+from oneshelf.core.http import NoAnswer, Request, Response
 
 from .clock import Clock, SystemClock
 

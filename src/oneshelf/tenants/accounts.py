@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from oneshelf.channels.contract import Secret
 from oneshelf.core.errors import Park
+from oneshelf.core.secret import Secret
 from oneshelf.db.tx import Tx, next_values
 
 from .seal import Sealer

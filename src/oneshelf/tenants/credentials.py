@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from oneshelf.channels.contract import Secret
 from oneshelf.core.errors import SignInAgain
 from oneshelf.core.instants import to_us
+from oneshelf.core.secret import Secret
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 

@@ -1,0 +1,52 @@
+"""One HTTP call, as values: what is asked, what was answered, and that nothing was.
+
+In: what a connector wants sent. Out: the same, for whoever sends it. Never: opens a socket (that is runtime/transport), or knows a
+marketplace.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One HTTP request. `operation` names what the channel meters it as (a key of the connector's `limits`)."""
+
+    method: str
+    url: str
+    operation: str
+    headers: dict[str, str] = {}
+    body: bytes = b""
+    timeout_s: float = 10.0
+    cost: float = 1.0
+    #: The request changes something: no answer means Unknown, and nobody below sends it again by itself.
+    writes: bool = False
+    #: Sent as it is: no authorization header is added (token calls, pre-signed addresses).
+    bare: bool = False
+
+
+class Response(msgspec.Struct, frozen=True):
+    """One HTTP answer. Header names in lower case. `received_at` is the shared clock's."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    received_at: datetime
+
+
+class NoAnswer(Exception):
+    """The call had no readable answer: refused, timed out, cut. `sent`: whether the request may have arrived."""
+
+    def __init__(self, reason: str, *, sent: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.sent = sent
+
+
+class Http(Protocol):
+    """Sends one request. Raises NoAnswer; never retries a request that writes."""
+
+    async def request(self, request: Request) -> Response: ...
