@@ -117,6 +117,7 @@ def entered(channel: str, c: dict[str, Any], url: str, factor: float) -> Entered
     if channel == "ebay":
         settings = {
             "marketplace_id": c["marketplace_id"],
+            "alert_email": "alerts@example.com",
             "endpoint": url,
             "apiz_endpoint": url,
             "token_url": c["token_url"],
