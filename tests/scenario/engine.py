@@ -7,11 +7,11 @@ Never: decides for the engine; it only calls its steps in the order in which the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from fake_hub import Cell, FakeHub
+from tests.scenario.fake_hub import Cell, FakeHub
 
 from oneshelf.channels.contract import Capabilities, Cursor, HubLevel, ListingFound, Page, RawMessage
 from oneshelf.core.facts import (
@@ -119,7 +119,13 @@ class World:
     def list(self, account_id: int, name: str, parts: dict[str, int] | None, **more: Any) -> int:
         """Put a listing up on a channel and tie it to its parts (None: leave it unlinked). Returns the outlet's id."""
         found = ListingFound(
-            outlet_external_id=name, write_unit=name, listing_keys=(f"sku:{name}",), sku=name, title=name, quantity=None, **more
+            outlet_external_id=name,
+            write_unit=name,
+            listing_keys=(f"sku:{name}",),
+            sku=name,
+            title=name,
+            quantity=None,
+            **more,
         )
         with transaction(self.store) as tx:
             links.keep_listings(tx, TENANT, account_id, [found], self.now)
@@ -133,7 +139,9 @@ class World:
             links.link(tx, TENANT, outlet_id, parts, self.now, by="a test")
 
     def outlet(self, account_id: int, name: str) -> int:
-        return int(self.value("SELECT outlet_id FROM outlet WHERE account_id = :a AND external_id = :e", a=account_id, e=name))
+        return int(
+            self.value("SELECT outlet_id FROM outlet WHERE account_id = :a AND external_id = :e", a=account_id, e=name)
+        )
 
     def live(self, *account_ids: int) -> None:
         with transaction(self.store) as tx:
@@ -236,12 +244,13 @@ class World:
     def missed_at(self, account_id: int, name: str, units: int) -> None:
         """A read of a marketplace outlet shows so many fewer than believed (publish calls this)."""
         self._reads += 1
+        outlet_id = self.outlet(account_id, name)
         with transaction(self.store) as tx:
             provisional.hold_unseen(
                 tx,
                 TENANT,
                 account_id=account_id,
-                outlet_id=self.outlet(account_id, name),
+                outlet_id=outlet_id,
                 units=units,
                 read_at=self.now,
                 read_id=f"r{self._reads}",
@@ -358,13 +367,9 @@ class World:
         return self.hub.cells.get((sku, location_id), Cell()).row
 
     def offer(self, account_id: int, name: str) -> int:
+        outlet_id = self.outlet(account_id, name)
         with transaction(self.store) as tx:
-            outlet_id = self.outlet_in(tx, account_id, name)
             return numbers_of(tx, TENANT, account_id, [outlet_id], _CAN[account_id])[outlet_id].offer
-
-    def outlet_in(self, tx: Any, account_id: int, name: str) -> int:
-        row = tx.one("SELECT outlet_id FROM outlet WHERE account_id = :a AND external_id = :e", a=account_id, e=name)
-        return int(row[0])
 
     def offers(self, name: str) -> tuple[int, int, int]:
         """What Amazon, eBay and Etsy ought to show."""
@@ -382,7 +387,9 @@ class World:
         return rows[0][0]
 
     def order(self, account_id: int, order_id: str, column: str = "state") -> Any:
-        return self.value(f"SELECT {column} FROM orders WHERE account_id = :a AND order_id = :o", a=account_id, o=order_id)
+        return self.value(
+            f"SELECT {column} FROM orders WHERE account_id = :a AND order_id = :o", a=account_id, o=order_id
+        )
 
     def tasks(self, kind: str | None = None) -> list[str]:
         """Kinds of the tasks that are open (or those of one kind)."""
@@ -447,7 +454,3 @@ def changed(seen: OrderSeen, updated: int, *, cancelled_pieces: int = 0, shipped
         parcel = ShipmentSeen(f"P{updated}", from_us(updated), {first.line_id: shipped})
         more.setdefault("shipments", (*seen.shipments, parcel))
     return msgspec.structs.replace(seen, lines=(first, *others), updated_at=from_us(updated), **more)
-
-
-def later(world: World, seconds: float) -> int:
-    return world.now + int(timedelta(seconds=seconds) / timedelta(microseconds=1))

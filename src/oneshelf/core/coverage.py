@@ -11,7 +11,7 @@ Verdict = Literal["COVERED", "SHORT"]
 
 
 class OpenLine(msgspec.Struct, frozen=True):
-    """An open line as coverage sees it: `pieces` still owed; `state` one of P O R M (X holds nothing)."""
+    """An open line as coverage sees it: `pieces` still on the shelf for it; `state` one of P O M R S (X holds nothing)."""
 
     order_no: int
     line_id: str
@@ -34,13 +34,14 @@ def cover(free_pieces: int, lines: Iterable[OpenLine]) -> dict[tuple[int, str], 
     """Walk the lines in order of their keys; one that fits takes its pieces, else it is SHORT and takes none (S6.1, S6.4).
 
     `free_pieces` = on_hand − unavailable − foreign reserved, over all locations in scope. Released lines (R) take theirs first:
-    possession beats priority (S6.6).
+    possession beats priority (S6.6). So do lines in S of which pieces are still on the books: their marketplace says that the parcel
+    has left, the hub's fulfilment comes later (S10.6); nobody else can have those pieces.
     """
     waiting: list[OpenLine] = []
     verdicts: dict[tuple[int, str], Verdict] = {}
     free = free_pieces
     for line in lines:
-        if line.state == "R":
+        if line.state in ("R", "S"):
             free -= line.pieces
             verdicts[(line.order_no, line.line_id)] = "COVERED"
         elif line.state in ("P", "O", "M") and line.pieces > 0:

@@ -146,7 +146,8 @@ def follow(state: LineState | None, counts: Counts, *, paid: bool, ended: bool, 
     """Return the state after one snapshot with these counts.
 
     `ended`: nothing more is wanted (cancelled or payment failed). The snapshot is turned into the events of the table, in the order in
-    which they happen: placed or paid, shipped, cancelled.
+    which they happen: placed or paid, shipped, cancelled. A shipped line of which pieces are wanted again (its fulfilment was cancelled,
+    or more was ordered) begins anew: the newest snapshot decides, not the way to it (S4.4).
     """
     alerts: list[Alert] = []
 
@@ -160,6 +161,8 @@ def follow(state: LineState | None, counts: Counts, *, paid: bool, ended: bool, 
         state = None
     wanted = counts.ordered - counts.cancelled
     gone = max(counts.shipped, counts.told_shipped)
+    if state is S.SHIPPED and gone < wanted:
+        state = None
     if wanted > 0 and gone >= wanted:
         if state is not S.SHIPPED:
             take(E.SHIPPED)

@@ -33,12 +33,18 @@ class Account(msgspec.Struct, frozen=True):
         """PAUSED stops numbers going out, never intake, imports or holds (S8.14)."""
         return self.state in ("LIVE", "PAUSED")
 
+    @property
+    def is_connected(self) -> bool:
+        return self.state != "DISCONNECTED"
 
-def load_accounts(tx: Tx, tenant_id: int) -> dict[int, Account]:
+
+def load_accounts(tx: Tx, tenant_id: int, *, disconnected: bool = False) -> dict[int, Account]:
+    """Return the accounts by id. `disconnected`: those too that we no longer hear of; their orders are still on the shelf."""
     rows = tx.all(
         "SELECT account_id, channel, external_id, label, state, live_at, opened_at, skew_s FROM account "
-        "WHERE tenant_id = :t AND state <> 'DISCONNECTED' ORDER BY account_id",
+        "WHERE tenant_id = :t AND (state <> 'DISCONNECTED' OR :all = 1) ORDER BY account_id",
         t=tenant_id,
+        all=int(disconnected),
     )
     return {row[0]: Account(row[0], ChannelName(row[1]), *row[2:]) for row in rows}
 

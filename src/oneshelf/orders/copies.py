@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from oneshelf.core.facts import LineSeen, Payment
 from oneshelf.core.order import LineState
-from oneshelf.core.stock import Entry
 from oneshelf.db.journal import close_task, note, open_task
 from oneshelf.db.tx import Tx
 
-from . import claims
+from . import claims, parcels
+from .lines import settle_line
 from .rows import LineRow, OrderRow
 
 if TYPE_CHECKING:
@@ -28,98 +28,88 @@ def entity(order: OrderRow) -> str:
 
 def follow_copy(batch: Batch, source: OrderRow, copy: OrderRow, h: Heard) -> None:
     """Apply a snapshot of the hub copy to the order that it copies: fulfilments, removed pieces, the location that serves it."""
-    from . import book
-
     if source.hub_order_id not in (None, copy.order_id):
-        open_task(
-            batch.tx,
-            batch.tenant_id,
-            batch.now,
-            "second_copy",
-            entity(source),
-            f"Cancel hub order {copy.number or copy.order_id}: order {source.order_id} stands there twice",
-            f"Its first copy is {source.hub_order_id}",
-        )
+        _second_copy(batch, source, copy)
         return
+    _take_as_copy(batch, source, copy)
+    hub = batch.accounts[h.account_id]
+    for line, hub_lines in _pairs(batch, source, h):
+        hub_line_ids = {hub_line.line_id for hub_line in hub_lines}
+        parcels.follow_word(batch, line, hub_line_ids, h)
+        parcels.ship(batch, hub, source, line, h, hub_line_ids, 1)
+        _follow_counts(batch, source, line, hub_lines, whole_cancelled=h.order.cancelled)
+        account = batch.accounts[source.account_id]
+        settle_line(batch, account, source, line, paid=source.payment == Payment.PAID, ended=bool(source.cancelled))
+        for came_back in h.order.returns:
+            if came_back.line_id in hub_line_ids:
+                parcels.come_back(batch, hub, line, came_back)
+
+
+def _second_copy(batch: Batch, source: OrderRow, copy: OrderRow) -> None:
+    """I6: a marketplace order has one hub order; which of two is right only a person can say."""
+    open_task(
+        batch.tx,
+        batch.tenant_id,
+        batch.now,
+        "second_copy",
+        entity(source),
+        f"Cancel hub order {copy.number or copy.order_id}: order {source.order_id} stands there twice",
+        f"Its first copy is {source.hub_order_id}",
+    )
+
+
+def _take_as_copy(batch: Batch, source: OrderRow, copy: OrderRow) -> None:
+    """Link the two; an order that we still asked about is answered by its copy: it is counted, once (S0.6)."""
     source.hub_order_id = copy.order_id
     copy.copy_of_order_no = source.order_no
     copy.standing = "copy"
     if source.imported_at is None:
         source.imported_at = batch.now
+    if source.standing == "ask":
+        source.standing = "live"
+        close_task(batch.tx, batch.tenant_id, batch.now, "order_before_live", entity(source))
     batch.dirty_orders[source.order_no] = source
-    _settle_import(batch.tx, batch.tenant_id, entity(source), copy.order_id, batch.now)
-    for line, hub_lines in _pairs(batch, source, h):
-        on_copy = sum(hub_line.ordered for hub_line in hub_lines)
-        shipped = sum(hub_line.shipped for hub_line in hub_lines)
-        taken_off = on_copy - shipped if h.order.cancelled else sum(hub_line.cancelled for hub_line in hub_lines)
-        never_there = min(line.told_cancelled, max(0, line.ordered - on_copy))
-        _move_to_its_location(batch, line, hub_lines, h)
-        book.ship(batch, batch.accounts[h.account_id], source, line, h, {hub_line.line_id for hub_line in hub_lines})
-        line.removed = taken_off + never_there
-        if line.removed > line.told_cancelled:
-            _merchant_removed(batch, source, line, line.removed - line.told_cancelled)
-        line.cancelled = max(line.told_cancelled, line.removed)
-        batch.on_copy[line.key] = max(0, on_copy - taken_off - shipped)
-        account = batch.accounts[source.account_id]
-        book.settle_line(
-            batch, account, source, line, paid=source.payment == Payment.PAID, ended=bool(source.cancelled)
-        )
+    _settle_import(batch.tx, batch.tenant_id, entity(source), batch.now)
+
+
+def _follow_counts(
+    batch: Batch, source: OrderRow, line: LineRow, hub_lines: list[LineSeen], *, whole_cancelled: bool
+) -> None:
+    """Pieces the merchant took off the copy are his decision on the line (S5.5).
+
+    Pieces that its marketplace had cancelled before the import never stood there. Pieces that he added to the copy are his own: they
+    stand for no piece of the line.
+    """
+    on_copy = sum(hub_line.ordered for hub_line in hub_lines)
+    shipped = sum(hub_line.shipped for hub_line in hub_lines)
+    taken_off = on_copy - shipped if whole_cancelled else sum(hub_line.cancelled for hub_line in hub_lines)
+    added = max(0, on_copy - line.ordered)
+    never_there = min(line.told_cancelled, max(0, line.ordered - on_copy))
+    removed = min(max(0, taken_off - added) + never_there, max(0, line.ordered - line.shipped))
+    if removed > max(line.removed, line.told_cancelled):
+        _merchant_removed(batch, source, line, removed - line.told_cancelled)
+    line.removed = removed
+    line.cancelled = max(line.told_cancelled, line.removed)
+    still_there = max(0, on_copy - taken_off - shipped)
+    batch.on_copy[line.key] = min(still_there, max(0, line.ordered - line.shipped))
 
 
 def _pairs(batch: Batch, source: OrderRow, h: Heard) -> list[tuple[LineRow, list[LineSeen]]]:
-    """Which hub lines stand for which line: by our property, else (a copy made by somebody else) by SKU."""
+    """Which hub lines stand for which line: by our property, else (a copy made by somebody else) by SKU, each line once (FC-E05)."""
     ties = batch.ties.get(h.account_id, {})
-    lines = [line for (_, sku), line in batch.lines.get(source.order_no, {}).items() if sku]
+    lines = [line for (_, sku), line in sorted(batch.lines.get(source.order_no, {}).items()) if sku]
     found: dict[str, tuple[LineRow, list[LineSeen]]] = {}
     for hub_line in h.order.lines:
         tie = next((ties[key] for key in hub_line.listing_keys if key in ties), None)
         skus = set(tie.parts) if tie is not None else {hub_line.sku}
-        match = next(
-            (
-                line
-                for line in lines
-                if line.sku in skus and (hub_line.copy_of_line_id is None or line.line_id == hub_line.copy_of_line_id)
-            ),
-            None,
-        )
-        if match is not None:
-            found.setdefault(match.key, (match, []))[1].append(hub_line)
+        named = hub_line.copy_of_line_id
+        fitting = [line for line in lines if line.sku in skus and named in (None, line.line_id)]
+        if not fitting:
+            continue
+        if named is None:
+            fitting.sort(key=lambda line: (line.key in found, abs(line.ordered - hub_line.ordered)))
+        found.setdefault(fitting[0].key, (fitting[0], []))[1].append(hub_line)
     return list(found.values())
-
-
-def _move_to_its_location(batch: Batch, line: LineRow, hub_lines: list[LineSeen], h: Heard) -> None:
-    """S5.7: the hub's fulfilment order has the last word; what the line holds moves there, K unchanged."""
-    said: dict[str, int] = {}
-    for hub_line in hub_lines:
-        for location_id, pieces in h.order.locations.get(hub_line.line_id, {}).items():
-            said[location_id] = said.get(location_id, 0) + pieces
-    if not said:
-        return
-    location_id = max(said, key=lambda where: (said[where], where))
-    move_line(batch, line, location_id)
-
-
-def move_line(batch: Batch, line: LineRow, location_id: str) -> None:
-    """Move what a line holds to another location (`alloc:`)."""
-    if location_id == line.location_id:
-        return
-    if line.location_id and (line.reserved or line.committed):
-        line.version += 1
-        for where, sign in ((line.location_id, -1), (location_id, 1)):
-            batch.move(
-                Entry(
-                    key=f"alloc:{line.key}:{line.version}:{where}",
-                    sku=line.sku,
-                    location_id=where,
-                    reason="served from another location",
-                    reserved=sign * line.reserved,
-                    committed=sign * line.committed,
-                    source=f"order {line.order_id}",
-                    order_no=line.order_no,
-                )
-            )
-    line.location_id = location_id
-    batch.dirty_lines[(line.order_no, line.line_id, line.sku)] = line
 
 
 def _merchant_removed(batch: Batch, source: OrderRow, line: LineRow, pieces: int) -> None:
@@ -136,7 +126,7 @@ def _merchant_removed(batch: Batch, source: OrderRow, line: LineRow, pieces: int
     )
 
 
-def _settle_import(tx: Tx, tenant_id: int, name: str, hub_order_id: str, now: int) -> None:
+def _settle_import(tx: Tx, tenant_id: int, name: str, now: int) -> None:
     """The copy is there, whoever answered first: its import intent is done (S14.2)."""
     tx.run(
         "UPDATE intent SET state = 'DONE', settled_at = :now, reason = 'its hub order was seen' "
@@ -153,7 +143,7 @@ def follow_up(batch: Batch, handed_over: dict[str, int]) -> None:
     orders = [
         order
         for order in batch.dirty_orders.values()
-        if order.standing in ("live", "ask") and not batch.accounts[order.account_id].is_hub
+        if order.standing in ("live", "ask", "off_count") and not batch.accounts[order.account_id].is_hub
     ]
     if not orders or batch.hub is None:
         return
@@ -198,11 +188,23 @@ def _claim(
         )
     claims.save(batch.tx, batch.tenant_id, mine)
     if imports_now:
-        claims.add_intent(
-            batch.tx, batch.tenant_id, "import", entity(order), 1, {"order_no": order.order_no}, batch.now, priority=2
-        )
+        _want_import(batch, order)
     if order.hub_order_id is not None and account.is_live:
         correct_copy(batch.tx, batch.tenant_id, order, mine, batch.now)
+
+
+def _want_import(batch: Batch, order: OrderRow) -> None:
+    """One import an order; a further version only if the last one ended without a hub order (nothing was open, then it revived)."""
+    row = batch.tx.one(
+        "SELECT version, state FROM intent WHERE tenant_id = :t AND kind = 'import' AND entity = :e ORDER BY version DESC LIMIT 1",
+        t=batch.tenant_id,
+        e=entity(order),
+    )
+    if row is not None and row[1] != "DONE":
+        return
+    version = 1 if row is None else int(row[0]) + 1
+    payload = {"order_no": order.order_no}
+    claims.add_intent(batch.tx, batch.tenant_id, "import", entity(order), version, payload, batch.now, priority=2)
 
 
 def importable(order: OrderRow, lines: Iterable[LineRow]) -> bool:
@@ -234,13 +236,24 @@ def _corrected_since_seen(tx: Tx, tenant_id: int, order: OrderRow) -> bool:
 
 def correct_copy(tx: Tx, tenant_id: int, order: OrderRow, mine: list[claims.ClaimRow], now: int) -> None:
     """S5.6: what the marketplace no longer asks for is taken off the hub copy: the whole order, or some pieces."""
-    too_many = {c.line_id: c.imported - c.want for c in mine if c.imported > c.want}
+    surplus = [c for c in mine if c.imported > c.want]
+    too_many = {c.line_id: c.imported - c.want for c in surplus}
     if not too_many or claims.has_open_intent(tx, tenant_id, ("cancel_copy", "remove"), entity(order)):
         return
     if _corrected_since_seen(tx, tenant_id, order):
         return
     whole = all(claim.want == 0 for claim in mine)
+    if not whole and any(sum(1 for c in mine if c.line_id == line_id) > 1 for line_id in too_many):
+        _take_off_by_hand(tx, tenant_id, order, surplus, now)
+        return
     kind = "cancel_copy" if whole else "remove"
     payload = {"order_no": order.order_no, "hub_order_id": order.hub_order_id, "pieces": too_many}
     if claims.add_intent(tx, tenant_id, kind, entity(order), order.version, payload, now, priority=3):
         note(tx, tenant_id, now, "orders", "The hub copy is taken back", f"order:{order.order_no}", pieces=too_many)
+
+
+def _take_off_by_hand(tx: Tx, tenant_id: int, order: OrderRow, surplus: list[claims.ClaimRow], now: int) -> None:
+    """A part of a bundle's line: the hub is asked by marketplace line, which names all its parts alike; a person does it."""
+    pieces = ", ".join(f"{c.imported - c.want} × {c.sku}" for c in surplus)
+    what = f"Take {pieces} off hub order {order.hub_order_id}"
+    open_task(tx, tenant_id, now, "take_off_copy", entity(order), what, "They were cancelled at the marketplace")

@@ -137,9 +137,9 @@ def consume(
         used = min(pieces, prov.pieces)
         pieces -= used
         prov.pieces -= used
-        taken_held += _shrink(
-            tx, tenant_id, prov, used, f"{prov.prov_id}:{line.key}", "its order arrived", "CONSUMED", now
-        )
+        # With what is left: one line may come back for more of the same reservation.
+        key = f"{prov.prov_id}:{line.key}:{prov.pieces}"
+        taken_held += _shrink(tx, tenant_id, prov, used, key, "its order arrived", "CONSUMED", now)
     return taken_held
 
 

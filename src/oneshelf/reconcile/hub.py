@@ -186,11 +186,11 @@ def _judge_sku(
     for level in levels:
         ours = known.setdefault((sku, level.location_id), Level())
         in_flight, moves_in_flight = _in_flight(tx, tenant_id, sku, level.location_id, read.asked_at)
-        held, claimed = _claimed(tx, tenant_id, sku, level.location_id)
+        held, _ = _claimed(tx, tenant_id, sku, level.location_id)
         for entry in _posted_as_read(sku, level, ours, held, moves_in_flight, read.read_id):
             entries.append(entry)
             ours.add(entry)
-        value = rules.expected(ours.available, _counted(tx, tenant_id, hub, sku, level.location_id), claimed)
+        value = _expected(tx, tenant_id, hub, sku, level.location_id, ours)
         verdict = rules.judge(level.available, value, in_flight)
         settled = verdict is not None and verdict.off == 0 and verdict.settled
         _remember(tx, tenant_id, sku, level, wanted=verdict is None or bool(in_flight))
@@ -379,6 +379,17 @@ def _complete_through(tx: Tx, tenant_id: int, hub: Account) -> int:
     return 0 if row is None or row[0] is None else int(row[0])
 
 
+def expected_at(tx: Tx, tenant_id: int, hub: Account, sku: str, location_id: str) -> int:
+    """Return what the hub ought to show there as `available` when no call is in flight (S9.5)."""
+    ours = levels_of(tx, tenant_id, [sku]).get((sku, location_id), Level())
+    return _expected(tx, tenant_id, hub, sku, location_id, ours)
+
+
+def _expected(tx: Tx, tenant_id: int, hub: Account, sku: str, location_id: str, ours: Level) -> int:
+    _, claimed = _claimed(tx, tenant_id, sku, location_id)
+    return rules.expected(ours.available, _counted(tx, tenant_id, hub, sku, location_id), claimed)
+
+
 def _claimed(tx: Tx, tenant_id: int, sku: str, location_id: str) -> tuple[int, int]:
     """Return (held, held + imported) at this location."""
     row = tx.one(
@@ -513,8 +524,7 @@ def compare_export(tx: Tx, tenant_id: int, hub: Account, levels: Sequence[HubLev
         if sku is None:
             continue
         ours = known.get((sku, level.location_id), Level())
-        _, claimed = _claimed(tx, tenant_id, sku, level.location_id)
-        value = rules.expected(ours.available, _counted(tx, tenant_id, hub, sku, level.location_id), claimed)
+        value = _expected(tx, tenant_id, hub, sku, level.location_id, ours)
         if level.available != value or level.unavailable != ours.unavailable:
             wanted.append((tenant_id, sku, level.location_id))
     tx.many(

@@ -1,0 +1,148 @@
+"""One line of an order: made, kept unlinked, and taken through the state table with the entries that this costs (SEMANTICS 4.5, 5).
+
+In: a line as stored, what a snapshot says. Out: the line, changed; entries.
+Never: writes; looks at another line.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from oneshelf.core.facts import LineSeen
+from oneshelf.core.instants import SECOND
+from oneshelf.core.order import LineState, buckets, follow
+from oneshelf.core.stock import Entry
+from oneshelf.db.journal import close_task, open_task
+
+from . import parcels
+from .accounts import Account
+from .heading import NOT_IN_LEDGER
+from .rows import LineRow, OrderRow
+
+if TYPE_CHECKING:
+    from .book import Batch
+
+_ALERT_TASKS = {
+    "stop_the_parcel": "Stop the parcel: the order was cancelled after its release",
+    "shipped_after_cancel": "A cancelled order was shipped",
+    "cancel_crossed_parcel": "The cancel was accepted after the parcel had left",
+}
+_REASONS = {"commit": "sold", "reserve": "sold, not yet paid", "release": "cancelled"}
+
+
+def new_line(account: Account, order: OrderRow, seen: LineSeen, sku: str, units: int, outlet_id: int) -> LineRow:
+    return LineRow(
+        order_no=order.order_no,
+        line_id=seen.line_id,
+        sku=sku,
+        units_per_listing=units,
+        listing_keys=json.dumps(seen.listing_keys),
+        title=seen.title,
+        state="",
+        ordered=0,
+        cancelled=0,
+        told_cancelled=0,
+        removed=0,
+        shipped=0,
+        told_shipped=0,
+        reserved=0,
+        committed=0,
+        location_id="",
+        version=0,
+        outlet_id=outlet_id,
+        placed_s=order.placed_at // SECOND,
+        rank=account.rank,
+        account_id=account.account_id,
+        order_id=order.order_id,
+        coverage="",
+        short_since=None,
+        pin=0,
+    )
+
+
+def keep_unlinked(batch: Batch, account: Account, order: OrderRow, seen: LineSeen, line: LineRow | None) -> None:
+    """S4.5: stored, in sight, holding nothing; linking it later books it with its original time."""
+    if line is None:
+        line = new_line(account, order, seen, "", 1, 0)
+        batch.lines[order.order_no][(seen.line_id, "")] = line
+        open_task(
+            batch.tx,
+            batch.tenant_id,
+            batch.now,
+            "unlinked_order",
+            f"{account.account_id}/{order.order_id}",
+            f"Link what {account.label} sold in order {order.order_id}",
+            f"“{seen.title or seen.sku or seen.line_id}” is not tied to a SKU, so nothing is held for it",
+            order.ship_by_at,
+        )
+    line.state = str(LineState.UNLINKED)
+    line.ordered, line.cancelled = seen.ordered, seen.cancelled
+    batch.dirty_lines[(order.order_no, seen.line_id, "")] = line
+
+
+def now_linked(batch: Batch, account: Account, order: OrderRow, line_id: str) -> None:
+    """The unlinked row of a line makes room for its SKUs; with the last of the order its task ends."""
+    stored = batch.lines[order.order_no]
+    batch.gone_lines.append((order.order_no, line_id))
+    stored.pop((line_id, ""), None)
+    batch.dirty_lines.pop((order.order_no, line_id, ""), None)
+    if not any(sku == "" for _, sku in stored):
+        close_task(batch.tx, batch.tenant_id, batch.now, "unlinked_order", f"{account.account_id}/{order.order_id}")
+
+
+def settle_line(batch: Batch, account: Account, order: OrderRow, line: LineRow, *, paid: bool, ended: bool) -> None:
+    """Follow the state table and post the difference between what the line should have in the ledger and what it has."""
+    before = LineState(line.state) if line.state else None
+    revived = before is LineState.CANCELLED and not ended and line.ordered > line.cancelled
+    step = follow(before, line.counts, paid=paid, ended=ended, revived=revived)
+    line.state = str(step.state)
+    for alert in step.alerts:
+        what = f"{_ALERT_TASKS[alert]}: {account.label} {order.order_id}"
+        open_task(batch.tx, batch.tenant_id, batch.now, alert, line.key, what)
+    _post(batch, account, order, line, *_wanted(order, line, paid))
+    _uncover(batch, line)
+    batch.touched.add(line.sku)
+    batch.dirty_lines[(line.order_no, line.line_id, line.sku)] = line
+
+
+def _wanted(order: OrderRow, line: LineRow, paid: bool) -> tuple[int, int]:
+    """Return (reserved, committed) that the line should have; an order still asked about is only reserved (S0.6)."""
+    if order.standing in NOT_IN_LEDGER:
+        return 0, 0
+    reserved, committed = buckets(line.line_state, line.counts, paid=paid)
+    return (reserved + committed, 0) if order.standing == "ask" else (reserved, committed)
+
+
+def _post(batch: Batch, account: Account, order: OrderRow, line: LineRow, reserved: int, committed: int) -> None:
+    d_reserved, d_committed = reserved - line.reserved, committed - line.committed
+    if not d_reserved and not d_committed:
+        return
+    line.version += 1
+    kind = "commit" if d_committed > 0 else "reserve" if d_reserved > 0 else "release"
+    batch.move(
+        Entry(
+            key=f"{kind}:{line.key}:{line.version}",
+            sku=line.sku,
+            location_id=parcels.place(batch, line),
+            reason=_REASONS[kind],
+            reserved=d_reserved,
+            committed=d_committed,
+            source=f"{account.channel} order {order.order_id}",
+            order_no=order.order_no,
+        )
+    )
+    line.reserved, line.committed = reserved, committed
+    if d_reserved + d_committed > 0:
+        batch.new_takers.append((line, order.placed_at, d_reserved + d_committed))
+
+
+def _uncover(batch: Batch, line: LineRow) -> None:
+    """A line that holds nothing, or that we want cancelled, is neither covered nor short (S6.1); one that is new counts as covered
+    until the walk says otherwise."""
+    if line.reserved + line.committed and line.line_state is not LineState.CANCEL_WANTED:
+        line.coverage = line.coverage or "COVERED"
+        return
+    if line.coverage == "SHORT":
+        close_task(batch.tx, batch.tenant_id, batch.now, "short_line", line.key)
+    line.coverage, line.short_since = "", None

@@ -1,0 +1,130 @@
+"""The invariants that must hold after every step, by arithmetic of the checker's own (SEMANTICS 13: I1, I2, I3, I7).
+
+I1  level = sum of ledger entries, per SKU, location, bucket.
+I2  K = on_hand − committed − reserved − unavailable, over the locations in scope.
+I3  of one order line's pieces each is reserved and committed at most once, and shipped or released at most once.
+I7  coverage is the walk of 6.1 over what is stored; possession first, then by key.
+At rest also: the ledger's K is the world's truth, and every level of the shop is what is expected of it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from tests.scenario.engine import SHOP, World
+
+_MOVES = ("reserve:", "commit:", "release:", "ship:", "unship:", "alloc:")
+
+
+def check(world: World) -> None:
+    """Assert I1, I2, I3 and I7 from the rows themselves."""
+    sums = _levels_are_sums(world)
+    _k_is_the_difference(world, sums)
+    _pieces_count_once(world)
+    _coverage_is_the_walk(world, sums)
+
+
+def _levels_are_sums(world: World) -> dict[tuple[str, str], list[int]]:
+    sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * 6)
+    buckets = "on_hand, committed, reserved, foreign_reserved, unavailable, incoming"
+    for sku, location_id, *changes in world.rows(f"SELECT sku, location_id, {buckets} FROM ledger_entry"):
+        assert location_id, f"an entry of {sku} without a location"
+        for i, change in enumerate(changes):
+            sums[(sku, location_id)][i] += change
+    for sku, location_id, *level in world.rows(f"SELECT sku, location_id, {buckets} FROM stock_level"):
+        assert level == sums[(sku, location_id)], (
+            f"I1: {sku} at {location_id}: level {level}, entries {sums[(sku, location_id)]}"
+        )
+    return sums
+
+
+def _k_is_the_difference(world: World, sums: dict[tuple[str, str], list[int]]) -> None:
+    in_scope = {l for (l,) in world.rows("SELECT location_id FROM location WHERE active = 1 AND in_scope = 1")}
+    k: dict[str, int] = defaultdict(int)
+    for (sku, location_id), (on_hand, committed, reserved, _, unavailable, _) in sums.items():
+        if location_id in in_scope:
+            k[sku] += on_hand - committed - reserved - unavailable
+    for sku, pieces in k.items():
+        found = sum(world.k(sku, location_id) for location_id in in_scope)
+        assert found == pieces, f"I2: K of {sku} is {found}, the entries say {pieces}"
+
+
+def _pieces_count_once(world: World) -> None:
+    by_line: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for key, on_hand, committed, reserved in world.rows(
+        "SELECT entry_key, on_hand, committed, reserved FROM ledger_entry"
+    ):
+        if key.startswith(_MOVES):
+            line_key = "/".join(key.split(":", 1)[1].split("/")[:3]) + "/" + key.split("/")[3].split(":")[0]
+            by_line[line_key][0] += on_hand
+            by_line[line_key][1] += committed
+            by_line[line_key][2] += reserved
+    for account_id, order_id, line_id, sku, state, ordered, cancelled, shipped, reserved, committed in world.rows(
+        "SELECT account_id, order_id, line_id, sku, state, ordered, cancelled, shipped, reserved, committed FROM order_line WHERE sku <> ''"
+    ):
+        key = f"{account_id}/{order_id}/{line_id}/{sku}"
+        on_hand, posted_committed, posted_reserved = by_line.pop(key, [0, 0, 0])
+        assert (posted_reserved, posted_committed) == (reserved, committed), f"I3: {key} holds what its entries do not"
+        assert min(reserved, committed) == 0 <= max(reserved, committed), f"I3: {key} is reserved and committed"
+        still_open = max(0, ordered - cancelled - shipped)
+        assert reserved + committed in (0, still_open), f"I3: {key} holds {reserved + committed} of {still_open} open"
+        assert -on_hand <= shipped, f"I3: {key} left the shelf {-on_hand} times, shipped {shipped}"
+        if state == "C":
+            assert reserved + committed == 0, f"I3: {key} is cancelled and holds pieces"
+    assert not by_line, f"entries of lines that are not stored: {dict(by_line)}"
+
+
+def _coverage_is_the_walk(world: World, sums: dict[tuple[str, str], list[int]]) -> None:
+    free: dict[str, int] = defaultdict(int)
+    for (sku, _), (on_hand, _, _, foreign, unavailable, _) in sums.items():
+        free[sku] += on_hand - unavailable - foreign
+    lines = world.rows(
+        "SELECT sku, state, reserved + committed, pin, placed_s, rank, account_id, order_id, line_id, coverage "
+        "FROM order_line WHERE sku <> '' AND reserved + committed > 0 AND state IN ('P', 'O', 'M', 'R', 'S')"
+    )
+    promised = world.rows("SELECT sku, pull FROM hub_level WHERE pull > 0")
+    for sku, pieces in promised:
+        free[sku] -= pieces
+    covered: dict[str, int] = defaultdict(int)
+    for sku, state, pieces, *_ in lines:
+        if state in "RS":
+            free[sku] -= pieces
+    for sku, state, pieces, pin, placed_s, rank, account_id, order_id, line_id, coverage in sorted(
+        lines, key=lambda row: (row[0], -row[3], row[4], row[5], str(row[6]), row[7], row[8])
+    ):
+        if state in "RS":
+            assert coverage == "COVERED", f"I7: {sku} of {order_id} is in hand and {coverage!r}"
+            continue
+        fits = pieces <= free[sku]
+        assert coverage == ("COVERED" if fits else "SHORT"), f"I7: {sku} of {order_id}: {coverage}, free {free[sku]}"
+        if fits:
+            free[sku] -= pieces
+            covered[sku] += pieces
+    idle = world.rows("SELECT order_id, coverage FROM order_line WHERE reserved + committed = 0 AND coverage <> ''")
+    assert not idle, f"lines that hold nothing and are covered or short: {idle}"
+
+
+def check_at_rest(world: World, open_pieces: dict[str, int]) -> None:
+    """Everything is settled: K is the truth of shelf and orders, the shop shows what is expected, no claim is owed.
+
+    `open_pieces`: pieces per SKU that marketplace orders still ask for and that have not left, by the test's own count.
+    """
+    check(world)
+    owed = {
+        (claim_key, want, held, imported)
+        for claim_key, want, held, imported, refused in world.rows(
+            "SELECT claim_key, want, held, imported, refused FROM claim WHERE open = 1"
+        )
+        if want != held + imported and not refused
+    }
+    assert not owed, f"claims that the shop does not carry: {owed}"
+    own = {o for (o,) in world.rows("SELECT order_id FROM orders WHERE account_id = :a AND standing <> 'copy'", a=SHOP)}
+    for sku in {sku for sku, _ in world.hub.cells}:
+        shelf = sum(cell.on_hand - cell.unavailable for (s, _), cell in world.hub.cells.items() if s == sku)
+        web = sum(line.open for o in own for line in world.hub.orders[o].lines if line.sku == sku)
+        truth = shelf - web - open_pieces.get(sku, 0)
+        assert world.k(sku) == truth, f"K of {sku} is {world.k(sku)}, the truth is {truth}"
+    for (sku, location_id), cell in world.hub.cells.items():
+        assert world.expected(sku, location_id) == cell.available, (
+            f"{sku} at {location_id}: the shop shows {cell.available}, expected {world.expected(sku, location_id)}"
+        )
