@@ -147,7 +147,8 @@ def take(order: OrderRow, account: Account, h: Heard) -> None:
     elif order.complete:
         kept = msgspec.json.decode(order.document, type=OrderSeen)
         _keep(order, _with_counts(kept, seen))
-        order.complete = int(_ordered(kept) == _ordered(seen))  # more was ordered: its price is in the next document
+        # More was ordered, or it was not paid when the document was read: the money is in the next document.
+        order.complete = int(kept.totals is not None and _ordered(kept) == _ordered(seen))
     else:
         _keep(order, seen)
     if account.is_hub and seen.copy_of_key:
