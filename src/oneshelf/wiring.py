@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from oneshelf.imports import worker as hub_writes
 from oneshelf.intake import queue as queues
 from oneshelf.intake import worker as intake
 from oneshelf.intake.handle import Handled
-from oneshelf.intake.webhook import Counts
+from oneshelf.intake.webhook import Counts, Receiver
 from oneshelf.publish import worker as publishing
 from oneshelf.publish.limiter import AppBudgets, Limiter
 from oneshelf.publish.recovery import recover as recover_slots
@@ -246,7 +247,7 @@ class Service:
                 one,
             )
         if isinstance(channel, amazon.Amazon) and channel.account.queue.url:
-            self._start_loop(self._queue_loop(one, channel), one)
+            self._start_loop(self._queue_loop(one, channel, channel.account.queue.url), one)
 
     def _start_hub_loops(self, one: Running) -> None:
         hub = one.channel
@@ -281,13 +282,13 @@ class Service:
             one,
         )
 
-    async def _queue_loop(self, one: Running, channel: amazon.Amazon) -> None:
+    async def _queue_loop(self, one: Running, channel: amazon.Amazon, url: str) -> None:
         queue = channel.account.queue
         keys = {k: one.app[k] for k in ("aws_access_key_id", "aws_secret_access_key") if one.app.get(k)}
         client = await asyncio.to_thread(queues.sqs_client, queue.region, queue.endpoint, keys)
         await queues.run(
             client,
-            queue.url,
+            url,
             lambda: [r for r in self.running.values() if r.channel.name is ChannelName.AMAZON],  # type: ignore[misc]
             self.writer,
             self.clock,
@@ -301,7 +302,13 @@ class Service:
         while not self.stopping.is_set():
             now = to_us(self.clock.now())
             asked = await self.writer.do(
-                lambda tx, now=now: intake.reread_open_orders(tx, one.tenant_id, one.account_id, now, every_s)
+                partial(
+                    intake.reread_open_orders,
+                    tenant_id=one.tenant_id,
+                    account_id=one.account_id,
+                    now=now,
+                    every_s=every_s,
+                )
             )
             if asked:
                 one.poke_fetch.ring()
@@ -366,15 +373,16 @@ class Service:
     def receivers(self, channel: ChannelName) -> list[Running]:
         return [one for one in self.running.values() if one.channel.name is channel]
 
-    async def signing_key(self, channel: ChannelName, receiver: Running, key_id: str) -> str | None:
+    async def signing_key(self, channel: ChannelName, receiver: Receiver, key_id: str) -> str | None:
         """Return the public key that a webhook names, fetched from the channel and kept for an hour."""
         kept = self._keys.get(key_id)
         if kept is not None and self.clock.monotonic() - kept[0] < KEY_KEPT_S:
             return kept[1]
-        if not isinstance(receiver.channel, ebay.Ebay):
+        one = self.running.get(receiver.account_id)
+        if one is None or not isinstance(one.channel, ebay.Ebay):
             return None
         try:
-            key = await receiver.channel.public_key(self.http, key_id, receiver.app)
+            key = await one.channel.public_key(self.http, key_id, one.app)
         except Exception as error:
             log.warning("signing_key_unavailable", channel=str(channel), problem=type(error).__name__)
             return None

@@ -66,7 +66,7 @@ def _latency(tx: Tx, tenant_id: int) -> Table:
     for channel, parts in latency(tx, tenant_id).items():
         cells = []
         for part in ("notice", "decide", "publish", "effect"):
-            p = parts.get(part) or {}
-            cells.append("–" if p.get("p50") is None else f"{p['p50']:.2f} · {p['p99']:.2f}")
+            p = parts.get(part)
+            cells.append("–" if p is None or p["p50"] is None else f"{p['p50']:.2f} · {p['p99']:.2f}")
         table.add_row(channel, *cells)
     return table

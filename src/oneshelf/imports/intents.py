@@ -50,7 +50,10 @@ def due(tx: Tx, tenant_id: int, kinds: tuple[str, ...], now: int, limit: int, *,
         e=entity,
         limit=limit,
     )
-    return [Intent(*row[:6], json.loads(row[6]), *row[7:]) for row in rows]
+    return [
+        Intent(**{**dict(zip(Intent.__struct_fields__, row, strict=True)), "payload": json.loads(row[6])})
+        for row in rows
+    ]
 
 
 def next_due_at(tx: Tx, tenant_id: int, kinds: tuple[str, ...], *, entity: str = "") -> int | None:
@@ -121,5 +124,12 @@ def give_to_person(tx: Tx, tenant_id: int, intent: Intent, what: str, why: str, 
 
 
 def recover(tx: Tx, tenant_id: int) -> int:
-    """At start: a call that was under way may have been done (I17). Returns how many."""
-    return tx.run("UPDATE intent SET state = 'UNKNOWN' WHERE tenant_id = :t AND state = 'SENDING'", t=tenant_id)
+    """At start: a call that was under way may have been done (I17). Returns how many.
+
+    Holds and their returns are members of a batch: its row is asked again, under its key, and ends them. Asked for by themselves they
+    would be moved twice.
+    """
+    return tx.run(
+        "UPDATE intent SET state = 'UNKNOWN' WHERE tenant_id = :t AND state = 'SENDING' AND kind NOT IN ('hold', 'unhold')",
+        t=tenant_id,
+    )

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 
@@ -27,12 +28,16 @@ MOVES_MAX = 250
 KEY_LIFE_S = 20 * 3600
 
 
+#: [intent number, claim key, sku, location, pieces, item]: a list, because it is kept as JSON with the batch.
+Member = list[Any]
+
+
 class MoveCall(msgspec.Struct):
     """One call to make: the batch row that makes it durable, and its members (as [intent number, claim key, sku, location, pieces])."""
 
     batch: Intent
     moves: list[Move]
-    members: list[list]
+    members: list[Member]
     #: The batch may have been sent before: the hub answers from its key store.
     again: bool = False
 
@@ -45,7 +50,8 @@ def plan(tx: Tx, tenant_id: int, now: int) -> MoveCall | None:
             continue
         intents.sending(tx, tenant_id, batch, now)
         return MoveCall(batch, _moves(batch), batch.payload["members"], again=True)
-    members, refused = [], False
+    members: list[Member] = []
+    refused = False
     for intent in intents.due(tx, tenant_id, KINDS, now, MOVES_MAX):
         alone = bool(intent.payload.get("alone"))
         if alone and members:
@@ -62,7 +68,7 @@ def plan(tx: Tx, tenant_id: int, now: int) -> MoveCall | None:
     return _new_batch(tx, tenant_id, members, now, alone=refused)
 
 
-def _needed(tx: Tx, tenant_id: int, intent: Intent, now: int) -> list | None:
+def _needed(tx: Tx, tenant_id: int, intent: Intent, now: int) -> Member | None:
     """What the claim is owed now; nothing any more → done."""
     claim = claims.load(tx, tenant_id, [intent.payload["claim_key"]]).get(intent.payload["claim_key"])
     item = tx.one("SELECT item_id FROM item WHERE tenant_id = :t AND sku = :s", t=tenant_id, s=intent.payload["sku"])
@@ -92,7 +98,7 @@ def _import_under_way(tx: Tx, tenant_id: int, claim: claims.ClaimRow) -> bool:
     return row is not None
 
 
-def _new_batch(tx: Tx, tenant_id: int, members: list[list], now: int, *, alone: bool) -> MoveCall:
+def _new_batch(tx: Tx, tenant_id: int, members: list[Member], now: int, *, alone: bool) -> MoveCall:
     number = next_values(tx, tenant_id, "intent")[0]
     entity = f"{members[0][0]}-{members[-1][0]}"
     payload = {
@@ -146,7 +152,7 @@ def settle(tx: Tx, tenant_id: int, call: MoveCall, outcome: Outcome, now: int) -
         intents.put_off(tx, tenant_id, call.batch, outcome, now)
 
 
-def _end_members(tx: Tx, tenant_id: int, members: list[list], state: str, now: int, reason: str = "") -> None:
+def _end_members(tx: Tx, tenant_id: int, members: list[Member], state: str, now: int, reason: str = "") -> None:
     tx.run(
         "UPDATE intent SET state = :s, settled_at = :now, reason = :r WHERE tenant_id = :t AND intent_no {in:nos}",
         s=state,
@@ -157,7 +163,7 @@ def _end_members(tx: Tx, tenant_id: int, members: list[list], state: str, now: i
     )
 
 
-def _take_apart(tx: Tx, tenant_id: int, members: list[list], now: int) -> None:
+def _take_apart(tx: Tx, tenant_id: int, members: list[Member], now: int) -> None:
     """One of them is not possible; nothing was done. Each goes alone, so that the others are not kept waiting (FC-D10)."""
     for number, claim_key, sku, location, pieces, _ in members:
         payload = {"claim_key": claim_key, "sku": sku, "location_id": location, "pieces": abs(pieces), "alone": True}
@@ -170,7 +176,7 @@ def _take_apart(tx: Tx, tenant_id: int, members: list[list], now: int) -> None:
         )
 
 
-def _change_claims(tx: Tx, tenant_id: int, members: list[list], now: int) -> None:
+def _change_claims(tx: Tx, tenant_id: int, members: list[Member], now: int) -> None:
     found = claims.load(tx, tenant_id, [member[1] for member in members])
     for _, claim_key, _, _, pieces, _ in members:
         found[claim_key].held += pieces
@@ -178,7 +184,7 @@ def _change_claims(tx: Tx, tenant_id: int, members: list[list], now: int) -> Non
     claims.save(tx, tenant_id, found.values())
 
 
-def _refuse(tx: Tx, tenant_id: int, member: list, now: int) -> None:
+def _refuse(tx: Tx, tenant_id: int, member: Member, now: int) -> None:
     """A hold larger than what is there may be refused: that part stays with the hub (S9.5)."""
     found = claims.load(tx, tenant_id, [member[1]])
     for claim in found.values():

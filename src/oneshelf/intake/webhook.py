@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -29,9 +29,10 @@ ANSWER_WITHIN_S = 2.5
 class Receiver(Protocol):
     """What the front door needs to know of one connected account."""
 
-    tenant_id: int
-    account_id: int
-
+    @property
+    def tenant_id(self) -> int: ...
+    @property
+    def account_id(self) -> int: ...
     def app_secret(self) -> Mapping[str, str]: ...
 
 
@@ -42,7 +43,7 @@ class Doors(Protocol):
 
     def receiver(self, channel: ChannelName, external_id: str) -> Receiver | None: ...
 
-    def receivers(self, channel: ChannelName) -> list[Receiver]: ...
+    def receivers(self, channel: ChannelName) -> Sequence[Receiver]: ...
 
     async def signing_key(self, channel: ChannelName, receiver: Receiver, key_id: str) -> str | None: ...
 

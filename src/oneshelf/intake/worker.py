@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import structlog
 
@@ -110,7 +111,9 @@ async def poll_once(
     while True:
         page = await channel.fetch(http, cursor, clock.now())
         now = to_us(clock.now())
-        answers = await writer.do(lambda tx, page=page, now=now: poll.keep_page(tx, tenant_id, account_id, page, now))
+        answers = await writer.do(
+            partial(poll.keep_page, tenant_id=tenant_id, account_id=account_id, page=page, now=now)
+        )
         if "stored" in answers or page.complete_through_at is not None:
             news.ring()
         if page.cursor.run is None:

@@ -36,21 +36,31 @@ class Runs(Protocol):
     @property
     def account_id(self) -> int: ...
 
-    channel: Channel
-    session: Session
-    app: dict[str, str]
-    row: AccountRow
+    @property
+    def channel(self) -> Channel: ...
+    @property
+    def session(self) -> Session: ...
+    @property
+    def app(self) -> Mapping[str, str]: ...
+    @property
+    def row(self) -> AccountRow: ...
 
 
 class Runner(Protocol):
     """The running service as connecting needs it."""
 
-    tenant_id: int
-    http: Http
-    writer: Writer
-    sealer: Sealer
-    clock: Clock
-    running: Mapping[int, Runs]
+    @property
+    def tenant_id(self) -> int: ...
+    @property
+    def http(self) -> Http: ...
+    @property
+    def writer(self) -> Writer: ...
+    @property
+    def sealer(self) -> Sealer: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def running(self) -> Mapping[int, Runs]: ...
 
     async def run_account(self, row: AccountRow) -> Runs: ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -57,7 +58,7 @@ async def read_catalogue(
         page = await channel.catalogue(http, cursor)
         now = to_us(clock.now())
         await writer.do(
-            lambda tx, page=page, now=now: links.keep_listings(tx, tenant_id, account_id, page.listings, now)
+            partial(links.keep_listings, tenant_id=tenant_id, account_id=account_id, found=page.listings, now=now)
         )
         read += len(page.listings)
         progress(read, page.total)
@@ -98,7 +99,7 @@ async def read_numbers(
     size, read = channel.can.read_batch, 0
     for start in range(0, len(outlets), size):
         seen = await channel.read(http, [outlet for _, outlet in outlets[start : start + size]])
-        read += await writer.do(lambda tx, seen=seen: _believe(tx, tenant_id, account_id, ids, seen))
+        read += await writer.do(partial(_believe, tenant_id=tenant_id, account_id=account_id, ids=ids, seen=seen))
     return read
 
 

@@ -1,7 +1,8 @@
 """The one thread that writes. It drains what has arrived, runs it in one transaction, commits once, then answers (DESIGN D3, D4).
 
 In: steps, plain synchronous functions of (tx). Out: what they return, once it is durable. Tables it owns: none.
-Never: runs a step twice after a commit, answers before the commit, lets one failing step undo another's work.
+Never: runs a step twice after a commit, answers before the commit, lets one failing step undo another's work, leaves a step without an
+answer. Who no longer waits (a cancelled future) is skipped before its step begins and ignored after; it stops nobody else.
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+import structlog
+
 from oneshelf.core.errors import Stop
 from oneshelf.db.store import Store, StoreBroken
 from oneshelf.db.tx import Tx
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 Step = Callable[[Tx], Any]
@@ -55,6 +60,8 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._started = threading.Event()
         self._failed_to_open: BaseException | None = None
+        #: Between "is it broken?" and "put it in the queue" the queue must not be emptied for the last time.
+        self._door = threading.Lock()
 
     def start(self) -> None:
         """Open the store in the writer's thread and begin. Raises what opening raises."""
@@ -89,10 +96,11 @@ class Writer:
         return await asyncio.wrap_future(self.submit_item(batch, item))
 
     def _put(self, job: _Job) -> None:
-        if self.broken is not None:
-            job.future.set_exception(self.broken)
-            return
-        self._jobs.put(job)
+        with self._door:
+            if self.broken is None:
+                self._jobs.put(job)
+                return
+        job.future.set_exception(self.broken)
 
     # --- the thread ---------------------------------------------------------------------------------------------------
 
@@ -101,12 +109,14 @@ class Writer:
             self.store.open()
         except BaseException as error:
             self._failed_to_open = error
+            self._refuse_the_rest()
             self._started.set()
             return
         self._started.set()
         try:
             while True:
                 jobs, last = self._drain()
+                jobs = [job for job in jobs if job.future.set_running_or_notify_cancel()]
                 if jobs:
                     self._transact(jobs)
                 if last or self.broken is not None:
@@ -139,9 +149,15 @@ class Writer:
                 self.store.commit()
                 break
             except BaseException as error:
-                again = self._after_failure(error) and attempt < RERUNS_MAX
-                if again:
+                again = self._after_failure(error)
+                if again and attempt < RERUNS_MAX:
                     continue
+                if (
+                    again and len(jobs) > 1
+                ):  # it keeps meeting somebody: taken apart, so that only those in the way fail
+                    for job in jobs:
+                        self._transact([job])
+                    return
                 failure = self.broken or error
                 for job in jobs:
                     job.future.set_exception(failure)
@@ -198,7 +214,9 @@ class Writer:
         """Many at once; if that fails, halves, down to the one that fails alone."""
         try:
             with tx.savepoint():
-                results = batch(tx, items)
+                results = list(batch(tx, items))
+                if len(results) != len(items):
+                    raise ValueError(f"{len(results)} answers for {len(items)} items")
             return [(result, None) for result in results]
         except Exception as error:
             if self.store.must_stop(error) or self.store.is_transient(error):
@@ -210,15 +228,20 @@ class Writer:
 
     def _break(self, stop: StoreBroken) -> None:
         self.broken = stop
-        if self._on_broken is not None:
+        if self._on_broken is None:
+            return
+        try:
             self._on_broken(stop)
+        except Exception:
+            log.exception("on_broken_failed")  # whoever is told must not keep those who wait from being answered
 
     def _refuse_the_rest(self) -> None:
-        self.broken = self.broken or WriterStopped("The service is stopping; nothing was kept of this.")
+        with self._door:
+            self.broken = self.broken or WriterStopped("The service is stopping; nothing was kept of this.")
         while True:
             try:
                 job = self._jobs.get_nowait()
             except queue.Empty:
                 return
-            if job is not None:
+            if job is not None and job.future.set_running_or_notify_cancel():
                 job.future.set_exception(self.broken)

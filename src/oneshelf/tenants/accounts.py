@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -59,7 +60,7 @@ def accounts(tx: Tx, tenant_id: int) -> list[AccountRow]:
         "ORDER BY CASE WHEN channel = 'shopify' THEN 0 ELSE 1 END, account_id",
         t=tenant_id,
     )
-    return [AccountRow(*row[:6], json.loads(row[6]), *row[7:]) for row in rows]
+    return [_account(row) for row in rows]
 
 
 def account_by_external_id(tx: Tx, channel: str, external_id: str) -> AccountRow | None:
@@ -69,7 +70,11 @@ def account_by_external_id(tx: Tx, channel: str, external_id: str) -> AccountRow
         c=channel,
         e=external_id,
     )
-    return None if row is None else AccountRow(*row[:6], json.loads(row[6]), *row[7:])
+    return None if row is None else _account(row)
+
+
+def _account(row: tuple[Any, ...]) -> AccountRow:
+    return AccountRow(**{**dict(zip(AccountRow.__struct_fields__, row, strict=True)), "settings": json.loads(row[6])})
 
 
 def add_account(

@@ -64,7 +64,12 @@ def accounts_now(tx: Tx, tenant_id: int) -> list[AccountNow]:
             WHERE a.tenant_id = :t AND a.state <> 'DISCONNECTED'""",
         t=tenant_id,
     )
-    found = [AccountNow(*row[:6], row[6] * SECOND, *row[7:10], row[10] or "") for row in rows]
+    found = [
+        AccountNow(
+            no, channel, label, external_id, state, live, skew_s * SECOND, through, polled, failing, problem or ""
+        )
+        for no, channel, label, external_id, state, live, skew_s, through, polled, failing, problem in rows
+    ]
     return sorted(found, key=lambda a: (not a.is_hub, _rank(a.channel), a.account_id))
 
 

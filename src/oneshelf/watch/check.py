@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from functools import partial
 
 import msgspec
 
@@ -137,7 +138,7 @@ async def _offers(tenant_id: int, one: Checked, writer: Writer, audit: Audit, co
         seen = await one.channel.read(one.http, [Outlet(row[1], row[2], json.loads(row[3])) for row in some])
         shown = {s.external_id: s.quantity for s in seen}
         ids = [row[0] for row in some]
-        numbers, moving = await writer.do(lambda tx, ids=ids: _numbers(tx, tenant_id, one, ids))
+        numbers, moving = await writer.do(partial(_numbers, tenant_id=tenant_id, one=one, ids=ids))
         for outlet_id, external_id, _, _ in some:
             count.outlets_read += 1
             if shown.get(external_id) == numbers[outlet_id]:

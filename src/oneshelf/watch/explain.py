@@ -266,10 +266,20 @@ def _entries(
     lines = []
     after = available
     for row in rows:
-        change = row[5] - row[6] - row[7] - row[8]
+        number, key, reason, source, location, on_hand, committed, reserved, unavailable, incoming, *_ = row
+        change = on_hand - committed - reserved - unavailable
         lines.append(
             EntryLine(
-                *row[:10],
+                number,
+                key,
+                reason,
+                source,
+                location,
+                on_hand,
+                committed,
+                reserved,
+                unavailable,
+                incoming,
                 change=change,
                 available_after=after,
                 posted_at=from_us(row[10]),
@@ -281,7 +291,7 @@ def _entries(
                 hub_order_id=row[16],
             )
         )
-        if row[4] in scope:
+        if location in scope:
             after -= change
     return lines, 0 if count is None else count[0]
 
@@ -307,7 +317,10 @@ def _orders(tx: Tx, tenant_id: int, sku: str, channel_of: dict[int, str]) -> lis
             row[1],
             row[2],
             channel_of.get(row[3], ""),
-            *row[4:8],
+            row[4],
+            row[5],
+            row[6],
+            row[7],
             placed_at=from_us(row[8]),
             ship_by_at=_at(row[9]),
             hub_order_id=row[10],

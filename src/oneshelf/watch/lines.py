@@ -196,7 +196,11 @@ def _outlets(tx: Tx, tenant_id: int, skus: Sequence[str], accounts: Sequence[Acc
         placed = sales.get(outlet_id, ()) if believed_at is not None else ()
         found.append(
             OutletNow(
-                *row[:5],
+                outlet_id,
+                row[1],
+                row[2],
+                row[3],
+                row[4],
                 by_channel=bool(row[5]),
                 slot_state=row[6],
                 believed=row[7],

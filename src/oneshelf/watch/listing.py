@@ -96,4 +96,9 @@ def order_rows(
         nos=[row[0] for row in rows],
     ):
         lines.setdefault(order_no, []).append(LineOfOrder(line_id, sku, pieces, line_state, coverage))
-    return [OrderOfList(*row[:6], iso(row[6]) or "", iso(row[7]) or "", row[8], lines.get(row[0], [])) for row in rows]
+    return [
+        OrderOfList(
+            no, on, order_id, stands, paid, life, iso(placed) or "", iso(received) or "", hub_id, lines.get(no, [])
+        )
+        for no, on, order_id, stands, paid, life, placed, received, hub_id in rows
+    ]

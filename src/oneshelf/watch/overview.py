@@ -144,7 +144,7 @@ def _tasks(tx: Tx, tenant_id: int) -> tuple[list[TaskLine], int]:
         t=tenant_id,
         n=TASKS_SHOWN,
     )
-    lines = [TaskLine(*row[:4], from_us(row[4]), None if row[5] is None else from_us(row[5])) for row in rows]
+    lines = [TaskLine(no, kind, what, why, from_us(opened), _at(due)) for no, kind, what, why, opened, due in rows]
     return lines, 0 if count is None else count[0]
 
 
@@ -277,7 +277,7 @@ def _slots(tx: Tx, tenant_id: int, now: int) -> dict[int, tuple[int, ...]]:
             late += is_late
             pending += not is_late
         work[account_id] = [listed, pending, late, waiting]
-    found = {}
+    found: dict[int, tuple[int, ...]] = {}
     for account_id in totals.keys() | work.keys():
         states = totals.get(account_id, {})
         unmade, pending, late, waiting = work.get(account_id, (0, 0, 0, 0))

@@ -6,7 +6,7 @@ Never: calls a number true that nobody saw; turns "not known" into 0.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -82,7 +82,12 @@ def judge(outlet: OutletNow, should: int | None, account: AccountNow, now: int |
     if not outlet.parts or should is None:
         return Shown("not_linked", WORDS["not_linked"], "no SKU is tied to it, so a sale there lowers nothing here")
     low, high = _range(outlet)
-    seen = {"quantity": high, "told": outlet.sent, "at": outlet.believed_at, "verified": outlet.verified}
+    seen: dict[str, Any] = {
+        "quantity": high,
+        "told": outlet.sent,
+        "at": outlet.believed_at,
+        "verified": outlet.verified,
+    }
     silent_since = account.silent_since(now)
     if account.state == "PAUSED":
         return Shown("paused", WORDS["paused"], "orders still come in, no number goes out", **seen)
@@ -110,7 +115,9 @@ def _range(outlet: OutletNow) -> tuple[int | None, int | None]:
     return max(0, outlet.believed - outlet.sold_perhaps), max(0, outlet.believed - outlet.sold_surely)
 
 
-def _at_rest(outlet: OutletNow, should: int, low: int | None, high: int | None, now: int | None, seen: dict) -> Shown:
+def _at_rest(
+    outlet: OutletNow, should: int, low: int | None, high: int | None, now: int | None, seen: dict[str, Any]
+) -> Shown:
     """Nothing of ours is unseen there."""
     pending = outlet.dirty_since is not None or outlet.slot_state in ("WAITING", "READING", "SENDING", "APPLYING")
     if low is None or high is None:
