@@ -34,6 +34,7 @@ from oneshelf.listings import links, policy
 from oneshelf.orders import provisional
 from oneshelf.orders.accounts import load_accounts
 from oneshelf.publish.numbers import numbers_of
+from oneshelf.reconcile import expectation, opening
 from oneshelf.reconcile import hub as reconcile
 from oneshelf.tenants.accounts import add_account, ensure_tenant, set_state
 
@@ -161,12 +162,12 @@ class World:
     def open_stock(self) -> None:
         with transaction(self.store) as tx:
             hub = load_accounts(tx, TENANT)[SHOP]
-            reconcile.open_stock(tx, TENANT, hub, self._levels(), self.now)
+            opening.open_stock(tx, TENANT, hub, self._levels(), self.now)
 
     def settle_opening(self) -> None:
         with transaction(self.store) as tx:
             hub = load_accounts(tx, TENANT)[SHOP]
-            reconcile.settle_opening(tx, TENANT, hub, self._read(self._levels()), self.now)
+            opening.settle_opening(tx, TENANT, hub, self._read(self._levels()), self.now)
 
     def safety(self, account_id: int, pieces: int) -> None:
         with transaction(self.store) as tx:
@@ -409,7 +410,7 @@ class World:
         """What the engine expects the shop to show with nothing in flight (S9.5)."""
         with transaction(self.store) as tx:
             hub = load_accounts(tx, TENANT)[SHOP]
-            return reconcile.expected_at(tx, TENANT, hub, sku, location_id)
+            return expectation.expected_at(tx, TENANT, hub, sku, location_id)
 
 
 # --- facts ------------------------------------------------------------------------------------------------------------------

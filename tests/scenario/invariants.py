@@ -39,7 +39,7 @@ def _levels_are_sums(world: World) -> dict[tuple[str, str], list[int]]:
 
 
 def _k_is_the_difference(world: World, sums: dict[tuple[str, str], list[int]]) -> None:
-    in_scope = {l for (l,) in world.rows("SELECT location_id FROM location WHERE active = 1 AND in_scope = 1")}
+    in_scope = {place for (place,) in world.rows("SELECT location_id FROM location WHERE active = 1 AND in_scope = 1")}
     k: dict[str, int] = defaultdict(int)
     for (sku, location_id), (on_hand, committed, reserved, _, unavailable, _) in sums.items():
         if location_id in in_scope:
@@ -89,7 +89,7 @@ def _coverage_is_the_walk(world: World, sums: dict[tuple[str, str], list[int]]) 
     for sku, state, pieces, *_ in lines:
         if state in "RS":
             free[sku] -= pieces
-    for sku, state, pieces, pin, placed_s, rank, account_id, order_id, line_id, coverage in sorted(
+    for sku, state, pieces, _, _, _, _, order_id, _, coverage in sorted(
         lines, key=lambda row: (row[0], -row[3], row[4], row[5], str(row[6]), row[7], row[8])
     ):
         if state in "RS":

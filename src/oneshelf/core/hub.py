@@ -44,7 +44,8 @@ class Judgement(msgspec.Struct, frozen=True):
 def judge(read: int, value: int, in_flight: Iterable[int]) -> Judgement | None:
     """Compare a read with the explained values. None: can't be judged now.
 
-    Between two equally near values the lower difference in stock (the smaller claim of loss) is taken: the higher value.
+    Between two equally near values the higher is taken: the read is then lower, which reserves at once, instead of higher, which only
+    waits: the safe side.
     """
     changes = [change for change in in_flight if change]
     values = explained(value, changes)

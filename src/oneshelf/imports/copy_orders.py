@@ -18,7 +18,7 @@ from oneshelf.core.outcome import Accepted, Outcome, Rejected, Unknown
 from oneshelf.db.journal import close_task, note
 from oneshelf.db.tx import Tx
 from oneshelf.orders import claims, copies
-from oneshelf.orders.accounts import external_key, load_accounts
+from oneshelf.orders.accounts import Account, external_key, load_accounts
 from oneshelf.orders.rows import LineRow, OrderRow, load_lines, load_orders_by_no
 
 from . import intents
@@ -56,60 +56,56 @@ class CorrectCall(msgspec.Struct):
 
 def plan(tx: Tx, tenant_id: int, now: int) -> CreateCall | FindCall | None:
     """Return the next import call, or None."""
+    accounts = load_accounts(tx, tenant_id)
     for intent in intents.due(tx, tenant_id, ("import",), now, 20):
         order = load_orders_by_no(tx, tenant_id, [intent.payload["order_no"]])[intent.payload["order_no"]]
-        accounts = load_accounts(tx, tenant_id)
         account = accounts.get(order.account_id)
         if account is None or not account.is_live:
-            intents.settle(
-                tx, tenant_id, intent, "WAITING", now, reason="its account is not live", due_at=now + 60 * SECOND
-            )
+            why = "its account is not live"
+            intents.settle(tx, tenant_id, intent, "WAITING", now, reason=why, due_at=now + 60 * SECOND)
             continue
         key = external_key(account, order.order_id)
         if intent.state == "UNKNOWN":
             return FindCall(intent, key)
-        lines = [
-            line for line in load_lines(tx, tenant_id, [order.order_no]).get(order.order_no, {}).values() if line.sku
-        ]
-        mine = claims.load(tx, tenant_id, [line.key for line in lines])
-        if not any(line.committed for line in lines):
-            intents.settle(tx, tenant_id, intent, "DONE", now, reason="nothing of it is open any more")
-            continue
-        if any(
-            claims.has_open_intent(tx, tenant_id, ("hold",), claim)
-            for claim in mine
-            if _is_sending(tx, tenant_id, claim)
-        ):
-            intents.settle(
-                tx,
-                tenant_id,
-                intent,
-                "WAITING",
-                now,
-                reason="a hold is under way",
-                due_at=now + int(HOLD_WAIT_S * SECOND),
-            )
-            continue
-        try:
-            made = _draft(tx, tenant_id, order, lines, key, accounts)
-        except CannotImport as error:
-            intents.give_to_person(
-                tx, tenant_id, intent, f"Import order {order.order_id} from {account.label}", str(error), now
-            )
-            claims.plan(tx, tenant_id, mine.values(), now, at_once=True)
-            claims.save(tx, tenant_id, mine.values())
-            continue
-        held = all(claim.held >= claim.want for claim in mine.values()) and bool(mine)
-        intent.payload["moves"] = [
-            [claim.sku, claim.location_id, -(claim.want - claim.imported)] for claim in mine.values()
-        ]
-        intent.payload["pieces"] = {claim.claim_key: claim.want - claim.imported for claim in mine.values()}
-        intents.sending(tx, tenant_id, intent, now)
-        return CreateCall(intent, made, held or bool(intent.payload.get("ignore_policy")))
+        call = _plan_create(tx, tenant_id, intent, order, key, accounts, now)
+        if call is not None:
+            return call
     return None
 
 
-def _is_sending(tx: Tx, tenant_id: int, claim_key: str) -> bool:
+def _plan_create(
+    tx: Tx, tenant_id: int, intent: Intent, order: OrderRow, key: str, accounts: dict[int, Account], now: int
+) -> CreateCall | None:
+    """Return the call that makes the hub order; None if it is not needed, not yet, or not possible."""
+    lines = [line for line in load_lines(tx, tenant_id, [order.order_no]).get(order.order_no, {}).values() if line.sku]
+    if not any(line.committed for line in lines):
+        intents.settle(tx, tenant_id, intent, "DONE", now, reason="nothing of it is open any more")
+        return None
+    mine = claims.load(tx, tenant_id, [line.key for line in lines])
+    if any(_hold_under_way(tx, tenant_id, claim_key) for claim_key in mine):
+        due_at = now + int(HOLD_WAIT_S * SECOND)
+        intents.settle(tx, tenant_id, intent, "WAITING", now, reason="a hold is under way", due_at=due_at)
+        return None
+    try:
+        made = _draft(tx, tenant_id, order, lines, key, accounts)
+    except (CannotImport, ArithmeticError, LookupError, ValueError) as error:  # one odd order never stops the others
+        what = f"Import order {order.order_id} from {accounts[order.account_id].label}"
+        intents.give_to_person(tx, tenant_id, intent, what, str(error) or type(error).__name__, now)
+        claims.plan(tx, tenant_id, mine.values(), now, at_once=True)
+        claims.save(tx, tenant_id, mine.values())
+        return None
+    held = all(claim.held >= claim.want for claim in mine.values()) and bool(mine)
+    where = {line.key: line.location_id for line in lines}
+    intent.payload["pieces"] = {claim.claim_key: claim.want - claim.imported for claim in mine.values()}
+    intent.payload["moves"] = [
+        [claim.sku, where[claim.claim_key], claim.imported - claim.want] for claim in mine.values()
+    ]
+    intent.first_sent_at = None  # "not found" counts from this very call (S14.3), not from one that was put off
+    intents.sending(tx, tenant_id, intent, now)
+    return CreateCall(intent, made, held or bool(intent.payload.get("ignore_policy")))
+
+
+def _hold_under_way(tx: Tx, tenant_id: int, claim_key: str) -> bool:
     row = tx.one(
         "SELECT 1 FROM intent WHERE tenant_id = :t AND entity = :e AND kind = 'hold' AND state IN ('SENDING', 'UNKNOWN')",
         t=tenant_id,
@@ -130,7 +126,7 @@ def whole_order(order: OrderRow) -> OrderSeen:
 
 
 def _draft(
-    tx: Tx, tenant_id: int, order: OrderRow, lines: Sequence[LineRow], key: str, accounts: dict
+    tx: Tx, tenant_id: int, order: OrderRow, lines: Sequence[LineRow], key: str, accounts: dict[int, Account]
 ) -> HubOrderDraft:
     items = {
         row[0]: HubItem(row[0], row[1], row[2], row[3] or 0)
@@ -212,13 +208,7 @@ def settle_find(
     may_count_at = (intent.first_sent_at or now) + int(not_found_after_s * SECOND)
     if intent.not_found >= 2 and now >= may_count_at:
         intent.not_found = 0
-        intent.first_sent_at = None
         intent.payload.pop("moves", None)
-        tx.run(
-            "UPDATE intent SET first_sent_at = NULL WHERE tenant_id = :t AND intent_no = :no",
-            t=tenant_id,
-            no=intent.intent_no,
-        )
         intents.settle(tx, tenant_id, intent, "WAITING", now, reason="read twice: it is not there")
     else:
         due_at = max(may_count_at, now + SECOND) if intent.not_found >= 1 else now + SECOND

@@ -63,13 +63,18 @@ def draft(
     whole = True
     for line_seen in seen.lines:
         mine = [line for line in lines if line.line_id == line_seen.line_id and line.ordered > line.cancelled]
-        whole = whole and sum(line.cancelled for line in lines if line.line_id == line_seen.line_id) == 0
+        asked_for = line_seen.ordered > line_seen.cancelled or bool(mine)
+        cancelled = any(line.cancelled for line in lines if line.line_id == line_seen.line_id)
+        whole = whole and not cancelled and (bool(mine) or not asked_for)
         drafts += _line_drafts(line_seen, mine, items, order)
+    if not drafts:
+        raise CannotImport(f"Order {order.order_id}: nothing of it is to be sent from the shop.")
     items_minor = sum(d.pieces * d.unit_price_minor for d in drafts)
-    tax_minor = sum(tax[2] for d in drafts for tax in d.taxes)
+    taxes_minor = sum(tax[2] for d in drafts for tax in d.taxes)
     shipping_taxes = tuple(_tax(tax) for tax in totals.shipping_taxes)
-    shipping, discount = totals.shipping.minor, totals.discount.minor
-    outside = 0 if totals.taxes_included else tax_minor + sum(tax[2] for tax in shipping_taxes)
+    shipping = totals.shipping.minor
+    discount = totals.discount.minor if whole else _part(totals.discount.minor, items_minor, totals.items.minor)
+    outside = 0 if totals.taxes_included else taxes_minor + sum(tax[2] for tax in shipping_taxes)
     total = items_minor + shipping + outside - discount
     if whole:
         rest = totals.total.minor - total
@@ -98,6 +103,11 @@ def draft(
         rate_source=rate.source if rate is not None and currency != shop_currency else "",
         tags=("oneshelf", str(channel)),
     )
+
+
+def _part(amount: int, of: int, whole: int) -> int:
+    """The part of an amount that falls on `of` of `whole`, both 0 or more; all of it if there is no whole."""
+    return amount if whole <= 0 else share_out(amount, [min(of, whole), max(0, whole - of)])[0]
 
 
 def _tax(tax: TaxLine) -> tuple[str, str | None, int, bool]:

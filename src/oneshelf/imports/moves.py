@@ -185,10 +185,22 @@ def _change_claims(tx: Tx, tenant_id: int, members: list[Member], now: int) -> N
 
 
 def _refuse(tx: Tx, tenant_id: int, member: Member, now: int) -> None:
-    """A hold larger than what is there may be refused: that part stays with the hub (S9.5)."""
+    """A hold larger than what is there may be refused: that part stays with the hub (S9.5).
+
+    A return that is refused gives back what the hub doesn't reserve any more: the pieces are not held; a read tells what is there.
+    """
     found = claims.load(tx, tenant_id, [member[1]])
     for claim in found.values():
-        claim.refused = 1
+        if member[4] > 0:
+            claim.refused = 1
+        else:
+            claim.held = max(0, claim.held + member[4])
+            tx.run(
+                "UPDATE hub_level SET wanted = 1 WHERE tenant_id = :t AND sku = :s AND location_id = :l",
+                t=tenant_id,
+                s=claim.sku,
+                l=claim.location_id,
+            )
     claims.save(tx, tenant_id, found.values())
 
 

@@ -25,7 +25,7 @@ from oneshelf.core.facts import (
     OrderSeen,
     OutletHint,
 )
-from oneshelf.core.instants import from_us
+from oneshelf.core.instants import SECOND, from_us, to_us
 from oneshelf.db.journal import note, open_task
 from oneshelf.db.tx import Tx
 from oneshelf.listings import dirty
@@ -105,7 +105,7 @@ def _handle_rows(
         facts = _parse(accounts, parsers, row, ends)
         for fact in facts:
             if isinstance(fact, OrderSeen):
-                orders.append((row, Heard(row.account_id, fact, row.received_at, row.received_at, row.source)))
+                orders.append((row, Heard(row.account_id, fact, row.received_at, _true_at(row, fact), row.source)))
             elif isinstance(fact, Ignored):
                 ends[row.seq] = ("DONE", fact.reason)
             else:
@@ -113,7 +113,9 @@ def _handle_rows(
     for row, reason in _book(tx, tenant_id, orders, now):
         ends[row.seq] = ("PARKED", reason)
     for row, fact in hints:
-        _take_hint(tx, tenant_id, accounts[row.account_id], row, fact, now, done)
+        reason = _try_hint(tx, tenant_id, accounts[row.account_id], row, fact, now, done)
+        if reason:
+            ends[row.seq] = ("PARKED", reason)
     tx.many(
         "UPDATE inbox SET state = ?, note = ?, handled_at = ? WHERE tenant_id = ? AND seq = ?",
         [(*ends.get(row.seq, ("DONE", "")), now, tenant_id, row.seq) for row in rows],
@@ -133,6 +135,17 @@ def _handle_rows(
                 reason,
             )
     done.rows, done.orders = len(rows), len(orders)
+
+
+def _true_at(row: Row, order: OrderSeen) -> int:
+    """When the snapshot was taken, as far as that can be told.
+
+    A pushed message shows the order as it was when it changed, however late it comes; channels tell that in whole seconds. So a page
+    that was fetched later goes before a message of the same second that was long on its way (S4.3).
+    """
+    if row.source in ("poll", "read") or order.updated_at is None:
+        return row.received_at
+    return min(row.received_at, to_us(order.updated_at) + SECOND)
 
 
 def _parse(
@@ -162,6 +175,24 @@ def _parse(
     return []
 
 
+#: What a database says about one row that it can't keep (a number too large, a character it doesn't know), by its DB-API name.
+_ROW_ERRORS = {"DataError", "IntegrityError"}
+_OUR_ERRORS = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    msgspec.MsgspecError,
+)
+
+
+def _is_about_one(error: Exception) -> bool:
+    """Whether the message itself can't be booked; else (disk full, connection lost) it would be wrong to park it."""
+    return isinstance(error, _OUR_ERRORS) or any(kind.__name__ in _ROW_ERRORS for kind in type(error).__mro__)
+
+
 def _book(tx: Tx, tenant_id: int, orders: list[tuple[Row, Heard]], now: int) -> list[tuple[Row, str]]:
     """Book all; if that fails, one by one, so that the one which fails is parked alone. Returns the failures."""
     if not orders:
@@ -170,12 +201,26 @@ def _book(tx: Tx, tenant_id: int, orders: list[tuple[Row, Heard]], now: int) -> 
         with tx.savepoint():
             book(tx, tenant_id, [heard for _, heard in orders], now)
         return []
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+    except Exception as error:
+        if not _is_about_one(error):
+            raise
         if len(orders) == 1:
-            log.exception("booking_failed", seq=orders[0][0].seq)
+            log.warning("booking_failed", seq=orders[0][0].seq, problem=type(error).__name__)
             return [(orders[0][0], f"it could not be booked: {type(error).__name__}: {error}")]
     middle = len(orders) // 2
     return _book(tx, tenant_id, orders[:middle], now) + _book(tx, tenant_id, orders[middle:], now)
+
+
+def _try_hint(tx: Tx, tenant_id: int, account: Account, row: Row, fact: Any, now: int, done: Handled) -> str:
+    """Take one hint; return why that is not possible, or ''."""
+    try:
+        with tx.savepoint():
+            _take_hint(tx, tenant_id, account, row, fact, now, done)
+        return ""
+    except Exception as error:
+        if not _is_about_one(error):
+            raise
+        return f"its hint could not be taken: {type(error).__name__}: {error}"
 
 
 def _take_hint(tx: Tx, tenant_id: int, account: Account, row: Row, fact: Any, now: int, done: Handled) -> None:
@@ -183,7 +228,8 @@ def _take_hint(tx: Tx, tenant_id: int, account: Account, row: Row, fact: Any, no
     match fact:
         case OrderHint(order_id=order_id):
             entity = f"{account.account_id}/{order_id}"
-            if not claims.has_open_intent(tx, tenant_id, ("fetch_order",), entity):
+            # A read that is under way may have been answered before this happened: only one that is still to begin will do.
+            if not claims.has_open_intent(tx, tenant_id, ("fetch_order",), entity, states=("WAITING", "UNKNOWN")):
                 claims.add_intent(
                     tx, tenant_id, "fetch_order", entity, row.seq, {"order_id": order_id}, now, priority=3
                 )

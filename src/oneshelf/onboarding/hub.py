@@ -12,6 +12,7 @@ from oneshelf.db.tx import Tx
 from oneshelf.listings import links
 from oneshelf.orders.accounts import load_accounts
 from oneshelf.reconcile import hub as judging
+from oneshelf.reconcile import opening
 from oneshelf.reconcile.worker import wait_for_export
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
@@ -124,7 +125,7 @@ async def open_levels(tenant_id: int, account_id: int, hub: Hub, http: Http, wri
     def post(tx: Tx) -> int:
         now = to_us(clock.now())
         account = load_accounts(tx, tenant_id)[account_id]
-        count = judging.open_stock(tx, tenant_id, account, levels, now)
+        count = opening.open_stock(tx, tenant_id, account, levels, now)
         set_state(tx, tenant_id, account_id, "MATCHED", now)
         return count
 
@@ -149,7 +150,7 @@ async def settle_opening(tenant_id: int, account_id: int, hub: Hub, http: Http, 
 
         def settle(tx: Tx, read: judging.Read = read) -> int:
             now = to_us(clock.now())
-            return judging.settle_opening(tx, tenant_id, load_accounts(tx, tenant_id)[account_id], read, now)
+            return opening.settle_opening(tx, tenant_id, load_accounts(tx, tenant_id)[account_id], read, now)
 
         added += await writer.do(settle)
     await writer.do(lambda tx: set_state(tx, tenant_id, account_id, "LIVE", to_us(clock.now())))

@@ -105,15 +105,22 @@ def add_intent(
     )
 
 
-def has_open_intent(tx: Tx, tenant_id: int, kinds: tuple[str, ...], entity: str) -> bool:
+def has_open_intent(
+    tx: Tx,
+    tenant_id: int,
+    kinds: tuple[str, ...],
+    entity: str,
+    *,
+    states: tuple[str, ...] = ("WAITING", "SENDING", "UNKNOWN"),
+) -> bool:
     """Whether an intent of one of these kinds for this entity is still to be done or settled."""
     return (
         tx.one(
-            "SELECT 1 FROM intent WHERE tenant_id = :t AND entity = :e AND kind {in:kinds} "
-            "AND state IN ('WAITING', 'SENDING', 'UNKNOWN')",
+            "SELECT 1 FROM intent WHERE tenant_id = :t AND entity = :e AND kind {in:kinds} AND state {in:states}",
             t=tenant_id,
             e=entity,
             kinds=list(kinds),
+            states=list(states),
         )
         is not None
     )

@@ -65,10 +65,12 @@ def walk(free_pieces: int, lines: Iterable[LineRow]) -> dict[tuple[int, str], st
 
 
 def _free_pieces(tx: Tx, tenant_id: int, skus: list[str]) -> dict[str, int]:
-    """on_hand − unavailable − foreign reserved, over all locations in scope (S6.1). Unseen sales (provisionals) hold theirs too."""
+    """on_hand − unavailable − foreign reserved, over all locations in scope (S6.1), less what the hub had promised to orders older
+    than ours (S0.5: they were first). Unseen sales (provisionals) are no lines: they take nothing until their order is here."""
     rows = tx.all(
-        """SELECT s.sku, CAST(SUM(s.on_hand - s.unavailable - s.foreign_reserved) AS BIGINT)
+        """SELECT s.sku, CAST(SUM(s.on_hand - s.unavailable - s.foreign_reserved - COALESCE(h.pull, 0)) AS BIGINT)
              FROM stock_level s JOIN location l ON l.tenant_id = s.tenant_id AND l.location_id = s.location_id
+             LEFT JOIN hub_level h ON h.tenant_id = s.tenant_id AND h.sku = s.sku AND h.location_id = s.location_id
             WHERE s.tenant_id = :t AND s.sku {in:skus} AND l.active = 1 AND l.in_scope = 1 GROUP BY s.sku""",
         t=tenant_id,
         skus=skus,

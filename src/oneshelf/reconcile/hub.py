@@ -6,8 +6,8 @@ arrived: it is reserved at once and judged when the order feed is complete. A hi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -17,16 +17,15 @@ from oneshelf.core.instants import SECOND, to_us
 from oneshelf.core.stock import Entry, Level
 from oneshelf.db.journal import note, open_task
 from oneshelf.db.tx import Tx
-from oneshelf.imports.moves import BATCH_KIND
 from oneshelf.listings import dirty
-from oneshelf.orders import covering, provisional
+from oneshelf.orders import claims, covering, provisional
 from oneshelf.orders.accounts import Account
 from oneshelf.orders.provisional import HUB_OUTLET, Provisional
 from oneshelf.stock import ledger
 from oneshelf.stock.levels import levels_of
 
-#: Calls whose effect a read may or may not show.
-_CALLS = (BATCH_KIND, "import", "cancel_copy", "remove", "count")
+from .expectation import claimed_at, expected, in_flight, remember, skus_of
+
 #: Items one read call asks for at most: with a handful of locations each it stays within one query's cost.
 ITEMS_A_READ = 50
 
@@ -59,101 +58,10 @@ def wanted_items(tx: Tx, tenant_id: int, limit: int = ITEMS_A_READ) -> list[str]
     return [item_id for (item_id,) in rows]
 
 
-def open_stock(tx: Tx, tenant_id: int, hub: Account, levels: Sequence[HubLevel], now: int) -> int:
-    """S0.4: the first count. `open:` entries post on_hand, unavailable and foreign reserved; orders open at T0 post later.
-
-    T0 is the latest `read_at`. Returns how many levels were opened. Posts each level once.
-    """
-    skus = _skus(tx, tenant_id, levels)
-    entries = []
-    for level in levels:
-        sku = skus.get(level.item_id)
-        if sku is None:
-            continue
-        entries.append(
-            Entry(
-                key=f"open:{level.item_id}:{level.location_id}",
-                sku=sku,
-                location_id=level.location_id,
-                reason="first count",
-                on_hand=level.on_hand,
-                unavailable=level.unavailable,
-                reserved=level.reserved,
-                foreign_reserved=level.reserved,
-                incoming=level.incoming,
-                source="Shopify",
-            )
-        )
-        _remember(tx, tenant_id, sku, level, wanted=True)
-    ledger.post(tx, tenant_id, entries, now)
-    dirty.mark(tx, tenant_id, ledger.skus_of(entries), now, "first count")
-    if hub.opened_at is None:
-        t0 = max((to_us(level.read_at) for level in levels), default=now)
-        tx.run(
-            "UPDATE account SET opened_at = :t0 WHERE tenant_id = :t AND account_id = :a",
-            t0=t0,
-            t=tenant_id,
-            a=hub.account_id,
-        )
-    return len(entries)
-
-
-def settle_opening(tx: Tx, tenant_id: int, hub: Account, read: Read, now: int) -> int:
-    """S0.5: what the hub has committed beyond our open lines (old orders, a missing scope) is committed under `open:` too."""
-    skus = _skus(tx, tenant_id, read.levels)
-    entries = []
-    for level in read.levels:
-        sku = skus.get(level.item_id)
-        if sku is None:
-            continue
-        rest = level.committed - _committed_there(tx, tenant_id, hub, sku, level.location_id)
-        if rest > 0:
-            entries.append(
-                Entry(
-                    key=f"open:{level.item_id}:{level.location_id}:rest",
-                    sku=sku,
-                    location_id=level.location_id,
-                    reason="committed in Shopify before Oneshelf, orders not readable",
-                    committed=rest,
-                    source="Shopify",
-                )
-            )
-            tx.run(
-                "UPDATE hub_level SET pull = :p WHERE tenant_id = :t AND sku = :s AND location_id = :l",
-                p=rest,
-                t=tenant_id,
-                s=sku,
-                l=level.location_id,
-            )
-    ledger.post(tx, tenant_id, entries, now)
-    dirty.mark(tx, tenant_id, ledger.skus_of(entries), now, "first count")
-    return len(entries)
-
-
-def _committed_there(tx: Tx, tenant_id: int, hub: Account, sku: str, location_id: str) -> int:
-    """Pieces that the hub itself has committed for orders that we know: its own, and imported copies."""
-    own = tx.one(
-        "SELECT CAST(COALESCE(SUM(committed + reserved), 0) AS BIGINT) FROM order_line "
-        "WHERE tenant_id = :t AND account_id = :a AND sku = :s AND location_id = :l",
-        t=tenant_id,
-        a=hub.account_id,
-        s=sku,
-        l=location_id,
-    )
-    copied = tx.one(
-        "SELECT CAST(COALESCE(SUM(imported), 0) AS BIGINT) FROM claim WHERE tenant_id = :t AND sku = :s AND location_id = :l",
-        t=tenant_id,
-        s=sku,
-        l=location_id,
-    )
-    assert own is not None and copied is not None
-    return int(own[0]) + int(copied[0])
-
-
 def judge_read(tx: Tx, tenant_id: int, hub: Account, read: Read, now: int) -> Told:
     """Judge one read of some items at all their locations. Posts edits as facts; reserves what may be an unheard sale."""
     told = Told()
-    skus = _skus(tx, tenant_id, read.levels)
+    skus = skus_of(tx, tenant_id, read.levels)
     by_sku: dict[str, list[HubLevel]] = {}
     for level in read.levels:
         if (sku := skus.get(level.item_id)) is not None:
@@ -183,31 +91,68 @@ def _judge_sku(
 ) -> bool:
     offs: dict[str, int] = {}
     entries: list[Entry] = []
+    unclear = False
     for level in levels:
         ours = known.setdefault((sku, level.location_id), Level())
-        in_flight, moves_in_flight = _in_flight(tx, tenant_id, sku, level.location_id, read.asked_at)
-        held, _ = _claimed(tx, tenant_id, sku, level.location_id)
+        may_show, moves_in_flight = in_flight(tx, tenant_id, hub, sku, level.location_id, read.asked_at)
+        if not moves_in_flight:
+            _holds_undone(tx, tenant_id, sku, level, now)
+        held, _ = claimed_at(tx, tenant_id, sku, level.location_id)
         for entry in _posted_as_read(sku, level, ours, held, moves_in_flight, read.read_id):
             entries.append(entry)
             ours.add(entry)
-        value = _expected(tx, tenant_id, hub, sku, level.location_id, ours)
-        verdict = rules.judge(level.available, value, in_flight)
-        settled = verdict is not None and verdict.off == 0 and verdict.settled
-        _remember(tx, tenant_id, sku, level, wanted=verdict is None or bool(in_flight))
+        value = expected(tx, tenant_id, hub, sku, level.location_id, ours)
+        verdict = rules.judge(level.available, value, may_show)
+        remember(tx, tenant_id, sku, level, wanted=verdict is None or bool(may_show))
         if verdict is None:
+            unclear = True
             continue
         offs[level.location_id] = verdict.off
         if verdict.off == 0:
             told.echoes += 1
-            if settled:
+            if verdict.settled:
                 entries += _edits_that_were_reserved(tx, tenant_id, sku, level, through, hub, now, told)
                 _clear_odd(tx, tenant_id, sku, level.location_id)
     ledger.post(tx, tenant_id, entries, now)
     changed = bool(entries)
-    if any(offs.values()):
+    if any(offs.values()) and not unclear:
         told.odd += 1
         changed |= _judge_offs(tx, tenant_id, hub, sku, levels, offs, read, through, now, told)
     return changed
+
+
+def _holds_undone(tx: Tx, tenant_id: int, sku: str, level: HubLevel, now: int) -> None:
+    """The hub has fewer pieces reserved than we hold there: somebody gave holds back by hand. They are no claim any more.
+
+    They are not held again against him; the newest go first.
+    """
+    held, _ = claimed_at(tx, tenant_id, sku, level.location_id)
+    undone = held - level.reserved
+    if undone <= 0:
+        return
+    rows = tx.all(
+        "SELECT claim_key FROM claim WHERE tenant_id = :t AND sku = :s AND location_id = :l AND open = 1 AND held > 0 "
+        "ORDER BY since_at DESC, claim_key DESC",
+        t=tenant_id,
+        s=sku,
+        l=level.location_id,
+    )
+    found = claims.load(tx, tenant_id, [key for (key,) in rows])
+    for (key,) in rows:
+        part = min(undone, found[key].held)
+        found[key].held -= part
+        found[key].refused = int(part > 0) or found[key].refused
+        undone -= part
+    claims.save(tx, tenant_id, found.values())
+    note(
+        tx,
+        tenant_id,
+        now,
+        "merchant",
+        "Held pieces were given back in Shopify",
+        f"sku:{sku}",
+        pieces=held - level.reserved,
+    )
 
 
 def _judge_offs(
@@ -282,7 +227,7 @@ def _posted_as_read(
 ) -> list[Entry]:
     """S0.3: unavailable, incoming and what the hub reserves for itself are never sales; they post as read."""
     entries = []
-    where = {"sku": sku, "location_id": level.location_id, "source": "Shopify"}
+    where: dict[str, Any] = {"sku": sku, "location_id": level.location_id, "source": "Shopify"}
     if level.unavailable != ours.unavailable:
         entries.append(
             Entry(
@@ -357,15 +302,6 @@ def _give_back(tx: Tx, tenant_id: int, sku: str, location_id: str, pieces: int, 
     return given
 
 
-def _skus(tx: Tx, tenant_id: int, levels: Sequence[HubLevel]) -> dict[str, str]:
-    rows = tx.all(
-        "SELECT item_id, sku FROM item WHERE tenant_id = :t AND item_id {in:ids} AND tracked = 1",
-        t=tenant_id,
-        ids=sorted({level.item_id for level in levels}),
-    )
-    return {item_id: sku for item_id, sku in rows}
-
-
 def _complete_through(tx: Tx, tenant_id: int, hub: Account) -> int:
     """How far the hub's order feed is complete *and booked*; 0 while anything of it waits."""
     row = tx.one(
@@ -377,94 +313,6 @@ def _complete_through(tx: Tx, tenant_id: int, hub: Account) -> int:
         a=hub.account_id,
     )
     return 0 if row is None or row[0] is None else int(row[0])
-
-
-def expected_at(tx: Tx, tenant_id: int, hub: Account, sku: str, location_id: str) -> int:
-    """Return what the hub ought to show there as `available` when no call is in flight (S9.5)."""
-    ours = levels_of(tx, tenant_id, [sku]).get((sku, location_id), Level())
-    return _expected(tx, tenant_id, hub, sku, location_id, ours)
-
-
-def _expected(tx: Tx, tenant_id: int, hub: Account, sku: str, location_id: str, ours: Level) -> int:
-    _, claimed = _claimed(tx, tenant_id, sku, location_id)
-    return rules.expected(ours.available, _counted(tx, tenant_id, hub, sku, location_id), claimed)
-
-
-def _claimed(tx: Tx, tenant_id: int, sku: str, location_id: str) -> tuple[int, int]:
-    """Return (held, held + imported) at this location."""
-    row = tx.one(
-        "SELECT CAST(COALESCE(SUM(held), 0) AS BIGINT), CAST(COALESCE(SUM(imported), 0) AS BIGINT) FROM claim "
-        "WHERE tenant_id = :t AND sku = :s AND location_id = :l AND open = 1",
-        t=tenant_id,
-        s=sku,
-        l=location_id,
-    )
-    assert row is not None
-    return int(row[0]), int(row[0]) + int(row[1])
-
-
-def _counted(tx: Tx, tenant_id: int, hub: Account, sku: str, location_id: str) -> int:
-    """Pieces in K_l's reserved and committed that the hub doesn't take by itself."""
-    lines = tx.one(
-        "SELECT CAST(COALESCE(SUM(reserved + committed), 0) AS BIGINT) FROM order_line "
-        "WHERE tenant_id = :t AND sku = :s AND location_id = :l AND account_id <> :hub AND state NOT IN ('C', 'U')",
-        t=tenant_id,
-        s=sku,
-        l=location_id,
-        hub=hub.account_id,
-    )
-    unseen = tx.one(
-        "SELECT CAST(COALESCE(SUM(pieces), 0) AS BIGINT) FROM provisional "
-        "WHERE tenant_id = :t AND sku = :s AND location_id = :l AND state = 'OPEN' AND outlet_id <> 0",
-        t=tenant_id,
-        s=sku,
-        l=location_id,
-    )
-    assert lines is not None and unseen is not None
-    return int(lines[0]) + int(unseen[0])
-
-
-def _in_flight(tx: Tx, tenant_id: int, sku: str, location_id: str, asked_at: int) -> tuple[list[int], bool]:
-    """Return the changes of `available` that this read may or may not show, and whether one of them is a hold or its return.
-
-    A call counts if it was unanswered when the read was asked for, or was answered after that.
-    """
-    changes: list[int] = []
-    holds = False
-    for kind, payload in tx.all(
-        "SELECT kind, payload FROM intent WHERE tenant_id = :t AND kind {in:kinds} "
-        "AND (state IN ('SENDING', 'UNKNOWN') OR (state = 'DONE' AND settled_at >= :asked)) AND payload LIKE :sku",
-        t=tenant_id,
-        kinds=list(_CALLS),
-        asked=asked_at,
-        sku=f"%{json.dumps(sku)}%",
-    ):
-        for moved_sku, where, change in json.loads(payload).get("moves", ()):
-            if moved_sku == sku and where == location_id and change:
-                changes.append(change)
-                holds |= kind == BATCH_KIND
-    return changes, holds
-
-
-def _remember(tx: Tx, tenant_id: int, sku: str, level: HubLevel, *, wanted: bool) -> None:
-    tx.run(
-        """INSERT INTO hub_level (tenant_id, sku, location_id, on_hand, available, committed, reserved, unavailable, incoming, read_at, wanted)
-           VALUES (:t, :sku, :loc, :on_hand, :available, :committed, :reserved, :unavailable, :incoming, :read_at, :wanted)
-           ON CONFLICT (tenant_id, sku, location_id) DO UPDATE SET on_hand = excluded.on_hand, available = excluded.available,
-               committed = excluded.committed, reserved = excluded.reserved, unavailable = excluded.unavailable,
-               incoming = excluded.incoming, read_at = excluded.read_at, wanted = excluded.wanted""",
-        t=tenant_id,
-        sku=sku,
-        loc=level.location_id,
-        on_hand=level.on_hand,
-        available=level.available,
-        committed=level.committed,
-        reserved=level.reserved,
-        unavailable=level.unavailable,
-        incoming=level.incoming,
-        read_at=to_us(level.read_at),
-        wanted=int(wanted),
-    )
 
 
 def _odd_since(tx: Tx, tenant_id: int, sku: str, location_id: str, off: int, asked_at: int) -> int:
@@ -516,7 +364,7 @@ def give_up_reading(tx: Tx, tenant_id: int, item_ids: Iterable[str], now: int) -
 
 def compare_export(tx: Tx, tenant_id: int, hub: Account, levels: Sequence[HubLevel], asked_at: int) -> int:
     """S4.6: a bulk export is a hint. Every level that differs from what we expect is wanted for a read of its own; returns how many."""
-    skus = _skus(tx, tenant_id, levels)
+    skus = skus_of(tx, tenant_id, levels)
     known = levels_of(tx, tenant_id, set(skus.values()))
     wanted = []
     for level in levels:
@@ -524,7 +372,7 @@ def compare_export(tx: Tx, tenant_id: int, hub: Account, levels: Sequence[HubLev
         if sku is None:
             continue
         ours = known.get((sku, level.location_id), Level())
-        value = _expected(tx, tenant_id, hub, sku, level.location_id, ours)
+        value = expected(tx, tenant_id, hub, sku, level.location_id, ours)
         if level.available != value or level.unavailable != ours.unavailable:
             wanted.append((tenant_id, sku, level.location_id))
     tx.many(

@@ -128,7 +128,8 @@ def post_decision(tx: Tx, tenant_id: int, entry: Entry, now: int) -> Posted:
         return "already_done"
     moved = tx.run(
         """UPDATE stock_level SET on_hand = on_hand + :on_hand, committed = committed + :committed,
-                  reserved = reserved + :reserved, unavailable = unavailable + :unavailable, incoming = incoming + :incoming
+                  reserved = reserved + :reserved, foreign_reserved = foreign_reserved + :foreign_reserved,
+                  unavailable = unavailable + :unavailable, incoming = incoming + :incoming
             WHERE tenant_id = :tenant AND sku = :sku AND location_id = :location
               AND (:takes <= 0 OR on_hand - committed - reserved - unavailable >= :takes)""",
         tenant=tenant_id,
@@ -137,6 +138,7 @@ def post_decision(tx: Tx, tenant_id: int, entry: Entry, now: int) -> Posted:
         on_hand=entry.on_hand,
         committed=entry.committed,
         reserved=entry.reserved,
+        foreign_reserved=entry.foreign_reserved,
         unavailable=entry.unavailable,
         incoming=entry.incoming,
         takes=entry.takes,

@@ -1,0 +1,98 @@
+"""Books stored orders again when what they sold has got a name, or a person has said what they are (SEMANTICS 0.6, 4.5).
+
+In: an outlet that was linked, an answer. Out: the orders as if the link or the answer had been there when they were heard.
+Never: asks a channel: the stored snapshot is enough.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from oneshelf.core.facts import OrderSeen
+from oneshelf.db.journal import close_task, note
+from oneshelf.db.tx import Tx
+
+from .book import Heard, book
+from .rows import OrderRow, load_orders_by_no
+
+#: So many orders are booked in one go: what one batch of news takes at most.
+BATCH = 256
+
+Answer = Literal["new", "off_count"]
+
+
+def relink(tx: Tx, tenant_id: int, outlet_id: int, now: int) -> int:
+    """Book the orders that waited for this outlet's link, each with its original time of purchase. Returns how many.
+
+    Call it in the transaction that linked the outlet.
+    """
+    rows = tx.all(
+        "SELECT account_id, listing_key FROM listing_key WHERE tenant_id = :t AND outlet_id = :o",
+        t=tenant_id,
+        o=outlet_id,
+    )
+    if not rows:
+        return 0
+    return _book_waiting(tx, tenant_id, rows[0][0], {key for _, key in rows}, now)
+
+
+def relink_account(tx: Tx, tenant_id: int, account_id: int, now: int) -> int:
+    """The same for every link of an account: after its catalogue was read and matched. Returns how many orders were booked."""
+    rows = tx.all(
+        """SELECT DISTINCT n.listing_key FROM listing_key n
+             JOIN link k ON k.tenant_id = n.tenant_id AND k.outlet_id = n.outlet_id
+            WHERE n.tenant_id = :t AND n.account_id = :a""",
+        t=tenant_id,
+        a=account_id,
+    )
+    return _book_waiting(tx, tenant_id, account_id, {key for (key,) in rows}, now)
+
+
+def _book_waiting(tx: Tx, tenant_id: int, account_id: int, listing_keys: set[str], now: int) -> int:
+    rows = tx.all(
+        "SELECT order_no, listing_keys FROM order_line WHERE tenant_id = :t AND account_id = :a AND state = 'U'",
+        t=tenant_id,
+        a=account_id,
+    )
+    waiting = sorted({order_no for order_no, keys in rows if listing_keys.intersection(json.loads(keys))})
+    for start in range(0, len(waiting), BATCH):
+        book_again(tx, tenant_id, waiting[start : start + BATCH], now)
+    return len(waiting)
+
+
+def book_again(tx: Tx, tenant_id: int, order_nos: Iterable[int], now: int) -> None:
+    """Book stored orders once more from what is kept of them. Changes only what the world around them has changed."""
+    orders = load_orders_by_no(tx, tenant_id, order_nos)
+    book(tx, tenant_id, [_heard(order) for _, order in sorted(orders.items())], now)
+
+
+def _heard(order: OrderRow) -> Heard:
+    return Heard(
+        account_id=order.account_id,
+        order=msgspec.json.decode(order.document, type=OrderSeen),
+        received_at=order.received_at,
+        fetched_at=order.fetched_at or order.received_at,
+        source=order.source,
+        again=True,
+    )
+
+
+def answer(tx: Tx, tenant_id: int, order_no: int, said: Answer, now: int, *, by: str) -> None:
+    """S0.6: say what an order placed before its account went live is. `off_count`: its pieces left the count already, so it takes
+    nothing; `new`: it is as any order, and is imported. Raises ValueError if nobody asks about it (any more)."""
+    order = load_orders_by_no(tx, tenant_id, [order_no]).get(order_no)
+    if order is None or order.standing != "ask":
+        raise ValueError(f"order {order_no} waits for no answer")
+    tx.run(
+        "UPDATE orders SET standing = :s WHERE tenant_id = :t AND order_no = :no",
+        s="live" if said == "new" else "off_count",
+        t=tenant_id,
+        no=order_no,
+    )
+    note(tx, tenant_id, now, by, "Said what an order from before the start is", f"order:{order_no}", said=said)
+    close_task(tx, tenant_id, now, "order_before_live", f"{order.account_id}/{order.order_id}")
+    book_again(tx, tenant_id, [order_no], now)
