@@ -327,7 +327,7 @@ def _figures(o: Any) -> list[tuple[str, str, str]]:
         ("fig-shown", words.seconds(p["p50"]), "unknown" if p["p50"] is None else ""),
         (
             "fig-shown-s",
-            "no sale measured yet" if p["p50"] is None else f"95 of 100 within {words.seconds(p['p95'])}",
+            "no sale measured yet" if p["p50"] is None else f"half of them; 95 of 100 within {words.seconds(p['p95'])}",
             "",
         ),
         ("fig-oversold", words.number(sum(by.values())), "bad" if sum(by.values()) else ""),
