@@ -16,6 +16,9 @@ from .tx import PostgresTx
 
 #: Key of the session lock that says "I write this database". One process at a time, as with the SQLite file.
 WRITER_LOCK = 0x6F6E6573
+#: Classes of error codes that are about the server, not about what was sent: connection, resources, operator, system.
+#: Source: PostgreSQL 18 documentation, appendix A, error codes (53, 57P, 58, 08). 54 (program limit: a key too long for its index) is data.
+SERVER_IN_TROUBLE = ("08", "53", "57P", "58")
 
 
 class PostgresStore:
@@ -42,6 +45,10 @@ class PostgresStore:
                     "Another oneshelf writes this database. Stop it first, or give this one a database of its own."
                 )
             migrate(self)
+        except psycopg.Error as error:
+            stop = self.must_stop(error)
+            self.close()
+            raise stop or Stop(f"PostgreSQL refused to prepare the database: {str(error).strip()}.") from error
         except BaseException:
             self.close()
             raise
@@ -67,7 +74,9 @@ class PostgresStore:
         return PostgresTx(self.connection)
 
     def commit(self) -> None:
-        self.connection.execute("COMMIT")
+        # PostgreSQL answers a COMMIT of a failed transaction with ROLLBACK and no error: that must never count as durable.
+        if self.connection.execute("COMMIT").statusmessage != "COMMIT":
+            raise errors.InFailedSqlTransaction("PostgreSQL took the transaction back instead of committing it")
 
     def rollback(self) -> None:
         if self.connection.closed:
@@ -76,14 +85,19 @@ class PostgresStore:
             self.connection.execute("ROLLBACK")
 
     def must_stop(self, error: BaseException) -> StoreBroken | None:
+        if not isinstance(error, psycopg.Error) or self.is_transient(error):
+            return None
+        words = str(error).strip()
         if isinstance(error, errors.DiskFull):
             return StoreBroken("PostgreSQL's disk is full. Nothing more was answered; make room and start again.")
         if isinstance(error, (errors.DataCorrupted, errors.IndexCorrupted)):
-            return StoreBroken(f"PostgreSQL says that data is damaged ({error}). Restore it, then start again.")
-        if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and not self.is_transient(error):
-            return StoreBroken(
-                f"The connection to PostgreSQL was lost ({str(error).strip()}). Start again when it is back."
-            )
+            return StoreBroken(f"PostgreSQL says that data is damaged ({words}). Restore it, then start again.")
+        if isinstance(error, errors.ReadOnlySqlTransaction):
+            return StoreBroken(f"PostgreSQL takes no writes ({words}): a standby? Start again when it is the primary.")
+        if self._connection is not None and self._connection.closed:
+            return StoreBroken(f"The connection to PostgreSQL was lost ({words}). Start again when it is back.")
+        if error.sqlstate is not None and error.sqlstate.startswith(SERVER_IN_TROUBLE):
+            return StoreBroken(f"PostgreSQL can't go on ({words}). Look at the server, then start again.")
         return None
 
     def is_transient(self, error: BaseException) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -21,6 +22,12 @@ BUSY_TIMEOUT_MS = 5_000
 WAL_AUTOCHECKPOINT_PAGES = 4_000
 
 
+def _kind(error: sqlite3.Error) -> int | None:
+    """SQLite's primary result code; None for an error of Python's own module (a closed connection, a value of an unknown type)."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
 class SqliteStore:
     """The writing end of one SQLite file."""
 
@@ -35,9 +42,9 @@ class SqliteStore:
     def open(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._take_lock()
+            was_here = self._take_lock()
+            self._check(was_here)
             self._connection = self._connect()
-            self._check()
             migrate(self)
         except sqlite3.Error as error:
             self.close()
@@ -49,7 +56,9 @@ class SqliteStore:
             self.close()
             raise
 
-    def _take_lock(self) -> None:
+    def _take_lock(self) -> bool:
+        """Take the right to write this file. Returns whether a Oneshelf has had it before."""
+        was_here = os.path.exists(f"{self.path}.lock")
         self._lock_file = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -59,6 +68,7 @@ class SqliteStore:
             ) from error
         os.ftruncate(self._lock_file, 0)
         os.write(self._lock_file, f"{os.getpid()}\n".encode())
+        return was_here
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -81,12 +91,27 @@ class SqliteStore:
         connection.execute("PRAGMA temp_store = MEMORY")
         return connection
 
-    def _check(self) -> None:
-        """Read the whole structure once: a damaged file is found before the first message is answered."""
-        assert self._connection is not None
-        found = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    def _check(self, was_here: bool) -> None:
+        """Read the whole structure once: a damaged file is found before the first message is answered.
+
+        Through a connection that can't write: closing the writing one would fold a left-over WAL into the damaged file.
+        """
+        if not self.path.exists():
+            return
+        if self.path.stat().st_size == 0:
+            if was_here:  # SQLite would take it for a new database and begin with an empty shelf
+                raise self._damaged("it was cut off to 0 bytes")
+            return
+        with contextlib.closing(self._open_for_reading()) as connection:
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise self._damaged(found)
+
+    def _open_for_reading(self) -> sqlite3.Connection:
+        address = f"{self.path.absolute().as_uri()}?mode=ro"
+        connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        return connection
 
     def _damaged(self, what: object) -> StoreBroken:
         return StoreBroken(
@@ -114,23 +139,23 @@ class SqliteStore:
     def must_stop(self, error: BaseException) -> StoreBroken | None:
         if not isinstance(error, sqlite3.Error):
             return None
-        text = str(error).lower()
-        if "full" in text:
-            return StoreBroken(
-                f"The disk that holds {self.path} is full. Oneshelf stopped before it answered anything it could not keep; "
-                "make room and start it again."
-            )
-        if "malformed" in text or "not a database" in text or "corrupt" in text:
-            return self._damaged(error)
-        if "disk i/o" in text or "readonly" in text or "read-only" in text or "unable to open" in text:
-            return StoreBroken(
-                f"{self.path} can't be written ({error}). Check the disk and the rights, then start again."
-            )
-        if "locked" in text or "busy" in text:
-            return StoreBroken(
-                f"{self.path} was locked by another program for more than {BUSY_TIMEOUT_MS // 1000} s. "
-                "Close what has it open (a database browser, a copy job) and start again."
-            )
+        match _kind(error):
+            case sqlite3.SQLITE_FULL:
+                return StoreBroken(
+                    f"The disk that holds {self.path} is full. Oneshelf stopped before it answered anything it could not keep; "
+                    "make room and start it again."
+                )
+            case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+                return self._damaged(error)
+            case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+                return StoreBroken(
+                    f"{self.path} can't be written ({error}). Check the disk and the rights, then start again."
+                )
+            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED | sqlite3.SQLITE_PROTOCOL:
+                return StoreBroken(
+                    f"{self.path} was locked by another program for more than {BUSY_TIMEOUT_MS / 1000:g} s. "
+                    "Close what has it open (a database browser, a copy job) and start again."
+                )
         return None
 
     def is_transient(self, error: BaseException) -> bool:
@@ -138,15 +163,9 @@ class SqliteStore:
 
     @contextmanager
     def reader(self) -> Iterator[SqliteTx]:
-        connection = sqlite3.connect(
-            f"file:{self.path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
-        )
-        try:
-            connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        with contextlib.closing(self._open_for_reading()) as connection:
             connection.execute("BEGIN")
             yield SqliteTx(connection)
-        finally:
-            connection.close()
 
     def close(self) -> None:
         if self._connection is not None:

@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Protocol
 
+from psycopg.errors import InFailedSqlTransaction
+from psycopg.pq import TransactionStatus
+
 _NAME = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
 _SET = re.compile(r"\{in:([a-z_][a-z0-9_]*)\}")
 
@@ -94,8 +97,11 @@ class SqliteTx:
         try:
             yield
         except BaseException:
-            self.connection.execute(f"ROLLBACK TO {name}")
-            self.connection.execute(f"RELEASE {name}")
+            # A full disk or an I/O error takes the whole transaction back by itself: then there is nothing left to undo, and the error
+            # that says so must reach the writer as it is.
+            if self.connection.in_transaction:
+                self.connection.execute(f"ROLLBACK TO {name}")
+                self.connection.execute(f"RELEASE {name}")
             raise
         else:
             self.connection.execute(f"RELEASE {name}")
@@ -133,6 +139,9 @@ class PostgresTx:
     def savepoint(self) -> Iterator[None]:
         with self.connection.transaction():
             yield
+            # A step that swallowed a database error has left a transaction that takes nothing any more; it is undone alone.
+            if self.connection.info.transaction_status == TransactionStatus.INERROR:
+                raise InFailedSqlTransaction("a database error was swallowed; nothing of this step was kept")
 
 
 def next_values(tx: Tx, tenant_id: int, name: str, count: int = 1) -> range:

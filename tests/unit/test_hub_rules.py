@@ -1,0 +1,67 @@
+"""What the hub ought to show and how a read of it is judged (SEMANTICS 9.5)."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oneshelf.core.hub import CALLS_JUDGED_MAX, Judgement, expected, explained, judge
+
+changes_of = st.lists(st.integers(-4, 4), max_size=6)
+
+
+@pytest.mark.parametrize(
+    ("available", "counted", "claimed", "held_back", "shows"),
+    [
+        (0, 1, 0, 0, 1),  # last unit: Amazon's pending is heard, nothing held yet
+        (0, 1, 1, 0, 0),  # held
+        (0, 1, 2, 0, -1),  # held and imported: both
+        (-1, 2, 1, 0, 0),  # same second: one imported, the hold of the other refused
+        (5, 0, 0, 2, 3),  # a strict SKU keeps two back
+        (-1, 0, 0, 0, -1),  # never lifted from −1 to 0 (S2)
+    ],
+)
+def test_S9_5_expected(available: int, counted: int, claimed: int, held_back: int, shows: int) -> None:
+    assert expected(available, counted, claimed, held_back) == shows
+
+
+def test_S15_echo_first_an_import_under_way_explains_both_numbers() -> None:
+    assert explained(10, [-1]) == {10, 9}
+    assert judge(9, 10, [-1]) == Judgement(off=0, settled=False)
+    assert judge(10, 10, [-1]) == Judgement(off=0, settled=False)
+    assert judge(9, 9, []) == Judgement(off=0, settled=True)
+    assert judge(9, 9, [0]) == Judgement(off=0, settled=True)
+
+
+def subsets(value: int, changes: list[int]) -> set[int]:
+    return {value + sum(chosen) for n in range(len(changes) + 1) for chosen in itertools.combinations(changes, n)}
+
+
+@given(st.integers(-20, 20), changes_of)
+def test_every_subset_of_the_calls_in_flight_is_explained(value: int, changes: list[int]) -> None:
+    assert explained(value, changes) == subsets(value, changes)
+
+
+@given(st.integers(-30, 30), st.integers(-20, 20), changes_of)
+def test_a_read_beside_all_explained_values_is_off_by_its_distance_to_the_nearest(
+    read: int, value: int, changes: list[int]
+) -> None:
+    verdict = judge(read, value, changes)
+    assert verdict is not None
+    values = subsets(value, changes)
+    distance = min(abs(read - v) for v in values)
+    assert abs(verdict.off) == distance
+    assert read - verdict.off in values
+    assert verdict.settled == (distance == 0 and not any(changes))
+    if distance and read - distance in values and read + distance in values:
+        assert verdict.off == -distance  # in doubt a sale unheard, never a piece that appeared
+
+
+def test_more_calls_than_can_be_judged_are_not_judged() -> None:
+    assert explained(0, [1] * CALLS_JUDGED_MAX) == set(range(CALLS_JUDGED_MAX + 1))
+    assert explained(0, [1] * (CALLS_JUDGED_MAX + 1)) is None
+    assert judge(0, 0, [1] * (CALLS_JUDGED_MAX + 1)) is None
+    assert judge(0, 0, [0] * (CALLS_JUDGED_MAX + 1)) == Judgement(off=0, settled=True)  # calls that change nothing
