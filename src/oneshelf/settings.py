@@ -38,10 +38,6 @@ class Settings(BaseSettings):
         None,
         description="File with the keys that credentials are sealed with. Empty: `oneshelf.key` in the data folder. Back it up.",
     )
-    role: Literal["all", "web", "worker"] = Field(
-        "all",
-        description="What this process does: `web` takes news in and shows pages, `worker` does the rest, `all` both.",
-    )
     host: str = Field("127.0.0.1", description="Address to listen on. `0.0.0.0` for all; put TLS in front then.")
     port: int = Field(8800, ge=0, le=65_535, description="Port to listen on; 0 lets the system choose.")
     public_url: str = Field(
@@ -75,10 +71,6 @@ class Settings(BaseSettings):
     )
     answer_body_bytes_max: int = Field(
         64 * 1024 * 1024, ge=1024, le=1024 * 1024 * 1024, description="Largest answer of a channel that is read, bytes."
-    )
-    batch_size: int = Field(256, ge=1, le=4096, description="Most messages decided in one transaction.")
-    hold_after_s: float = Field(
-        2.0, ge=0, le=60, description="Seconds to wait for an order's import before its pieces are held on the hub."
     )
     not_found_after_s: float = Field(
         60.0,

@@ -24,7 +24,7 @@ def test_without_any_setting_it_is_private_and_local() -> None:
     assert one.database == "sqlite:///oneshelf-data/oneshelf.db"
     assert one.key_path == Path("oneshelf-data/oneshelf.key")
     assert one.webhook_body_bytes_max == 5_242_880
-    assert (one.batch_size, one.hold_after_s) == (256, 2.0)
+    assert (one.queue_wait_s, one.not_found_after_s) == (20, 60.0)
 
 
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,13 +56,13 @@ def test_every_channel_has_a_poll_interval() -> None:
 
 def test_wrong_values_are_named_all_at_once_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONESHELF_PORT", "70000")
-    monkeypatch.setenv("ONESHELF_BATCH_SIZE", "many")
+    monkeypatch.setenv("ONESHELF_QUEUE_WAIT_S", "many")
     monkeypatch.setenv("ONESHELF_DATABASE_URL", "mysql://root:hunter2@db")
     with pytest.raises(Stop) as caught:
         load_settings()
     message = str(caught.value)
     assert "ONESHELF_PORT: Input should be less than or equal to 65535" in message
-    assert "ONESHELF_BATCH_SIZE" in message
+    assert "ONESHELF_QUEUE_WAIT_S" in message
     assert "ONESHELF_DATABASE_URL: a database is sqlite:///path or postgresql://" in message
     assert "hunter2" not in message
 
