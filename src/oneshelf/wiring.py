@@ -28,6 +28,7 @@ from oneshelf.imports import worker as hub_writes
 from oneshelf.intake import queue as queues
 from oneshelf.intake import worker as intake
 from oneshelf.intake.handle import Handled
+from oneshelf.intake.signing_keys import SigningKeys
 from oneshelf.intake.webhook import Counts, Receiver
 from oneshelf.publish import worker as publishing
 from oneshelf.publish.limiter import AppBudgets, Limiter
@@ -51,8 +52,6 @@ CONNECTORS: dict[ChannelName, Callable[[Mapping[str, str]], Channel]] = {
     ChannelName.ETSY: etsy.connect,
 }
 
-#: A webhook's public key is asked for again after so long. Source: eBay Notification API, getPublicKey ("cache it, about an hour").
-KEY_KEPT_S = 3600.0
 #: How often open orders are looked over for those that are due to be read again by id.
 REREAD_LOOK_S = 30.0
 #: How long a stop waits for calls under way.
@@ -132,7 +131,7 @@ class Service:
         self.started_at = time.monotonic()
         self._loop = asyncio.get_running_loop()
         self._apps: dict[ChannelName, AppBudgets] = {}
-        self._keys: dict[str, tuple[float, str]] = {}
+        self._keys = SigningKeys(self.clock)
         self._tasks: list[asyncio.Task[Any]] = []
         self._with_loops = True
 
@@ -374,20 +373,11 @@ class Service:
         return [one for one in self.running.values() if one.channel.name is channel]
 
     async def signing_key(self, channel: ChannelName, receiver: Receiver, key_id: str) -> str | None:
-        """Return the public key that a webhook names, fetched from the channel and kept for an hour."""
-        kept = self._keys.get(key_id)
-        if kept is not None and self.clock.monotonic() - kept[0] < KEY_KEPT_S:
-            return kept[1]
+        """Return the public key that a webhook names, or None."""
         one = self.running.get(receiver.account_id)
         if one is None or not isinstance(one.channel, ebay.Ebay):
             return None
-        try:
-            key = await one.channel.public_key(self.http, key_id, one.app)
-        except Exception as error:
-            log.warning("signing_key_unavailable", channel=str(channel), problem=type(error).__name__)
-            return None
-        self._keys[key_id] = (self.clock.monotonic(), key)
-        return key
+        return await self._keys.get(key_id, partial(one.channel.public_key, self.http, key_id, one.app))
 
     def health(self) -> str | None:
         """Return what is wrong with the service itself, or None."""

@@ -142,6 +142,9 @@ class Door(Protocol):
     def claimed(self, request: RawRequest) -> Claimed:
         """Return what the request says about itself, unverified. Raises Unreadable."""
 
+    def key_id(self, request: RawRequest) -> str | None:
+        """Return which of the channel's public keys the request says it is signed by; None where one secret signs."""
+
     def verify(self, request: RawRequest, app_secret: Mapping[str, str], now: datetime) -> bool:
         """Return True if the channel signed these very bytes. Constant time. `app_secret` holds the connector's own names;
         a key fetched for `Claimed.key_id` is in it under "key:<key_id>"."""

@@ -13,6 +13,9 @@ from oneshelf.db.tx import Tx, next_values
 
 Kept = Literal["stored", "already_done"]
 
+#: Longest key or topic that is stored as it came, characters. An index of PostgreSQL takes some 2,700 bytes.
+KEY_MAX = 400
+
 
 class Raw(msgspec.Struct, frozen=True):
     """One message as it came. `source`: webhook, poll, queue or read. `received_at` in microseconds UTC."""
@@ -32,8 +35,24 @@ def delivery_key(topic: str, delivery_id: str | None, body: bytes) -> str:
     return f"{topic}:{delivery_id}" if delivery_id else f"{topic}:{hashlib.sha256(body).hexdigest()}"
 
 
+def fitting(text: str) -> str:
+    """Return a key or topic as it can be stored and indexed: one with control characters, or longer than KEY_MAX, by its SHA-256.
+
+    >>> fitting("orders/create:7f0e")
+    'orders/create:7f0e'
+    """
+    if len(text) <= KEY_MAX and text.isprintable():
+        return text
+    head = "".join(letter if letter.isprintable() else "?" for letter in text[:40])
+    return f"{head}~{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
+
+
 def keep(tx: Tx, items: Sequence[Raw]) -> list[Kept]:
     """Store messages that are not there yet; one answer each, in order. A batch step of the writer."""
+    items = [
+        msgspec.structs.replace(item, topic=fitting(item.topic), delivery_key=fitting(item.delivery_key))
+        for item in items
+    ]
     answers: list[Kept] = ["stored"] * len(items)
     by_tenant: dict[int, list[int]] = {}
     for i, item in enumerate(items):

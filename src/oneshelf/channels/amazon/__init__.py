@@ -81,6 +81,9 @@ class NoDoor:
     def claimed(self, request: RawRequest) -> Claimed:
         raise Unreadable("Amazon sends no webhooks; its notifications come through the queue")
 
+    def key_id(self, request: RawRequest) -> str | None:
+        return None
+
     def verify(self, request: RawRequest, app_secret: Mapping[str, str], now: datetime) -> bool:
         return False
 

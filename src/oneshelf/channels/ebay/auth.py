@@ -211,9 +211,12 @@ class EbayDoor:
             account_external_id=user,
             topic=topic,
             delivery_id=text(notice.get("notificationId")),
-            key_id=_signature(request).get("kid"),
+            key_id=self.key_id(request),
             triggered_at=instant(notice.get("eventDate")),
         )
+
+    def key_id(self, request: RawRequest) -> str | None:
+        return _signature(request).get("kid")
 
     def verify(self, request: RawRequest, app_secret: Mapping[str, str], now: datetime) -> bool:
         """Return True if the key named by the signature, from app_secret["key:<kid>"], signed this body."""

@@ -176,6 +176,9 @@ class EtsyDoor:
             triggered_at=instant(request.headers.get("webhook-timestamp")),
         )
 
+    def key_id(self, request: RawRequest) -> str | None:
+        return None
+
     def verify(self, request: RawRequest, app_secret: Mapping[str, str], now: datetime) -> bool:
         """Return True if one of the signatures fits and the timestamp is within five minutes of `now`."""
         delivery = request.headers.get("webhook-id", "")

@@ -137,6 +137,9 @@ class ShopifyDoor:
             triggered_at=instant(request.headers.get("x-shopify-triggered-at")),
         )
 
+    def key_id(self, request: RawRequest) -> str | None:
+        return None
+
     def verify(self, request: RawRequest, app_secret: Mapping[str, str], now: datetime) -> bool:
         """Return True if the app's secret, or the one before it, signed these very bytes."""
         given = request.headers.get("x-shopify-hmac-sha256", "").strip().encode("utf-8", "replace")
