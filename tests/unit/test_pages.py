@@ -448,7 +448,7 @@ class Source:
     def __init__(self) -> None:
         self.frame = Frame({"n": ("1", "")})
         self.reads = 0
-        self.stopped: str | None = None
+        self.stopped = False
 
     def read(self, topic: str) -> Frame:
         self.reads += 1
@@ -493,7 +493,7 @@ async def test_a_stream_ends_when_the_service_stops(monkeypatch: pytest.MonkeyPa
     source = Source()
     listening = asyncio.create_task(_listen(source.live(), source.frame.digest, 99))
     await asyncio.sleep(0.1)
-    source.stopped = "stopped"
+    source.stopped = True
     assert [name for name, _ in await listening] == ["clock"]
 
 

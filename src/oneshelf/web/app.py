@@ -14,7 +14,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -68,17 +68,21 @@ def build(
     *,
     hosts: Iterable[str] = (),
     can: Mapping[str, Capabilities] | None = None,
+    stopping: Callable[[], bool] | None = None,
 ) -> Starlette:
     """Return the app.
 
     `extra_routes`: what else is served here; those below DOORS are open to any Host. `hosts`: further Host names (without port) that may see the pages: only
-    such that something with a login stands before. `can`: what each channel can do, by name (its largest number).
+    such that something with a login stands before. `can`: what each channel can do, by name (its largest number). `stopping`: whether
+    the service is about to end; open streams end then, so that nothing waits for them.
     """
     files, assets = _assets()
     pages = Pages(state, assets, can)
-    live = Live(
-        lambda topic: pages.by_topic(topic).frame, lambda: iso(state.now()) or "", assets["version"], state.health
-    )
+
+    def ended() -> bool:
+        return (stopping is not None and stopping()) or state.health() is not None
+
+    live = Live(lambda topic: pages.by_topic(topic).frame, lambda: iso(state.now()) or "", assets["version"], ended)
     site = _Site(state, pages, live)
     routes: list[BaseRoute] = [
         Route("/", site.overview),

@@ -70,10 +70,10 @@ class _Topic:
 
 
 class Live:
-    """The streams of one app. `read`: a page's frame by its topic (in a thread; raises Missing). `stopped`: why to end, or None."""
+    """The streams of one app. `read`: a page's frame by its topic (in a thread; raises Missing). `stopped`: whether to end."""
 
     def __init__(
-        self, read: Callable[[str], Frame], now: Callable[[], str], version: str, stopped: Callable[[], str | None]
+        self, read: Callable[[str], Frame], now: Callable[[], str], version: str, stopped: Callable[[], bool]
     ) -> None:
         self._read = read
         self._now = now
@@ -118,7 +118,7 @@ class Live:
 
     async def _follow(self, queue: asyncio.Queue[str | None]) -> AsyncIterator[str]:
         told_at = time.monotonic()
-        while self._stopped() is None:
+        while not self._stopped():
             try:
                 events = await asyncio.wait_for(queue.get(), LOOK_EVERY_S)
             except TimeoutError:

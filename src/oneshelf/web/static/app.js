@@ -138,6 +138,7 @@ function open() {
   const on = (name, work) => source.addEventListener(name, e => { lastHeard = Date.now(); if (e.lastEventId) have = e.lastEventId; work(JSON.parse(e.data)); look(); });
   on("clock", d => { aheadMs = Date.parse(d.now) - Date.now(); });
   on("cells", onCells); on("rows", onRows); on("stale", d => onStale(d.ids));
+  source.onerror = () => { if (source?.readyState === 2) { close(); setTimeout(open, 3000); } };  // refused, not only cut
   on("reset", d => { if (d.why === "version") location.reload(); else everything(); });
 }
 function close() { source?.close(); source = null; }
