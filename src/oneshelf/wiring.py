@@ -21,6 +21,7 @@ from oneshelf.channels.session import Priority, Session
 from oneshelf.core.errors import OneshelfError, Stop
 from oneshelf.core.ids import HUB, ChannelName
 from oneshelf.core.instants import to_us
+from oneshelf.db.journal import open_task
 from oneshelf.db.store import Store, store_for
 from oneshelf.db.tx import Tx
 from oneshelf.imports import intents
@@ -108,6 +109,12 @@ class Running:
             return self.channel.claims(amazon.claim(body))
         except OneshelfError:
             return False
+
+    def names_nobody(self, body: bytes) -> bool:
+        try:
+            return amazon.claim(body).seller_id is None
+        except OneshelfError:
+            return True
 
     def message(self, body: bytes, message_id: str) -> RawMessage:
         return amazon.queue_message(body, message_id)
@@ -284,7 +291,12 @@ class Service:
     async def _queue_loop(self, one: Running, channel: amazon.Amazon, url: str) -> None:
         queue = channel.account.queue
         keys = {k: one.app[k] for k in ("aws_access_key_id", "aws_secret_access_key") if one.app.get(k)}
-        client = await asyncio.to_thread(queues.sqs_client, queue.region, queue.endpoint, keys)
+        try:
+            client = await asyncio.to_thread(queues.sqs_client, queue.region, queue.endpoint, keys)
+        except Exception as error:  # a mistyped address must not stop the service; orders are polled all the same
+            log.error("queue_not_usable", problem=str(error))
+            await self.writer.do(partial(self._tell_queue_not_usable, one=one, problem=str(error)))
+            return
         await queues.run(
             client,
             url,
@@ -295,6 +307,10 @@ class Service:
             self.stopping,
             wait_s=self.settings.queue_wait_s,
         )
+
+    def _tell_queue_not_usable(self, tx: Tx, one: Running, problem: str) -> None:
+        now, what = to_us(self.clock.now()), "Correct the address of Amazon's message queue"
+        open_task(tx, one.tenant_id, now, "queue_not_usable", str(one.account_id), what, problem)
 
     async def _reread_loop(self, one: Running, every_s: float) -> None:
         pause = Bell()

@@ -24,6 +24,8 @@ log = structlog.get_logger()
 MESSAGES_A_CALL = 10
 WAIT_S = 20
 FAILED_WAIT_S = 5.0
+#: Between two looks at an empty queue, when a look itself does not wait.
+EMPTY_WAIT_S = 1.0
 
 
 class QueueAccount(Protocol):
@@ -34,6 +36,9 @@ class QueueAccount(Protocol):
 
     def wants(self, body: bytes) -> bool:
         """Whether this message is about this account."""
+
+    def names_nobody(self, body: bytes) -> bool:
+        """Whether it can't be read, or names no seller at all. The queue is ours: it is kept in sight (S4.1)."""
 
     def message(self, body: bytes, message_id: str) -> RawMessage: ...
 
@@ -59,17 +64,22 @@ async def run(
     stop: asyncio.Event,
     wait_s: int = WAIT_S,
 ) -> None:
-    """1. Receive.  2. Store each with the account it names.  3. Delete what is durable.  A message for nobody here is left to expire."""
+    """1. Receive.  2. Store each with the account it names.  3. Delete what is durable.
+
+    A message for another seller is left to expire; one that nobody can read is stored with the first account and parked in sight.
+    """
     while not stop.is_set():
         try:
             answer = await asyncio.to_thread(
                 client.receive_message, QueueUrl=queue_url, MaxNumberOfMessages=MESSAGES_A_CALL, WaitTimeSeconds=wait_s
             )
-        except (BotoCoreError, ClientError) as error:
+            messages = answer.get("Messages", [])
+        except Exception as error:  # botocore raises much beside its own errors when an answer is not SQS's
             log.warning("queue_unreachable", queue=queue_url, problem=type(error).__name__)
             await _pause(stop, FAILED_WAIT_S)
             continue
-        messages = answer.get("Messages", [])
+        if not messages and wait_s == 0:
+            await _pause(stop, EMPTY_WAIT_S)
         kept = await asyncio.gather(*(_keep(m, accounts(), writer, clock) for m in messages), return_exceptions=True)
         durable = [m for m, end in zip(messages, kept, strict=True) if end in ("stored", "already_done")]
         if "stored" in kept:
@@ -84,23 +94,26 @@ async def run(
 
 async def _keep(message: dict[str, Any], accounts: list[QueueAccount], writer: Writer, clock: Clock) -> str:
     body = message["Body"].encode()
-    for account in accounts:
-        if account.wants(body):
-            raw = account.message(body, message["MessageId"])
-            return await writer.do_item(
-                keep,
-                Raw(
-                    account.tenant_id,
-                    account.account_id,
-                    raw.topic,
-                    raw.delivery_key,
-                    "queue",
-                    raw.headers,
-                    raw.body,
-                    to_us(clock.now()),
-                ),
-            )
-    return "nobody"
+    account = next((one for one in accounts if one.wants(body)), None)
+    if account is None and accounts and accounts[0].names_nobody(body):
+        account = accounts[0]
+    if account is None:
+        log.info("queue_message_for_nobody", message_id=message["MessageId"])
+        return "nobody"
+    raw = account.message(body, message["MessageId"])
+    return await writer.do_item(
+        keep,
+        Raw(
+            account.tenant_id,
+            account.account_id,
+            raw.topic,
+            raw.delivery_key,
+            "queue",
+            raw.headers,
+            raw.body,
+            to_us(clock.now()),
+        ),
+    )
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

@@ -81,8 +81,8 @@ def claim(body: bytes) -> QueueClaim:
 def queue_message(body: bytes, message_id: str, received_at: datetime | None = None) -> RawMessage:
     """Make the inbox row of one SQS message. Never raises: what can't be read is stored too, and parked by `parse` (S4.1).
 
-    The key is Amazon's NotificationId: SQS ids differ when the same notification is sent again. Without one it is the topic and the
-    body's SHA-256 (S4.2).
+    The key is the topic and Amazon's NotificationId (SQS ids differ when the same notification is sent again), without one the body's
+    SHA-256 (S4.2).
     """
     try:
         notification = unwrap(body)
@@ -93,7 +93,7 @@ def queue_message(body: bytes, message_id: str, received_at: datetime | None = N
         topic=topic,
         body=body,
         headers={"sqs-message-id": message_id},
-        delivery_key=key or f"{topic}:{hashlib.sha256(body).hexdigest()}",
+        delivery_key=f"{topic}:{key or hashlib.sha256(body).hexdigest()}",
         fetched_at=received_at,
     )
 
