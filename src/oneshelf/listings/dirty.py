@@ -16,12 +16,13 @@ def mark(tx: Tx, tenant_id: int, skus: Iterable[str], now: int, why: str) -> Non
     wanted = sorted(set(skus))
     if not wanted:
         return
+    # CROSS JOIN: SQLite joins in the order written, so it begins with the few links of these SKUs and not with every outlet.
     tx.run(
         f"""INSERT INTO dirty_listing (tenant_id, outlet_id, generation, since_at, why)
             SELECT DISTINCT o.tenant_id, o.outlet_id, 1, CAST(:now AS BIGINT), CAST(:why AS TEXT)
-              FROM link k JOIN outlet o ON o.tenant_id = k.tenant_id AND o.outlet_id = k.outlet_id
-              JOIN account a ON a.tenant_id = o.tenant_id AND a.account_id = o.account_id
-             WHERE k.tenant_id = :t AND k.sku {{in:skus}} AND {_OURS}
+              FROM link k CROSS JOIN outlet o CROSS JOIN account a
+             WHERE k.tenant_id = :t AND k.sku {{in:skus}} AND o.outlet_id = k.outlet_id
+               AND a.tenant_id = o.tenant_id AND a.account_id = o.account_id AND {_OURS}
             ON CONFLICT (tenant_id, outlet_id) DO UPDATE SET generation = dirty_listing.generation + 1""",
         t=tenant_id,
         skus=wanted,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -84,24 +84,41 @@ def add_intent(
     priority: int = 3,
 ) -> bool:
     """Write down what we mean to do, before anything is done. False: this very intent exists already."""
-    number = next_values(tx, tenant_id, "intent")[0]
-    return (
-        tx.run(
-            """INSERT INTO intent (tenant_id, intent_no, kind, entity, version, idempotency_key, priority, payload, created_at, due_at)
-               VALUES (:t, :no, :kind, :entity, :version, :key, :priority, :payload, :now, :due)
-               ON CONFLICT (tenant_id, kind, entity, version) DO NOTHING""",
-            t=tenant_id,
-            no=number,
-            kind=kind,
-            entity=entity,
-            version=version,
-            key=idempotency_key(tenant_id, kind, entity, version),
-            priority=priority,
-            payload=json.dumps(payload),
-            now=now,
-            due=now if due_at is None else due_at,
-        )
-        == 1
+    return add_intents(tx, tenant_id, kind, [(entity, version, payload)], now, due_at=due_at, priority=priority) == 1
+
+
+def add_intents(
+    tx: Tx,
+    tenant_id: int,
+    kind: str,
+    wanted: Sequence[tuple[str, int, dict[str, Any]]],
+    now: int,
+    *,
+    due_at: int | None = None,
+    priority: int = 3,
+) -> int:
+    """Write down many intents of one kind, each (entity, version, payload). Returns how many are new."""
+    if not wanted:
+        return 0
+    numbers = next_values(tx, tenant_id, "intent", len(wanted))
+    return tx.many(
+        """INSERT INTO intent (tenant_id, intent_no, kind, entity, version, idempotency_key, priority, payload, created_at, due_at)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant_id, kind, entity, version) DO NOTHING""",
+        [
+            (
+                tenant_id,
+                number,
+                kind,
+                entity,
+                version,
+                idempotency_key(tenant_id, kind, entity, version),
+                priority,
+                json.dumps(payload),
+                now,
+                now if due_at is None else due_at,
+            )
+            for number, (entity, version, payload) in zip(numbers, wanted, strict=True)
+        ],
     )
 
 

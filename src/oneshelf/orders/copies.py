@@ -149,13 +149,23 @@ def follow_up(batch: Batch, handed_over: dict[str, int]) -> None:
         return
     lines = {order.order_no: [x for x in batch.lines.get(order.order_no, {}).values() if x.sku] for order in orders}
     found = claims.load(batch.tx, batch.tenant_id, [line.key for some in lines.values() for line in some])
+    touched: list[claims.ClaimRow] = []
+    importing: list[OrderRow] = []
     for order in orders:
-        _claim(batch, order, lines[order.order_no], found, handed_over)
+        mine = _claims_of(batch, order, lines[order.order_no], found, handed_over)
+        touched += mine
+        if _hold_or_import(batch, order, mine):
+            importing.append(order)
+        if order.hub_order_id is not None and batch.accounts[order.account_id].is_live:
+            correct_copy(batch.tx, batch.tenant_id, order, mine, batch.now)
+    claims.save(batch.tx, batch.tenant_id, touched)
+    _want_imports(batch, importing)
 
 
-def _claim(
+def _claims_of(
     batch: Batch, order: OrderRow, lines: list[LineRow], found: dict[str, claims.ClaimRow], handed_over: dict[str, int]
-) -> None:
+) -> list[claims.ClaimRow]:
+    """The claims of one order's lines as they are after this batch."""
     mine: list[claims.ClaimRow] = []
     for line in lines:
         want = line.reserved + line.committed
@@ -174,37 +184,37 @@ def _claim(
         claim.held += handed_over.get(line.key, 0)
         claim.imported = batch.on_copy.get(line.key, claim.imported)
         mine.append(claim)
-    account = batch.accounts[order.account_id]
-    imports_now = importable(order, batch.lines.get(order.order_no, {}).values()) and account.is_live
-    if account.is_live and not imports_now:
-        claims.plan(batch.tx, batch.tenant_id, mine, batch.now, at_once=True)
-    elif account.is_live:
-        claims.plan(
-            batch.tx,
-            batch.tenant_id,
-            [claim for claim in mine if claim.held + claim.imported > claim.want],
-            batch.now,
-            at_once=True,
-        )
-    claims.save(batch.tx, batch.tenant_id, mine)
-    if imports_now:
-        _want_import(batch, order)
-    if order.hub_order_id is not None and account.is_live:
-        correct_copy(batch.tx, batch.tenant_id, order, mine, batch.now)
+    return mine
 
 
-def _want_import(batch: Batch, order: OrderRow) -> None:
+def _hold_or_import(batch: Batch, order: OrderRow, mine: list[claims.ClaimRow]) -> bool:
+    """Whether the order is to be imported now; if not, what it holds is held in the hub by itself. Nothing leaves before LIVE."""
+    if not batch.accounts[order.account_id].is_live:
+        return False
+    imports_now = importable(order, batch.lines.get(order.order_no, {}).values())
+    owed = [claim for claim in mine if claim.held + claim.imported > claim.want] if imports_now else mine
+    claims.plan(batch.tx, batch.tenant_id, owed, batch.now, at_once=True)
+    return imports_now
+
+
+def _want_imports(batch: Batch, orders: list[OrderRow]) -> None:
     """One import an order; a further version only if the last one ended without a hub order (nothing was open, then it revived)."""
-    row = batch.tx.one(
-        "SELECT version, state FROM intent WHERE tenant_id = :t AND kind = 'import' AND entity = :e ORDER BY version DESC LIMIT 1",
-        t=batch.tenant_id,
-        e=entity(order),
-    )
-    if row is not None and row[1] != "DONE":
+    if not orders:
         return
-    version = 1 if row is None else int(row[0]) + 1
-    payload = {"order_no": order.order_no}
-    claims.add_intent(batch.tx, batch.tenant_id, "import", entity(order), version, payload, batch.now, priority=2)
+    last: dict[str, tuple[int, str]] = {}
+    for name, version, state in batch.tx.all(
+        "SELECT entity, version, state FROM intent WHERE tenant_id = :t AND kind = 'import' AND entity {in:names} "
+        "ORDER BY version",
+        t=batch.tenant_id,
+        names=[entity(order) for order in orders],
+    ):
+        last[name] = (int(version), state)
+    wanted = []
+    for order in orders:
+        version, state = last.get(entity(order), (0, "DONE"))
+        if state == "DONE":
+            wanted.append((entity(order), version + 1, {"order_no": order.order_no}))
+    claims.add_intents(batch.tx, batch.tenant_id, "import", wanted, batch.now, priority=2)
 
 
 def importable(order: OrderRow, lines: Iterable[LineRow]) -> bool:
