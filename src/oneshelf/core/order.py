@@ -113,12 +113,10 @@ FIRST: dict[LineEvent, LineState] = {
 
 def transition(state: LineState | None, event: LineEvent) -> LineState:
     """Return the next state. Raises Refused for a move of ours that the table does not have."""
-    if state is None or state is S.UNLINKED:
-        return FIRST[event]
-    try:
-        return LINE_TRANSITIONS[(state, event)]
-    except KeyError:
-        raise Refused(f"a line in state {state.name} can't take {event.value}") from None
+    after = FIRST.get(event) if state is None or state is S.UNLINKED else LINE_TRANSITIONS.get((state, event))
+    if after is None:
+        raise Refused(f"a line in state {'NONE' if state is None else state.name} can't take {event.value}")
+    return after
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -163,13 +161,11 @@ def follow(state: LineState | None, counts: Counts, *, paid: bool, ended: bool, 
     gone = max(counts.shipped, counts.told_shipped)
     if state is S.SHIPPED and gone < wanted:
         state = None
-    if wanted > 0 and gone >= wanted:
+    if gone > 0 and gone >= wanted:  # also when all of it was cancelled: the cancel crossed the parcel
         if state is not S.SHIPPED:
             take(E.SHIPPED)
     elif wanted <= 0 or ended:
-        if gone and gone >= counts.ordered - counts.cancelled and counts.ordered > counts.cancelled:
-            take(E.SHIPPED)
-        elif state is not S.CANCELLED:
+        if state is not S.CANCELLED:
             take(E.CANCELLED)
     else:
         take(E.PAID if paid else E.PLACED)

@@ -152,11 +152,8 @@ class Writer:
                 again = self._after_failure(error)
                 if again and attempt < RERUNS_MAX:
                     continue
-                if (
-                    again and len(jobs) > 1
-                ):  # it keeps meeting somebody: taken apart, so that only those in the way fail
-                    for job in jobs:
-                        self._transact([job])
+                if again and len(jobs) > 1:
+                    self._one_by_one(jobs)
                     return
                 failure = self.broken or error
                 for job in jobs:
@@ -164,11 +161,19 @@ class Writer:
                 return
         self.batches += 1
         self.steps += len(jobs)
-        for job, (result, error) in zip(jobs, ends, strict=True):
-            if error is not None:
-                job.future.set_exception(error)
+        for job, (result, failed) in zip(jobs, ends, strict=True):
+            if failed is not None:
+                job.future.set_exception(failed)
             else:
                 job.future.set_result(result)
+
+    def _one_by_one(self, jobs: list[_Job]) -> None:
+        """A batch that keeps meeting somebody else is taken apart, so that only the steps in the way fail."""
+        for job in jobs:
+            if self.broken is None:
+                self._transact([job])
+            else:
+                job.future.set_exception(self.broken)
 
     def _after_failure(self, error: BaseException) -> bool:
         """Undo; say whether to run again. A store that can't go on stops the writer."""
