@@ -29,10 +29,11 @@ class Verdict(msgspec.Struct, frozen=True):
     """What a read says.
 
     "first": nothing was believed. "echo": nothing new (9.4). "missing": fewer by `units`: a sale unheard (9.2). "excess": more by
-    `units` (9.3). Of a write not seen before: "seen", with `units` missing beside it (8.4), or "not_yet".
+    `units` (9.3). Of a write not seen before: "seen", with `units` missing beside it (8.4); "not_yet"; or "doubtful": own sales make it
+    look the same before and after.
     """
 
-    kind: Literal["first", "echo", "missing", "excess", "seen", "not_yet"]
+    kind: Literal["first", "echo", "missing", "excess", "seen", "not_yet", "doubtful"]
     units: int = 0
 
 
@@ -60,18 +61,22 @@ def judge_write(seen: int, *, sent: int, base: int | None, ambiguous: int) -> Ve
     landed (then it was overwritten) or after. So the write, applied, shows `sent` less any part of them, and not applied `base` less
     any part of them. What lies beside both is explained by the nearer, with the smaller claim of sales unheard.
     """
-    if sent - ambiguous <= seen <= sent:
-        return Verdict("seen")
+    applied = sent - ambiguous <= seen <= sent
     if base is not None and base - ambiguous <= seen <= base:
-        return Verdict("not_yet")
+        return Verdict("doubtful" if applied else "not_yet")
+    if applied:
+        return Verdict("seen")
     if seen < sent - ambiguous and (base is None or sent <= base or seen > base):
         return Verdict("seen", sent - max(0, ambiguous) - seen)
     return Verdict("not_yet")
 
 
-def judge_unit(verdicts: Iterable[tuple[Verdict, bool]]) -> bool:
-    """Whether a write of a whole unit has landed: no outlet whose number it changed still shows the old one (8.15).
+def judge_unit(verdicts: Iterable[tuple[Verdict, bool]]) -> Literal["landed", "not_yet", "doubtful"]:
+    """Whether a write of a whole unit has landed (8.15): it lands for all of its outlets at once.
 
-    Each verdict comes with "the write changed this outlet's number"; the others look the same before and after.
+    Each verdict comes with "the write changed this outlet's number"; only those can tell, the others look the same before and after.
     """
-    return not any(changed and verdict.kind == "not_yet" for verdict, changed in verdicts)
+    kinds = {verdict.kind for verdict, changed in verdicts if changed}
+    if "not_yet" in kinds:
+        return "not_yet"
+    return "landed" if "seen" in kinds else "doubtful"

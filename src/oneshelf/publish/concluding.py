@@ -28,6 +28,7 @@ from .resting import (
     EDITED,
     FOUGHT,
     rest,
+    rest_or_look_again,
     shown_range,
     subject_of,
     weigh,
@@ -100,12 +101,8 @@ def _next(tx: Tx, tenant_id: int, account: AccountRow, read: Read, waited: int |
         _wait(slot, mark, now, reason="asked to look again while it was read")
         slot.verified = 0
     elif slot.offer == high:
-        again_at = max(then.late_until.get(slot.outlet_id, 0), now + 2 * account.skew if low != high else 0)
-        if again_at > now:
-            _wait(slot, mark, now, reason="right, but an earlier write or a sale of this moment may still change it")
-            slot.verified, slot.priority, slot.wait_until = 0, REPAIR, again_at
-        else:
-            rest(tx, tenant_id, slot, mark, now)
+        settles_at = now + 2 * account.skew if low != high else 0
+        rest_or_look_again(tx, tenant_id, slot, mark, then.late_until.get(slot.outlet_id, 0), settles_at, now)
     elif read.verdict.kind == "excess":
         _too_many(tx, tenant_id, read, waited, mark, then, now)
     elif not (then.released.get(slot.outlet_id) and _fights(tx, tenant_id, slot, then, now)):

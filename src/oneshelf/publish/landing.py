@@ -29,12 +29,10 @@ from .resting import (
 )
 from .slots import (
     AccountRow,
+    LateWrite,
     Slot,
     Windows,
 )
-
-#: A write older than this can't land any more, whatever was measured.
-LATE_MAX_S = 3_600
 
 
 class Read(msgspec.Struct):
@@ -79,7 +77,12 @@ def judge_reads(
         slot = read.slot
         if slot.sent is None:
             continue
-        if read.verdict.kind == "seen":
+        if read.verdict.kind == "doubtful":
+            # What is shown is true either way; that the write may still land is kept in mind.
+            given_up.append(slot.outlet_id)
+            slot.unseen = 0
+            slot.sent = slot.acked_at = None
+        elif read.verdict.kind == "seen":
             landed.append((read.read_at, tenant_id, slot.outlet_id))
             slot.unseen = 0
             slot.since_at = slot.sent_at  # what is still owed became so after it was sent
@@ -96,35 +99,19 @@ def judge_reads(
     )
 
 
-def late_writes(tx: Tx, tenant_id: int, reads: Sequence[Read], now: int) -> dict[int, list[tuple[int, int, int]]]:
-    """Return {outlet: (attempt, number, when it was taken)} of writes that were overtaken, given up or never answered, and may still
-    land."""
-    rows = tx.all(
-        """SELECT outlet_id, attempt_no, quantity, COALESCE(accepted_at, started_at) FROM attempt
-            WHERE tenant_id = :t AND outlet_id {in:ids} AND outcome IN ('SUPERSEDED', 'UNSEEN') AND started_at > :since
-            ORDER BY attempt_no""",
-        t=tenant_id,
-        ids=[read.slot.outlet_id for read in reads if read.settled],
-        since=now - LATE_MAX_S * SECOND,
-    )
-    late: dict[int, list[tuple[int, int, int]]] = {}
-    for outlet_id, attempt_no, quantity, at in rows:
-        late.setdefault(outlet_id, []).append((attempt_no, quantity, at))
-    return late
-
-
 def explain_late(
-    tx: Tx, tenant_id: int, reads: Sequence[Read], late: Mapping[int, list[tuple[int, int, int]]], skew: int
+    tx: Tx, tenant_id: int, reads: Sequence[Read], late: Mapping[int, Sequence[LateWrite]], skew: int
 ) -> None:
     """A number of ours that lands late is neither a sale nor drift (9.4)."""
     landed = []
     for read in reads:
         if not read.settled or read.verdict.kind not in ("missing", "excess"):
             continue
-        for attempt_no, quantity, at in late.get(read.slot.outlet_id, ()):
-            if quantity - read.sales.between(at - skew, read.read_at + skew) <= read.shown <= quantity:
+        for write in late.get(read.slot.outlet_id, ()):
+            sold = read.sales.between(write.sent_at - skew, read.read_at + skew)
+            if write.quantity - sold <= read.shown <= write.quantity:
                 read.verdict = Verdict("echo")
-                landed.append((read.read_at, tenant_id, attempt_no))
+                landed.append((read.read_at, tenant_id, write.attempt_no))
                 break
     tx.many("UPDATE attempt SET seen_at = ?, outcome = 'SEEN' WHERE tenant_id = ? AND attempt_no = ?", landed)
 
@@ -143,9 +130,12 @@ def _judge_units(reads: Sequence[Read]) -> None:
         if read.slot.sent is not None:
             units.setdefault(read.slot.write_unit, []).append(read)
     for of_unit in units.values():
-        if not judge_unit((r.verdict, r.slot.sent != r.slot.base) for r in of_unit):
-            for read in of_unit:
+        whole = judge_unit((r.verdict, r.slot.sent != r.slot.base) for r in of_unit)
+        for read in of_unit:
+            if whole == "not_yet":
                 read.verdict = Verdict("not_yet")
+            elif whole == "landed" and read.verdict.kind == "doubtful":
+                read.verdict = Verdict("seen")
 
 
 def _wait_for_it(tx: Tx, tenant_id: int, read: Read, window: Windows, now: int) -> bool:

@@ -21,7 +21,7 @@ from oneshelf.orders.sales import sales_of
 
 from .numbers import Number, numbers_of
 from .rations import reopened_until, used_up
-from .resting import is_fought_over, rest, shown_range, weigh
+from .resting import is_fought_over, rest_or_look_again, shown_range, weigh
 from .slots import (
     AccountRow,
     Mark,
@@ -31,11 +31,14 @@ from .slots import (
     WriteCall,
     WriteItem,
     account_row,
+    late_until,
+    late_writes,
     load,
     load_units,
     marks_of,
     orders_complete_through,
     save,
+    windows,
 )
 
 #: How many marks one wake takes: a bound on one transaction.
@@ -97,6 +100,7 @@ def wake(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int) -
     sales = sales_of(
         tx, tenant_id, {s.outlet_id: s.believed_at - account.skew for s in slots.values() if s.believed_at}
     )
+    late = _late(tx, tenant_id, account, list(slots.values()), now)
     changed = []
     for outlet_id, generation, since_at, reread, why, write_unit, by_channel, listing, channel in rows:
         mark = Mark(generation, since_at, bool(reread), why)
@@ -110,7 +114,7 @@ def wake(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int) -
             slot = Slot(outlet_id, account_id, write_unit)
         slot.write_unit = write_unit
         slot.generation = generation
-        _hear(tx, tenant_id, slot, mark, number, sales.get(outlet_id, NO_SALES), account, now)
+        _hear(tx, tenant_id, slot, mark, number, sales.get(outlet_id, NO_SALES), late.get(outlet_id, 0), account, now)
         changed.append(slot)
     save(tx, tenant_id, changed)
     return len(rows)
@@ -127,10 +131,23 @@ def _not_ours(tx: Tx, tenant_id: int, slot: Slot | None, outlet_id: int, mark: M
         slot.reason = f"not ours to write: {listing if listing in ('ended', 'draft', 'gone') else 'not linked, or the channel fulfils it'}"
 
 
+def _late(tx: Tx, tenant_id: int, account: AccountRow, slots: Sequence[Slot], now: int) -> dict[int, int]:
+    late = late_writes(tx, tenant_id, slots, now)
+    return late_until(late, windows(tx, tenant_id, account)) if late else {}
+
+
 def _hear(
-    tx: Tx, tenant_id: int, slot: Slot, mark: Mark, number: Number, sales: Sales, account: AccountRow, now: int
+    tx: Tx,
+    tenant_id: int,
+    slot: Slot,
+    mark: Mark,
+    number: Number,
+    sales: Sales,
+    late: int,
+    account: AccountRow,
+    now: int,
 ) -> None:
-    """One slot hears of its mark."""
+    """One slot hears of its mark. `late`: until when an earlier write of ours may still land."""
     if slot.state is SlotState.PARKED:
         again = (mark.reread or mark.why.startswith("linked")) and not is_fought_over(slot, now)
         weigh(slot, number, slot.believed, account, mark)
@@ -148,13 +165,12 @@ def _hear(
         slot.verified = 0
     low, high = shown_range(slot, sales, account.skew) if slot.believed is not None else (0, None)
     weigh(slot, number, high, account, mark)
-    if slot.verified and low == high == slot.offer:
-        rest(tx, tenant_id, slot, mark, now)
-        return
     if slot.verified and high == slot.offer:
-        slot.verified = 0  # it may show less than the most it can: look again when the clocks can tell
-        slot.wait_until = now + 2 * account.skew
-    elif slot.attempts == 0 or slot.priority <= URGENT_MAX:
+        settles_at = now + 2 * account.skew if low != high else 0
+        rest_or_look_again(tx, tenant_id, slot, mark, late, settles_at, now)
+        return
+    slot.verified = min(slot.verified, 1)
+    if slot.attempts == 0 or slot.priority <= URGENT_MAX:
         slot.wait_until = None
     if slot.odd_since is not None and high is not None and slot.offer != max(0, high - slot.odd):
         slot.odd_since, slot.odd = None, 0  # a number is due whatever explains the difference
@@ -188,6 +204,7 @@ _BLIND = """(s.verified = 0 AND s.offer = 0 AND s.attempts > 0 AND s.odd_since I
 
 _READ_DUE = f"""{_FREE} AND (
     s.state IN ('APPLYING', 'UNKNOWN')
+    OR (s.state = 'WAITING' AND s.verified = 2)
     OR (s.state = 'WAITING' AND s.verified = 0 AND (s.odd_since IS NULL OR s.odd_since <= :complete)
         AND NOT (:writes = 1 AND :reads_first = 0 AND {_BLIND}))
     OR (s.state = 'WAITING' AND s.verified = 1 AND :writes = 1 AND (s.offer > 0 OR :reads_first = 1) AND s.believed_at < :fresh))"""
@@ -362,6 +379,7 @@ def _numbers_to_tell(
     ids = [slot.outlet_id for slot in slots if slot.state is not SlotState.PARKED]
     numbers = numbers_of(tx, tenant_id, account.account_id, ids, can)
     marks = marks_of(tx, tenant_id, ids)
+    late = _late(tx, tenant_id, account, slots, now)
     since = {s.outlet_id: s.believed_at - account.skew for s in slots if s.believed_at is not None}
     sales = sales_of(tx, tenant_id, since)
     told = []
@@ -375,8 +393,9 @@ def _numbers_to_tell(
             if slot.believed is not None:
                 low, high = shown_range(slot, sales.get(slot.outlet_id, NO_SALES), account.skew)
             weigh(slot, number, high, account, mark)
-            if slot.verified and low == high == slot.offer:
-                rest(tx, tenant_id, slot, mark, now)
+            if slot.verified and high == slot.offer:
+                settles_at = now + 2 * account.skew if low != high else 0
+                rest_or_look_again(tx, tenant_id, slot, mark, late.get(slot.outlet_id, 0), settles_at, now)
             elif _may_send(slot, can, now):
                 needed = True
                 told.append(_Told(slot, slot.offer, number, mark))
@@ -390,7 +409,7 @@ def _numbers_to_tell(
 def _is_due(slot: Slot, now: int) -> bool:
     return (
         slot.state is SlotState.WAITING
-        and bool(slot.verified)
+        and slot.verified == 1
         and slot.odd_since is None
         and (slot.wait_until is None or slot.wait_until <= now)
     )

@@ -27,7 +27,7 @@ from oneshelf.orders.provisional import hold_unseen
 from oneshelf.orders.sales import sales_of
 
 from .concluding import conclude
-from .landing import Read, explain_late, give_up, judge_reads, late_writes
+from .landing import Read, explain_late, give_up, judge_reads
 from .resting import (
     CLOSED,
     REASON_MAX,
@@ -42,6 +42,8 @@ from .slots import (
     ReadCall,
     Slot,
     account_row,
+    late_until,
+    late_writes,
     load,
     save,
     windows,
@@ -86,11 +88,10 @@ def settle_read(
     if reads:
         window = windows(tx, tenant_id, account)
         judge_reads(tx, tenant_id, account, can, reads, window, now)
-        late = late_writes(tx, tenant_id, reads, now)
+        late = late_writes(tx, tenant_id, [read.slot for read in reads], now)
         explain_late(tx, tenant_id, reads, late, account.skew)
         _hold(tx, tenant_id, account_id, reads, now)
-        until = {outlet_id: max(at for _, _, at in writes) + window.deadline for outlet_id, writes in late.items()}
-        conclude(tx, tenant_id, account, can, reads, until, now)
+        conclude(tx, tenant_id, account, can, reads, late_until(late, window), now)
     save(tx, tenant_id, slots.values())
 
 
@@ -189,7 +190,7 @@ def _close(tx: Tx, tenant_id: int, slot: Slot, why: str, now: int) -> None:
 def _hold(tx: Tx, tenant_id: int, account_id: int, reads: Sequence[Read], now: int) -> None:
     """Reserve what a read misses: a sale whose order has not arrived (9.2, 8.4)."""
     for read in reads:
-        if read.settled and read.verdict.kind in ("missing", "seen") and read.verdict.units > 0:
+        if read.settled and read.verdict.kind in ("missing", "seen", "doubtful") and read.verdict.units > 0:
             hold_unseen(
                 tx,
                 tenant_id,

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from oneshelf.core.drift import Sales
 from oneshelf.core.instants import SECOND
-from oneshelf.core.slot import REPAIR, REPAIRS_MAX, SlotEvent, priority_of
+from oneshelf.core.slot import REPAIR, REPAIRS_MAX, SlotEvent, SlotState, priority_of
 from oneshelf.db.journal import open_task
 from oneshelf.db.tx import Tx
 from oneshelf.listings import dirty
 
 from .numbers import Number
-from .slots import AccountRow, Mark, Slot
+from .slots import LOOK_AGAIN, AccountRow, Mark, Slot
 
 DAY = 86_400 * SECOND
 
@@ -95,6 +95,26 @@ def rest(tx: Tx, tenant_id: int, slot: Slot, mark: Mark | None, now: int) -> Non
     slot.exposure = slot.believed or 0
     slot.priority = REPAIR
     slot.reason = ""
+    slot.verified = min(slot.verified, 1)
+
+
+def rest_or_look_again(
+    tx: Tx, tenant_id: int, slot: Slot, mark: Mark | None, late_until: int, settles_at: int, now: int
+) -> None:
+    """The outlet shows its offer, as far as was read.
+
+    Until `late_until` an earlier write of ours may land, until `settles_at` the clocks can't tell whether a sale was in the read (0:
+    neither): if the last read is older than that, the slot waits for one that is not.
+    """
+    again_at = max(late_until, settles_at)
+    if again_at <= (slot.believed_at or 0):
+        rest(tx, tenant_id, slot, mark, now)
+        return
+    slot.go(SlotEvent.READ_DIFFERS if slot.state is SlotState.READING else SlotEvent.DIRTY)
+    slot.verified, slot.priority, slot.wait_until = LOOK_AGAIN, REPAIR, max(again_at, now)
+    slot.since_at = slot.since_at or (mark.since_at if mark else now)
+    slot.attempts = 0
+    slot.reason = "right, but an earlier write or a sale of this moment may still change it"
 
 
 def _close_tasks(tx: Tx, tenant_id: int, outlet_id: int, now: int) -> None:

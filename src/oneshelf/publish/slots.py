@@ -5,7 +5,7 @@ Tables it owns: slot, attempt. Never: decides anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -29,11 +29,15 @@ from oneshelf.db.tx import Tx
 OTHER_WINDOW_S = 10.0
 
 
+#: `Slot.verified`: shows its offer, but an earlier write or a sale of that moment may still change it.
+LOOK_AGAIN = 2
+
+
 class Slot(msgspec.Struct):
     """One outlet's publishing state. Numbers are listings; instants are microseconds.
 
     `believed`: the last number read (or the yes of a compare-and-set), true at `believed_at` if `verified`; own sales placed later are
-    subtracted when needed, never stored. `sent`: the last number sent and not yet seen, told after `base` was read; `acked_at` when
+    subtracted when needed, never stored. `verified` LOOK_AGAIN: true and right, but to be read once more at `wait_until`. `sent`: the last number sent and not yet seen, told after `base` was read; `acked_at` when
     the channel said yes. `odd`: by how much a read was higher than anything explains, waiting since `odd_since` for the feed (9.3).
     `attempts`: failures in a row. `unseen`: accepted writes in a row that never showed. `generation`: of the mark last looked at.
     """
@@ -219,10 +223,13 @@ def orders_complete_through(tx: Tx, tenant_id: int, account_id: int) -> int | No
 
 
 class Windows(msgspec.Struct, frozen=True):
-    """How long this account's writes take. `publish`: p_c (3.4), microseconds. `first_look`: when a first look pays, after the yes."""
+    """How long this account's writes take, microseconds. `publish`: p_c (3.4). `first_look`: when a first look pays, after the yes.
+    `late`: how long after it was taken a write that nobody waits for may still land, never less than the channel's start values
+    say: what was quick for two hundred writes may be slow again."""
 
     publish: int
     first_look: int
+    late: int
 
     @property
     def deadline(self) -> int:
@@ -241,11 +248,54 @@ def windows(tx: Tx, tenant_id: int, account: AccountRow) -> Windows:
         a=account.account_id,
         n=WINDOW_SAMPLES,
     )
+    start = round(PUBLISH_WINDOW_S.get(account.channel, OTHER_WINDOW_S) * SECOND)
+    first_look = round(VERIFY_FIRST_S * SECOND)
     if len(rows) < WINDOW_SAMPLES_MIN:
-        publish_s = PUBLISH_WINDOW_S.get(account.channel, OTHER_WINDOW_S)
-        return Windows(round(publish_s * SECOND), round(VERIFY_FIRST_S * SECOND))
+        return Windows(start, first_look, 2 * start)
     took = sorted(seen - dirty for dirty, _, seen in rows)
     shown = sorted(seen - accepted for _, accepted, seen in rows)
     p99 = took[min(len(took) - 1, len(took) * 99 // 100)]
     publish = min(max(p99, round(PUBLISH_WINDOW_S_MIN * SECOND)), round(PUBLISH_WINDOW_S_MAX * SECOND))
-    return Windows(publish, max(round(VERIFY_FIRST_S * SECOND), min(shown[len(shown) // 2] // 2, publish)))
+    return Windows(publish, max(first_look, min(shown[len(shown) // 2] // 2, publish)), 2 * max(publish, start))
+
+
+class LateWrite(msgspec.Struct, frozen=True):
+    """A write of ours that was overtaken, given up or never answered, and may still land. `taken_at`: the channel's yes; without
+    one the latest instant at which it may have been taken."""
+
+    attempt_no: int
+    quantity: int
+    sent_at: int
+    taken_at: int
+
+
+#: A call without an answer may have been taken this long after it was begun.
+CALL_S_MAX = 30
+#: A write older than this can't land any more, whatever was measured.
+LATE_MAX_S = 1_200
+
+
+def late_writes(tx: Tx, tenant_id: int, slots: Iterable[Slot], now: int) -> dict[int, list[LateWrite]]:
+    """Return {outlet: its late writes}, oldest first. Outlets that were not written lately cost nothing."""
+    since = now - LATE_MAX_S * SECOND
+    lately = [slot.outlet_id for slot in slots if slot.sent_at is not None and slot.sent_at > since]
+    if not lately:
+        return {}
+    rows = tx.all(
+        """SELECT outlet_id, attempt_no, quantity, started_at, COALESCE(accepted_at, started_at + :call) FROM attempt
+            WHERE tenant_id = :t AND outlet_id {in:ids} AND outcome IN ('SUPERSEDED', 'UNSEEN') AND started_at > :since
+            ORDER BY attempt_no""",
+        t=tenant_id,
+        ids=lately,
+        since=since,
+        call=CALL_S_MAX * SECOND,
+    )
+    late: dict[int, list[LateWrite]] = {}
+    for outlet_id, *write in rows:
+        late.setdefault(outlet_id, []).append(LateWrite(*write))
+    return late
+
+
+def late_until(late: Mapping[int, Iterable[LateWrite]], window: Windows) -> dict[int, int]:
+    """Return {outlet: until when one of its late writes may land} (microseconds)."""
+    return {outlet_id: max(write.taken_at for write in writes) + window.late for outlet_id, writes in late.items()}
