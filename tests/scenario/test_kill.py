@@ -1,0 +1,162 @@
+"""The service is killed with kill -9 under load, again and again; afterwards nothing is lost and nothing is double (I4, I6, I17)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from oneshelf.db.store import store_for
+from oneshelf.demo.emulator import Marketplaces, entered
+from oneshelf.stock import ledger
+
+CHANNELS = ("shopify", "amazon", "ebay", "etsy")
+FACTOR = 60.0
+REST_WITHIN_S = 90.0
+
+
+class Killable:
+    """`oneshelf serve` as a process of its own, at one address over all its lives."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.folder = folder
+        self.env = {
+            **os.environ,
+            "ONESHELF_DATA_DIR": str(folder),
+            "ONESHELF_PUBLIC_URL": self.url,
+            "ONESHELF_PORT": str(self.port),
+            "ONESHELF_ALLOW_PRIVATE_ENDPOINTS": "1",
+            "ONESHELF_POLL_SHOPIFY_S": "2",
+            "ONESHELF_POLL_AMAZON_S": "3",
+            "ONESHELF_POLL_EBAY_S": "3",
+            "ONESHELF_POLL_ETSY_S": "3",
+            "ONESHELF_NOT_FOUND_AFTER_S": "2",
+            "ONESHELF_QUEUE_WAIT_S": "1",
+            "ONESHELF_LOG_LEVEL": "error",
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "oneshelf.cli", "serve", "--json"]
+        self.process = subprocess.Popen(command, env=self.env, stdout=subprocess.PIPE)
+        assert self.process.stdout is not None
+        assert json.loads(self.process.stdout.readline())["url"] == self.url
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def command(self, *args: str) -> dict:
+        command = [sys.executable, "-m", "oneshelf.cli", *args, "--json"]
+        done = subprocess.run(command, env=self.env, capture_output=True, timeout=120)
+        assert done.returncode in (0, 1), done.stderr.decode()
+        return json.loads(done.stdout)
+
+    def connect(self, marketplaces: Marketplaces, tmp_path: Path) -> None:
+        for channel in CHANNELS:
+            typed = entered(channel, marketplaces.credentials[channel], marketplaces.urls[channel], FACTOR)
+            file = tmp_path / f"{channel}.json"
+            account = {"channel": channel, "settings": typed.settings, "secret": typed.secret, "app": typed.app}
+            file.write_text(json.dumps(account))
+            assert self.command("channels", "connect", str(file), "--live")["live"]
+
+
+async def _rest(service: Killable, marketplaces: Marketplaces) -> dict:
+    """Wait until the audit finds nothing, or time is up; return the last audit."""
+    deadline = time.monotonic() + REST_WITHIN_S
+    while True:
+        audit = await asyncio.to_thread(service.command, "check")
+        sales = await marketplaces.sales()
+        rows = await asyncio.to_thread(service.command, "orders", "--limit", "10000")
+        due = {s["order_id"] for s in sales if s["channel"] != "shopify" and s["paid_at"] and not s["cancelled_at"]}
+        imported = {row["order_id"] for row in rows if row["hub_order_id"]}
+        moving = sum(one["on_their_way"] for one in audit["channels"])
+        if (not audit["breaches"] and due <= imported and not moving) or time.monotonic() > deadline:
+            return audit
+        await asyncio.sleep(1)
+
+
+async def _judge(service: Killable, marketplaces: Marketplaces) -> None:
+    audit = await _rest(service, marketplaces)
+    assert audit["breaches"] == []
+    sales = await marketplaces.sales()
+    placed = {(sale["channel"], sale["order_id"]) for sale in sales}
+    stored = service.command("orders", "--limit", "10000")
+    assert {(row["channel"], row["order_id"]) for row in stored} == placed  # nothing lost, nothing invented
+    assert len(stored) == len(placed)  # nothing double
+    in_shop = (await marketplaces.ask("GET", "/orders?channel=shopify"))["orders"]
+    copies = Counter(order["source_identifier"] for order in in_shop if order["source_identifier"])
+    assert [key for key, times in copies.items() if times > 1] == []  # one hub order each
+    due = {s["order_id"] for s in sales if s["channel"] != "shopify" and s["paid_at"] and not s["cancelled_at"]}
+    assert {row["order_id"] for row in stored if row["hub_order_id"]} >= due
+    with store_for(f"sqlite:///{service.folder / 'oneshelf.db'}").reader() as tx:
+        assert ledger.differences(tx, 1) == []
+
+
+@pytest.mark.timeout(400)
+async def test_F5_killed_five_times_under_load_nothing_is_lost_and_nothing_is_double(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    marketplaces = await Marketplaces.start(seed=5, factor=FACTOR, products=20)
+    service = Killable(tmp_path / "data")
+    try:
+        await asyncio.to_thread(service.start)
+        await asyncio.to_thread(service.connect, marketplaces, tmp_path)
+        shoppers = {"mode": "steady", "orders_per_s": 3, "seconds": 60, "seed": 5}
+        await marketplaces.ask("POST", "/shoppers", shoppers)
+        for _ in range(5):
+            await asyncio.sleep(chance.uniform(1.0, 3.0))
+            service.kill()
+            await asyncio.sleep(chance.uniform(0.0, 1.0))
+            await asyncio.to_thread(service.start)
+        await asyncio.sleep(2)
+        await marketplaces.ask("DELETE", "/shoppers")
+        assert len(await marketplaces.sales()) > 20
+        await _judge(service, marketplaces)
+    finally:
+        if service.process is not None:
+            service.kill()
+        await marketplaces.stop()
+
+
+@pytest.mark.timeout(200)
+async def test_S14_3_killed_between_the_shops_yes_and_its_recording_makes_no_second_order(tmp_path: Path) -> None:
+    marketplaces = await Marketplaces.start(seed=6, factor=FACTOR, products=5)
+    service = Killable(tmp_path / "data")
+    try:
+        await asyncio.to_thread(service.start)
+        await asyncio.to_thread(service.connect, marketplaces, tmp_path)
+        # The shop makes the order; its answer never arrives, nor does its news of it.
+        await marketplaces.ask("POST", "/faults", {"name": "webhook_drop", "chance": 1, "channel": "shopify"})
+        arm = {"name": "timeout_after", "channel": "shopify", "operation": "orderCreate", "times": 1}
+        await marketplaces.ask("POST", "/arm", arm)
+        sku = next(iter((await marketplaces.ask("GET", "/state"))["marketplaces"]["etsy"]["stock"]))
+        await marketplaces.ask("POST", "/buy", {"channel": "etsy", "lines": {sku: 1}})
+        deadline = time.monotonic() + 30
+        while not (await marketplaces.ask("GET", "/orders?channel=shopify"))["orders"]:
+            assert time.monotonic() < deadline, "the import never reached the shop"
+            await asyncio.sleep(0.02)
+        service.kill()
+        before = service.command("orders")
+        assert [row["hub_order_id"] for row in before if row["channel"] == "etsy"] == [None]  # the yes was not recorded
+        await asyncio.to_thread(service.start)
+        await _judge(service, marketplaces)
+        assert len((await marketplaces.ask("GET", "/orders?channel=shopify"))["orders"]) == 1
+    finally:
+        if service.process is not None:
+            service.kill()
+        await marketplaces.stop()
