@@ -19,10 +19,11 @@ from oneshelf.db.store import Store, transaction
 from oneshelf.db.tx import Tx
 from oneshelf.listings import dirty
 from oneshelf.orders.book import Heard, book
-from oneshelf.publish.planning import WaitUntil, plan, wake
+from oneshelf.publish.planning import WaitUntil, plan
 from oneshelf.publish.reads import settle_read
 from oneshelf.publish.recovery import at_rest, recover
 from oneshelf.publish.slots import ReadCall, Slot, WriteCall, load
+from oneshelf.publish.waking import wake
 from oneshelf.publish.writes import settle_write
 from oneshelf.stock import ledger
 

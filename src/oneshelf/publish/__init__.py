@@ -5,5 +5,5 @@ reservations for sales that a read shows before their order arrives.
 Tables it owns: slot, attempt (and `budget` for the limiter).
 Never: writes a number it did not compute at sending, takes no answer for a yes or a no, clears a mark that was set again meanwhile,
 publishes to the hub (that is imports).
-Read next: planning.py (what leaves), settling.py (what came back), worker.py (the loop).
+Read next: waking.py (who must be told), planning.py (what leaves), reads.py and writes.py (what came back), worker.py (the loop).
 """

@@ -299,3 +299,9 @@ def late_writes(tx: Tx, tenant_id: int, slots: Iterable[Slot], now: int) -> dict
 def late_until(late: Mapping[int, Iterable[LateWrite]], window: Windows) -> dict[int, int]:
     """Return {outlet: until when one of its late writes may land} (microseconds)."""
     return {outlet_id: max(write.taken_at for write in writes) + window.late for outlet_id, writes in late.items()}
+
+
+def late_looks(tx: Tx, tenant_id: int, account: AccountRow, slots: Iterable[Slot], now: int) -> dict[int, int]:
+    """Return {outlet: until when an earlier write of ours may still land}, of those that have one."""
+    late = late_writes(tx, tenant_id, slots, now)
+    return late_until(late, windows(tx, tenant_id, account)) if late else {}

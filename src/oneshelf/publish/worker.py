@@ -23,10 +23,11 @@ from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 
 from .limiter import Limiter
-from .planning import WAKE_MAX, Due, WaitUntil, look, plan, wake
+from .planning import Due, WaitUntil, look, plan
 from .reads import settle_read
 from .recovery import abandon, recover
 from .slots import ReadCall, WriteCall
+from .waking import WAKE_MAX, wake
 from .writes import settle_write
 
 log = structlog.get_logger()
