@@ -14,7 +14,7 @@ from oneshelf.core.errors import Stop
 
 from .migrate import migrate
 from .store import StoreBroken
-from .tx import SqliteTx
+from .tx import SqliteTx, TransactionLost
 
 #: How long a statement waits for a lock that another process holds (a backup tool, say) before it gives up.
 BUSY_TIMEOUT_MS = 5_000
@@ -137,6 +137,10 @@ class SqliteStore:
             self.connection.execute("ROLLBACK")
 
     def must_stop(self, error: BaseException) -> StoreBroken | None:
+        if isinstance(error, TransactionLost):
+            return StoreBroken(
+                f"{self.path}: {error}. Nothing of it was answered. Look whether the disk is full or failing, then start again."
+            )
         if not isinstance(error, sqlite3.Error):
             return None
         match _kind(error):

@@ -60,7 +60,16 @@ account = _table(
     _at("opened_at"),  # the hub: T0, the read_at of the first levels (S0.4)
     _int("skew_s", "2"),
     keys=2,
-    indexes=(Index("account_by_external_id", "channel", "external_id", unique=True),),
+    indexes=(
+        Index(  # one account, one tenant (S0.1); a disconnected one keeps its history and may be connected elsewhere
+            "account_by_external_id",
+            "channel",
+            "external_id",
+            unique=True,
+            sqlite_where=text("state <> 'DISCONNECTED'"),
+            postgresql_where=text("state <> 'DISCONNECTED'"),
+        ),
+    ),
 )
 
 # Sealed secrets. kind: "account" (tokens) or "app" (webhook secrets). version only grows.

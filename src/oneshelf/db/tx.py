@@ -17,8 +17,14 @@ from typing import Any, Protocol
 from psycopg.errors import InFailedSqlTransaction
 from psycopg.pq import TransactionStatus
 
+from oneshelf.core.errors import OneshelfError
+
 _NAME = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
 _SET = re.compile(r"\{in:([a-z_][a-z0-9_]*)\}")
+
+
+class TransactionLost(OneshelfError):
+    """The database took the whole transaction back by itself (a full disk, an I/O error); nothing may be written outside one."""
 
 
 class Tx(Protocol):
@@ -66,6 +72,11 @@ class SqliteTx:
         self.connection = connection
         self._depth = 0
 
+    def _still_open(self) -> None:
+        """A step may have swallowed the error that says so: the next statement would stand alone, committed at once."""
+        if not self.connection.in_transaction:
+            raise TransactionLost("the database took the transaction back by itself")
+
     def _params(self, sets: frozenset[str], params: dict[str, Any]) -> dict[str, Any]:
         for name in sets:
             params[name] = json.dumps(list(params[name]))
@@ -91,11 +102,13 @@ class SqliteTx:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
+        self._still_open()
         self._depth += 1
         name = f"s{self._depth}"
         self.connection.execute(f"SAVEPOINT {name}")
         try:
             yield
+            self._still_open()
         except BaseException:
             # A full disk or an I/O error takes the whole transaction back by itself: then there is nothing left to undo, and the error
             # that says so must reach the writer as it is.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from oneshelf.core.errors import OneshelfError
 from oneshelf.core.stock import Entry, Level
@@ -69,33 +69,13 @@ def _write(tx: Tx, tenant_id: int, entries: list[Entry], now: int) -> None:
         return
     numbers = next_values(tx, tenant_id, "ledger_entry", len(entries))
     moves: dict[tuple[str, str], Level] = {}
-    rows = []
-    for entry_no, e in zip(numbers, entries, strict=True):
-        rows.append(
-            (
-                tenant_id,
-                e.key,
-                entry_no,
-                e.sku,
-                e.location_id,
-                e.on_hand,
-                e.committed,
-                e.reserved,
-                e.foreign_reserved,
-                e.unavailable,
-                e.incoming,
-                e.reason,
-                e.source,
-                e.order_no,
-                now,
-            )
-        )
+    for e in entries:
         where = (e.sku, e.location_id)
         move = moves.get(where)
         if move is None:
             move = moves[where] = Level()
         move.add(e)
-    tx.many(_INSERT, rows)
+    tx.many(_INSERT, [_row(tenant_id, entry_no, e, now) for entry_no, e in zip(numbers, entries, strict=True)])
     tx.many(
         _MOVE,
         # Sorted, so that two writers of one database would lock in the same order (D7b).
@@ -116,11 +96,35 @@ def _write(tx: Tx, tenant_id: int, entries: list[Entry], now: int) -> None:
     )
 
 
+def _row(tenant_id: int, entry_no: int, e: Entry, now: int) -> tuple[Any, ...]:
+    """One row of ledger_entry, in the order of _INSERT."""
+    return (
+        tenant_id,
+        e.key,
+        entry_no,
+        e.sku,
+        e.location_id,
+        e.on_hand,
+        e.committed,
+        e.reserved,
+        e.foreign_reserved,
+        e.unavailable,
+        e.incoming,
+        e.reason,
+        e.source,
+        e.order_no,
+        now,
+    )
+
+
 def post_decision(tx: Tx, tenant_id: int, entry: Entry, now: int) -> Posted:
     """Post one decision of ours (a manual hold, a transfer): only if enough is available. Raises InsufficientStock.
 
-    The guard is in the statement that moves the number, so no reading before it can be out of date.
+    The guard is in the statement that moves the number, so no reading before it can be out of date. One that takes nothing is posted
+    as a fact would be.
     """
+    if entry.takes <= 0:
+        return post(tx, tenant_id, [entry], now)[0]
     known = tx.one(
         "SELECT 1 FROM ledger_entry WHERE tenant_id = :tenant AND entry_key = :key", tenant=tenant_id, key=entry.key
     )
@@ -131,7 +135,7 @@ def post_decision(tx: Tx, tenant_id: int, entry: Entry, now: int) -> Posted:
                   reserved = reserved + :reserved, foreign_reserved = foreign_reserved + :foreign_reserved,
                   unavailable = unavailable + :unavailable, incoming = incoming + :incoming
             WHERE tenant_id = :tenant AND sku = :sku AND location_id = :location
-              AND (:takes <= 0 OR on_hand - committed - reserved - unavailable >= :takes)""",
+              AND on_hand - committed - reserved - unavailable >= :takes""",
         tenant=tenant_id,
         sku=entry.sku,
         location=entry.location_id,
@@ -146,28 +150,7 @@ def post_decision(tx: Tx, tenant_id: int, entry: Entry, now: int) -> Posted:
     if moved != 1:
         raise InsufficientStock(entry)
     entry_no = next_values(tx, tenant_id, "ledger_entry")[0]
-    tx.many(
-        _INSERT,
-        [
-            (
-                tenant_id,
-                entry.key,
-                entry_no,
-                entry.sku,
-                entry.location_id,
-                entry.on_hand,
-                entry.committed,
-                entry.reserved,
-                entry.foreign_reserved,
-                entry.unavailable,
-                entry.incoming,
-                entry.reason,
-                entry.source,
-                entry.order_no,
-                now,
-            )
-        ],
-    )
+    tx.many(_INSERT, [_row(tenant_id, entry_no, entry, now)])
     return "posted"
 
 

@@ -88,9 +88,14 @@ def add_account(
     currency: str,
     now: int,
 ) -> int:
-    """Store a connected account and return its id; connecting it again keeps its id and history. Raises AccountTaken."""
+    """Store a connected account and return its id; connecting it again keeps its id and history.
+
+    Raises AccountTaken while another tenant has it; one that was disconnected there may be connected here (S0.1).
+    """
     row = tx.one(
-        "SELECT tenant_id, account_id, state FROM account WHERE channel = :c AND external_id = :e",
+        "SELECT tenant_id, account_id, state FROM account WHERE channel = :c AND external_id = :e "
+        "AND (tenant_id = :t OR state <> 'DISCONNECTED') ORDER BY CASE WHEN tenant_id = :t THEN 1 ELSE 0 END",
+        t=tenant_id,
         c=channel,
         e=external_id,
     )
@@ -162,10 +167,18 @@ def save_secret(
     now: int,
 ) -> Secret:
     """Store a secret sealed if `expected_version` is still the stored one (None: whatever is stored); return what is stored now."""
-    stored = load_secret(tx, sealer, tenant_id, account_id, kind)
-    if stored is not None and expected_version is not None and stored.version != expected_version:
+    row = tx.one(
+        "SELECT version FROM credential WHERE tenant_id = :t AND account_id = :a AND kind = :k",
+        t=tenant_id,
+        a=account_id,
+        k=kind,
+    )
+    # What is replaced is not opened: after its key was lost, connecting the account again is the only way on.
+    if row is not None and expected_version is not None and row[0] != expected_version:
+        stored = load_secret(tx, sealer, tenant_id, account_id, kind)
+        assert stored is not None
         return stored
-    version = 0 if stored is None else stored.version + 1
+    version = 0 if row is None else row[0] + 1
     kept = msgspec.structs.replace(secret, version=version)
     tx.run(
         """INSERT INTO credential (tenant_id, account_id, kind, sealed, version, updated_at) VALUES (:t, :a, :k, :s, :v, :now)

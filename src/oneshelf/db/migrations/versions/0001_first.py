@@ -26,7 +26,14 @@ def upgrade() -> None:
         sa.Column("skew_s", sa.BigInteger(), server_default="2", nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "account_id"),
     )
-    op.create_index("account_by_external_id", "account", ["channel", "external_id"], unique=True)
+    op.create_index(
+        "account_by_external_id",
+        "account",
+        ["channel", "external_id"],
+        unique=True,
+        sqlite_where=sa.text("state <> 'DISCONNECTED'"),
+        postgresql_where=sa.text("state <> 'DISCONNECTED'"),
+    )
     op.create_table(
         "attempt",
         sa.Column("tenant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
