@@ -58,6 +58,8 @@ def asks_the_machine(module: ast.Module) -> list[str]:
     for node in ast.walk(module):
         if isinstance(node, ast.Call):
             name = dotted(node.func)
+            if name == "random.Random" and node.args:
+                continue  # seeded: chance as an argument
             if re.search(r"(^|\.)(datetime|date)\.(now|utcnow|today)$", name) or re.search(
                 r"^(time\.time(_ns)?|random\.\w+|uuid\.uuid[14]|uuid[14])$", name
             ):

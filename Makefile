@@ -1,0 +1,23 @@
+# Each verb is a line that one could type. PYTHON chooses the interpreter: make setup PYTHON=python3.12
+PYTHON ?= python3
+BIN = .venv/bin
+
+.PHONY: setup test lint demo bench docs
+
+setup: ## a .venv with the project (editable) and everything that tests need
+	$(PYTHON) -m venv .venv && $(BIN)/pip install -e '.[test]'
+
+test: ## all tests; one story: .venv/bin/pytest -k last_unit
+	$(BIN)/pytest
+
+lint: ## form, types, who may import whom
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+demo: ## four marketplaces and a shelf on this machine, until Ctrl-C
+	$(BIN)/oneshelf demo
+
+bench: ## orders decided and durable per second, beside a bare loop that writes the same rows
+	$(BIN)/oneshelf bench orders
+
+docs: ## the pages that are generated: settings and commands
+	$(BIN)/python docs/generate.py
