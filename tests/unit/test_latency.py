@@ -43,6 +43,7 @@ def test_each_channel_is_measured_on_its_own_orders_and_writes(seeded: Store) ->
     assert amazon["notice"] == {"p50": 1.2, "p95": 3.0, "p99": 3.0, "n": 3}
     assert amazon["decide"] == {"p50": 0.002, "p95": 0.002, "p99": 0.002, "n": 3}
     assert amazon["publish"]["p50"] == 0.7
+    assert (amazon["effect"]["p50"], amazon["effect"]["p99"]) == (3.0, 3.8)
     assert amazon["publish"]["n"] == amazon["effect"]["n"] == 6
     # Etsy accepted one number that nobody has seen there yet: told, but no effect to measure.
     assert (found["etsy"]["publish"]["n"], found["etsy"]["effect"]["n"]) == (8, 7)

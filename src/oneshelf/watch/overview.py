@@ -41,7 +41,6 @@ class Orders(msgspec.Struct, frozen=True):
     """
 
     total: int
-    pieces: int
     in_shopify: int
     on_their_way: int
     unpaid: int
@@ -156,9 +155,8 @@ def _orders(tx: Tx, tenant_id: int, accounts: Sequence[AccountNow], now: int) ->
     hub = next((a.account_id for a in accounts if a.is_hub), 0)
     since = now - WINDOW_S * SECOND
     rows = tx.all(
-        """SELECT place, COUNT(*), CAST(COALESCE(SUM(pieces), 0) AS BIGINT) FROM (
-             SELECT (SELECT SUM(l.ordered) FROM order_line l WHERE l.tenant_id = o.tenant_id AND l.order_no = o.order_no) AS pieces,
-                    CASE WHEN o.account_id = :hub OR o.hub_order_id IS NOT NULL THEN 'in_shopify'
+        """SELECT place, COUNT(*) FROM (
+             SELECT CASE WHEN o.account_id = :hub OR o.hub_order_id IS NOT NULL THEN 'in_shopify'
                          WHEN o.standing = 'ask' THEN 'waiting_for_person'
                          WHEN o.standing <> 'live' OR o.cancelled = 1 OR o.state IN ('CANCELLED', 'SHIPPED') THEN 'elsewhere'
                          WHEN EXISTS (SELECT 1 FROM order_line l WHERE l.tenant_id = o.tenant_id AND l.order_no = o.order_no AND l.state = 'U')
@@ -173,10 +171,9 @@ def _orders(tx: Tx, tenant_id: int, accounts: Sequence[AccountNow], now: int) ->
         hub=hub,
         since=since,
     )
-    count = {place: n for place, n, _ in rows}
+    count = dict(rows)
     return Orders(
         total=sum(count.values()),
-        pieces=sum(int(pieces) for _, _, pieces in rows),
         in_shopify=count.get("in_shopify", 0),
         on_their_way=count.get("on_their_way", 0),
         unpaid=count.get("unpaid", 0),
@@ -190,7 +187,7 @@ def _orders(tx: Tx, tenant_id: int, accounts: Sequence[AccountNow], now: int) ->
 
 def channels_now(tx: Tx, tenant_id: int, accounts: Sequence[AccountNow], now: int) -> list[ChannelNow]:
     """Return every account with its counts, in the order of `accounts`."""
-    counts = _slots(tx, tenant_id, now)
+    counts = _slots(tx, tenant_id, accounts, now)
     heard = _heard(tx, tenant_id)
     budgets = _budgets(tx, tenant_id, now)
     found = []
@@ -243,7 +240,7 @@ def _newest(message: tuple[int, str] | None, polled_at: int | None) -> tuple[int
     return polled_at, "poll" if polled_at is not None else ""
 
 
-def _slots(tx: Tx, tenant_id: int, now: int) -> dict[int, tuple[int, ...]]:
+def _slots(tx: Tx, tenant_id: int, accounts: Sequence[AccountNow], now: int) -> dict[int, tuple[int, ...]]:
     """Return {account: (listed, pending, late, parked, unknown, waiting)} of linked outlets that take a number from us.
 
     Slots are counted by their index; only marks and slots at work are looked at one by one. QUIET means: seen there (I12).
@@ -254,26 +251,30 @@ def _slots(tx: Tx, tenant_id: int, now: int) -> dict[int, tuple[int, ...]]:
     ):
         totals.setdefault(account_id, {})[state] = count
     rows = tx.all(
-        """SELECT o.account_id, a.state, COALESCE(s.state, ''), s.sent, d.since_at, s.since_at
+        """SELECT o.account_id, COALESCE(s.state, ''), s.sent, d.since_at, s.since_at, d.outlet_id
              FROM dirty_listing d
              JOIN outlet o ON o.tenant_id = d.tenant_id AND o.outlet_id = d.outlet_id
-             JOIN account a ON a.tenant_id = o.tenant_id AND a.account_id = o.account_id
-             LEFT JOIN slot s ON s.tenant_id = d.tenant_id AND s.outlet_id = d.outlet_id WHERE d.tenant_id = :t
-           UNION ALL
-           SELECT s.account_id, a.state, s.state, s.sent, NULL, s.since_at
-             FROM slot s JOIN account a ON a.tenant_id = s.tenant_id AND a.account_id = s.account_id
-            WHERE s.tenant_id = :t AND s.state IN ('WAITING', 'READING', 'SENDING', 'APPLYING')
-              AND NOT EXISTS (SELECT 1 FROM dirty_listing d WHERE d.tenant_id = s.tenant_id AND d.outlet_id = s.outlet_id)""",
+             LEFT JOIN slot s ON s.tenant_id = d.tenant_id AND s.outlet_id = d.outlet_id WHERE d.tenant_id = :t""",
         t=tenant_id,
     )
+    marked = {row[5] for row in rows}
+    live = {account.account_id for account in accounts if account.state == "LIVE"}
+    for account in accounts:
+        found_here = tx.all(
+            """SELECT account_id, state, sent, NULL, since_at, outlet_id FROM slot WHERE tenant_id = :t AND account_id = :a
+                  AND state IN ('WAITING', 'READING', 'SENDING', 'APPLYING')""",
+            t=tenant_id,
+            a=account.account_id,
+        )
+        rows += [row for row in found_here if row[5] not in marked]
     work: dict[int, list[int]] = {}
-    for account_id, account_state, state, sent, dirty_since, slot_since in rows:
+    for account_id, state, sent, dirty_since, slot_since, _ in rows:
         listed, pending, late, waiting = work.setdefault(account_id, [0, 0, 0, 0])
         listed += state == ""
         waiting += state in ("", "QUIET", "WAITING")
         if state not in ("PARKED", "UNKNOWN"):
             since = dirty_since if dirty_since is not None else slot_since
-            is_late = account_state == "LIVE" and sent is None and since is not None and now - since > _LATE
+            is_late = account_id in live and sent is None and since is not None and now - since > _LATE
             late += is_late
             pending += not is_late
         work[account_id] = [listed, pending, late, waiting]

@@ -150,20 +150,24 @@ def _told(
              JOIN outlet o ON o.tenant_id = k.tenant_id AND o.outlet_id = k.outlet_id
              LEFT JOIN dirty_listing d ON d.tenant_id = o.tenant_id AND d.outlet_id = o.outlet_id
              LEFT JOIN slot s ON s.tenant_id = o.tenant_id AND s.outlet_id = o.outlet_id
-            WHERE k.tenant_id = :t AND k.sku {in:skus} AND o.fulfilled_by_channel = 0 AND o.state NOT IN ('ended', 'draft', 'gone')
-            ORDER BY o.outlet_id""",
+            WHERE k.tenant_id = :t AND k.sku {in:skus} AND o.fulfilled_by_channel = 0 AND o.state NOT IN ('ended', 'draft', 'gone')""",
         t=tenant_id,
         skus=list(skus),
     )
+    outlets.sort(
+        key=lambda row: row[1]
+    )  # here, not in SQL: SQLite would walk all outlets in order instead of finding these few
     attempts: dict[int, list[tuple[int, ...]]] = {}
     for row in tx.all(
         """SELECT outlet_id, dirty_at, started_at, accepted_at, seen_at, quantity, outcome FROM attempt
-            WHERE tenant_id = :t AND outlet_id {in:ids} AND started_at >= :since AND dirty_at IS NOT NULL ORDER BY attempt_no""",
+            WHERE tenant_id = :t AND outlet_id {in:ids} AND started_at >= :since AND dirty_at IS NOT NULL""",
         t=tenant_id,
         ids=sorted({row[1] for row in outlets}),
         since=min(line.decided_at for line in lines),
     ):
         attempts.setdefault(row[0], []).append(row)
+    for tries in attempts.values():
+        tries.sort(key=lambda row: row[2])
     found: dict[tuple[int, str, str], list[Stop]] = {}
     for line in lines:
         stops = []
