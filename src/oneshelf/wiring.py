@@ -373,7 +373,7 @@ class Service:
     # --- what the front door needs (intake/webhook.Doors) --------------------------------------------------------------------
 
     def door(self, channel: ChannelName) -> Door | None:
-        return next((one.channel.door for one in self.running.values() if one.channel.name is channel), None)
+        return next((one.channel.door for one in self.receivers(channel) if one.channel.can.has_webhooks), None)
 
     def receiver(self, channel: ChannelName, external_id: str) -> Running | None:
         return next(

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -37,6 +38,8 @@ log = structlog.get_logger()
 
 #: Rows one call takes at most.
 HANDLE_MAX = 256
+#: Longest reason that is kept with a message, characters.
+REASON_MAX = 500
 
 
 class Parses(Protocol):
@@ -98,7 +101,7 @@ def _handle_rows(
     now: int,
     done: Handled,
 ) -> None:
-    ends: dict[int, tuple[str, str]] = {}
+    ends: dict[int, tuple[str, str]] = {}  # seq → state, note
     orders: list[tuple[Row, Heard]] = []
     hints: list[tuple[Row, Fact]] = []
     for row in rows:
@@ -116,6 +119,7 @@ def _handle_rows(
         reason = _try_hint(tx, tenant_id, accounts[row.account_id], row, fact, now, done)
         if reason:
             ends[row.seq] = ("PARKED", reason)
+    ends = {seq: (state, _words(reason)) for seq, (state, reason) in ends.items()}
     tx.many(
         "UPDATE inbox SET state = ?, note = ?, handled_at = ? WHERE tenant_id = ? AND seq = ?",
         [(*ends.get(row.seq, ("DONE", "")), now, tenant_id, row.seq) for row in rows],
@@ -164,7 +168,8 @@ def _parse(
         fetched_at=from_us(row.received_at),
     )
     try:
-        return parser.parse(message)
+        facts = parser.parse(message)
+        return _without_nul(facts) if rb"\u0000" in message.body else facts
     except Park as error:
         ends[row.seq] = ("PARKED", str(error))
     except (
@@ -173,6 +178,21 @@ def _parse(
         log.exception("parse_failed", topic=row.topic, seq=row.seq)
         ends[row.seq] = ("PARKED", f"our parser failed on it: {type(error).__name__}")
     return []
+
+
+_decoder = msgspec.json.Decoder(list[Fact])
+#: An escaped NUL, not an escaped backslash before "u0000".
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+def _without_nul(facts: list[Fact]) -> list[Fact]:
+    """Return the facts without NUL characters: PostgreSQL keeps none, and a sale is not parked for a title (S1.10)."""
+    return _decoder.decode(_NUL.sub(rb"\1", msgspec.json.encode(facts)))
+
+
+def _words(reason: str) -> str:
+    """Return a reason as it can be stored: it may quote what the channel sent."""
+    return reason.encode(errors="replace").decode().replace("\0", "")[:REASON_MAX]
 
 
 #: What a database says about one row that it can't keep (a number too large, a character it doesn't know), by its DB-API name.

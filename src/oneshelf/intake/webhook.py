@@ -94,7 +94,7 @@ def routes(
             return PlainTextResponse("No such channel.", 404)
         door = doors.door(channel)
         if door is None:
-            return PlainTextResponse(f"No {channel} account is connected here.", 404)
+            return PlainTextResponse(f"No {channel} account that sends webhooks is connected here.", 404)
         try:
             body = await asyncio.wait_for(_body(request, body_max), BODY_WITHIN_S)
         except TimeoutError:
@@ -111,7 +111,7 @@ def routes(
             headers={name.lower(): value for name, value in request.headers.items()},
             body=body,
         )
-        if request.method == "GET":
+        if request.method != "POST":
             return _answer_challenge(doors, door, channel, raw)
         return await _take(doors, door, channel, raw, writer, clock, counts, on_news)
 
