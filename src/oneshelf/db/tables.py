@@ -388,7 +388,17 @@ dirty_listing = _table(
     _at("since_at", False),
     _text("why", ""),
     _flag("reread"),  # what we believe is out of date (own cancel, hint, hand edit): read before anything else
+    _int("taken"),  # the generation that publish has looked at; what is newer is news, and only news is in the index
     keys=2,
+    indexes=(
+        Index(
+            "dirty_listing_news",
+            "tenant_id",
+            "outlet_id",
+            sqlite_where=text("generation > taken"),
+            postgresql_where=text("generation > taken"),
+        ),
+    ),
 )
 
 # --- publish: inside → outside -----------------------------------------------------------------------------------------
@@ -422,7 +432,7 @@ slot = _table(
     _at("repairs_since"),
     _text("reason", ""),
     keys=2,
-    indexes=(Index("slot_waiting", "tenant_id", "account_id", "state", "priority"),),
+    indexes=(Index("slot_waiting", "tenant_id", "account_id", "state", "priority", "since_at"),),
 )
 
 # One try to tell an outlet a number.

@@ -59,6 +59,15 @@ def clear(tx: Tx, tenant_id: int, outlet_id: int, generation: int) -> bool:
     )
 
 
+def taken(tx: Tx, tenant_id: int, outlet_ids: Iterable[int]) -> None:
+    """These marks, as they stand now, have been looked at; what is set from now on is news."""
+    tx.run(
+        "UPDATE dirty_listing SET taken = generation WHERE tenant_id = :t AND outlet_id {in:ids} AND generation > taken",
+        t=tenant_id,
+        ids=list(outlet_ids),
+    )
+
+
 def reread_taken(tx: Tx, tenant_id: int, outlet_ids: Iterable[int]) -> None:
     """A read of these outlets is on its way: the wish to read them is granted. One that comes from now on is a new wish."""
     tx.run(

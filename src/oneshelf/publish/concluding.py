@@ -20,6 +20,7 @@ from oneshelf.core.slot import (
 )
 from oneshelf.db.journal import note, open_task
 from oneshelf.db.tx import Tx
+from oneshelf.listings import dirty
 
 from .landing import Read
 from .numbers import Number, numbers_of
@@ -77,6 +78,7 @@ def conclude(
         released=_released(tx, tenant_id, ids, now),
         complete=-1 if complete is None else complete - account.skew,
     )
+    dirty.taken(tx, tenant_id, list(then.marks))
     for read in reads:
         if read.settled:
             slot = read.slot

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from oneshelf.channels.contract import Capabilities, Outlet, Seen
 from oneshelf.core.drift import NO_SALES
 from oneshelf.core.instants import SECOND
-from oneshelf.core.slot import AGED_S, BASE_FRESH_S, URGENT_MAX, SlotEvent, SlotState, urgency
+from oneshelf.core.slot import AGED_S, BASE_FRESH_S, LOWER_UNSAFE, URGENT_MAX, SlotEvent, SlotState, urgency
 from oneshelf.db.tx import Tx, next_values
 from oneshelf.listings import dirty
 from oneshelf.orders.sales import sales_of
@@ -66,10 +67,7 @@ class Due(msgspec.Struct, frozen=True):
 
 # --- look -------------------------------------------------------------------------------------------------------------
 
-_PRIORITY = """CASE WHEN s.priority > 2 AND s.since_at IS NOT NULL AND s.since_at <= :aged THEN s.priority - 1
-                    ELSE s.priority END"""
-
-_FREE = """s.tenant_id = :t AND s.account_id = :a AND (s.wait_until IS NULL OR s.wait_until <= :now)
+_FREE = """(s.wait_until IS NULL OR s.wait_until <= :now)
            AND s.write_unit NOT IN (SELECT f.write_unit FROM slot f WHERE f.tenant_id = :t AND f.account_id = :a
                                       AND f.state IN ('READING', 'SENDING'))"""
 
@@ -110,8 +108,7 @@ def look(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int) -
     if not account.reads:
         return Due(None, None, None)
     terms = _terms(tx, tenant_id, account, can, now)
-    read = tx.one(f"SELECT MIN({_PRIORITY}) FROM slot s WHERE {_READ_DUE}", **terms)
-    write = tx.one(f"SELECT MIN({_PRIORITY}) FROM slot s WHERE {_WRITE_DUE}", **terms)
+    there = _there(tx, tenant_id, account_id)
     later = tx.one(
         "SELECT MIN(wait_until) FROM slot WHERE tenant_id = :t AND account_id = :a "
         "AND state IN ('WAITING', 'APPLYING', 'UNKNOWN') AND wait_until > :now",
@@ -119,19 +116,67 @@ def look(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int) -
         a=account_id,
         now=now,
     )
-    return Due(*(row[0] if row else None for row in (read, write, later)))
+    read, write = (_first(tx, condition, terms, there) for condition in (_READ_DUE, _WRITE_DUE))
+    return Due(read, write, later[0] if later else None)
 
 
-def _candidates(tx: Tx, condition: str, terms: dict[str, int], limit: int) -> list[tuple[int, str, int]]:
-    """Return (outlet, write unit, priority now), most urgent first."""
+def _there(tx: Tx, tenant_id: int, account_id: int) -> list[tuple[int, str]]:
+    """Return the (priority, state) that some slot has which may be due, most urgent first: so few, that each can be looked at by
+    index, however many wait."""
     rows = tx.all(
-        f"""SELECT s.outlet_id, s.write_unit, {_PRIORITY} AS rank, s.believed, s.offer, s.since_at FROM slot s
-             WHERE {condition} ORDER BY rank, COALESCE(s.since_at, 0), s.outlet_id LIMIT :limit""",
+        "SELECT DISTINCT priority, state FROM slot WHERE tenant_id = :t AND account_id = :a "
+        "AND state IN ('WAITING', 'APPLYING', 'UNKNOWN') ORDER BY priority, state",
+        t=tenant_id,
+        a=account_id,
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def _now_priority(priority: int, since_at: int | None, aged: int) -> int:
+    """Waiting long moves up by one, not above 2 (8.10)."""
+    return priority - 1 if priority > LOWER_UNSAFE and since_at is not None and since_at <= aged else priority
+
+
+def _oldest(
+    tx: Tx, condition: str, terms: dict[str, int], priority: int, state: str, limit: int
+) -> list[tuple[Any, ...]]:
+    """Return (outlet, write unit, priority now, believed, offer, since) of the due slots of one priority and state, oldest first."""
+    rows = tx.all(
+        f"""SELECT s.outlet_id, s.write_unit, s.priority, s.believed, s.offer, s.since_at FROM slot s
+             WHERE s.tenant_id = :t AND s.account_id = :a AND s.state = :state AND s.priority = :priority AND {condition}
+             ORDER BY s.since_at LIMIT :limit""",
+        state=state,
+        priority=priority,
         limit=limit,
         **terms,
     )
-    rows.sort(key=lambda row: (row[2], -urgency(row[2], row[3], row[4])))
-    return [(row[0], row[1], row[2]) for row in rows]
+    return [(*row[:2], _now_priority(row[2], row[5], terms["aged"]), *row[3:]) for row in rows]
+
+
+def _first(tx: Tx, condition: str, terms: dict[str, int], there: Sequence[tuple[int, str]]) -> int | None:
+    """Return the priority of the most urgent slot that is due, or None."""
+    best: int | None = None
+    for priority, state in there:
+        if best is not None and priority > best + 1:
+            break
+        found = _oldest(tx, condition, terms, priority, state, 1)
+        if found and (best is None or found[0][2] < best):
+            best = found[0][2]
+    return best
+
+
+def _candidates(tx: Tx, condition: str, terms: dict[str, int], limit: int) -> list[tuple[int, str, int]]:
+    """Return (outlet, write unit, priority now) of at most `limit` due slots, most urgent first."""
+    found: list[tuple[Any, ...]] = []
+    enough_at: int | None = None
+    for priority, state in _there(tx, terms["t"], terms["a"]):
+        if enough_at is not None and priority > enough_at + 1:
+            break
+        found += _oldest(tx, condition, terms, priority, state, limit)
+        if enough_at is None and len(found) >= limit:
+            enough_at = priority
+    found.sort(key=lambda row: (row[2], -urgency(row[2], row[3], row[4]), row[5] or 0, row[0]))
+    return [(row[0], row[1], row[2]) for row in found[:limit]]
 
 
 # --- plan -------------------------------------------------------------------------------------------------------------
@@ -153,9 +198,7 @@ def plan(
     outlet's external id, whose documents a whole-unit write needs (8.15). Returns when to look again if nothing is due.
     """
     due = look(tx, tenant_id, account_id, can, now)
-    for kind, _ in due.kinds:
-        if kinds is not None and kind not in kinds:
-            continue
+    for kind in (kind for kind, _ in due.kinds if kinds is None or kind in kinds):
         call: ReadCall | WriteCall | None
         if kind == "read":
             call = _plan_read(tx, tenant_id, account_id, can, now)

@@ -92,7 +92,7 @@ def at_rest(tx: Tx, tenant_id: int) -> list[str]:
                  JOIN account a ON a.tenant_id = o.tenant_id AND a.account_id = o.account_id
                  LEFT JOIN slot s ON s.tenant_id = d.tenant_id AND s.outlet_id = d.outlet_id
                 WHERE d.tenant_id = :t AND a.state = 'LIVE'
-                  AND (s.outlet_id IS NULL OR s.state = 'QUIET' OR (s.state = 'PARKED' AND s.generation < d.generation))
+                  AND (s.outlet_id IS NULL OR s.state = 'QUIET' OR (s.state = 'PARKED' AND d.generation > d.taken))
                 ORDER BY d.outlet_id""",
             t=tenant_id,
         )

@@ -5,6 +5,7 @@ Tables it owns: slot, attempt. Never: decides anything.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -189,6 +190,8 @@ class AccountRow(msgspec.Struct, frozen=True):
     state: str
     skew: int
     live_at: int | None
+    #: What its writes are taken to need until they are measured (0.8), microseconds; the account's setting "publish_window_s" goes first.
+    start_window: int = 0
 
     @property
     def writes(self) -> bool:
@@ -203,13 +206,14 @@ class AccountRow(msgspec.Struct, frozen=True):
 def account_row(tx: Tx, tenant_id: int, account_id: int) -> AccountRow:
     """Return the account. Raises LookupError if there is none."""
     row = tx.one(
-        "SELECT account_id, channel, state, skew_s, live_at FROM account WHERE tenant_id = :t AND account_id = :a",
+        "SELECT account_id, channel, state, skew_s, live_at, settings FROM account WHERE tenant_id = :t AND account_id = :a",
         t=tenant_id,
         a=account_id,
     )
     if row is None:
         raise LookupError(f"tenant {tenant_id} has no account {account_id}")
-    return AccountRow(row[0], row[1], row[2], row[3] * SECOND, row[4])
+    start_s = json.loads(row[5]).get("publish_window_s") or PUBLISH_WINDOW_S.get(row[1], OTHER_WINDOW_S)
+    return AccountRow(row[0], row[1], row[2], row[3] * SECOND, row[4], round(float(start_s) * SECOND))
 
 
 def orders_complete_through(tx: Tx, tenant_id: int, account_id: int) -> int | None:
@@ -248,7 +252,7 @@ def windows(tx: Tx, tenant_id: int, account: AccountRow) -> Windows:
         a=account.account_id,
         n=WINDOW_SAMPLES,
     )
-    start = round(PUBLISH_WINDOW_S.get(account.channel, OTHER_WINDOW_S) * SECOND)
+    start = account.start_window or round(PUBLISH_WINDOW_S.get(account.channel, OTHER_WINDOW_S) * SECOND)
     first_look = round(VERIFY_FIRST_S * SECOND)
     if len(rows) < WINDOW_SAMPLES_MIN:
         return Windows(start, first_look, 2 * start)
@@ -256,7 +260,8 @@ def windows(tx: Tx, tenant_id: int, account: AccountRow) -> Windows:
     shown = sorted(seen - accepted for _, accepted, seen in rows)
     p99 = took[min(len(took) - 1, len(took) * 99 // 100)]
     publish = min(max(p99, round(PUBLISH_WINDOW_S_MIN * SECOND)), round(PUBLISH_WINDOW_S_MAX * SECOND))
-    return Windows(publish, max(first_look, min(shown[len(shown) // 2] // 2, publish)), 2 * max(publish, start))
+    slowest = shown[min(len(shown) - 1, len(shown) * 99 // 100)]
+    return Windows(publish, max(first_look, min(shown[len(shown) // 2] // 2, publish)), 2 * max(slowest, start))
 
 
 class LateWrite(msgspec.Struct, frozen=True):
@@ -269,8 +274,8 @@ class LateWrite(msgspec.Struct, frozen=True):
     taken_at: int
 
 
-#: A call without an answer may have been taken this long after it was begun.
-CALL_S_MAX = 30
+#: A call without an answer may have been taken this long after it was begun: the transport gives up after 10 s.
+CALL_S_MAX = 12
 #: A write older than this can't land any more, whatever was measured.
 LATE_MAX_S = 1_200
 

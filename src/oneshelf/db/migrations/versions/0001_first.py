@@ -105,7 +105,16 @@ def upgrade() -> None:
         sa.Column("since_at", sa.BigInteger(), nullable=False),
         sa.Column("why", sa.Text(), server_default="", nullable=False),
         sa.Column("reread", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("taken", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "outlet_id"),
+    )
+    op.create_index(
+        "dirty_listing_news",
+        "dirty_listing",
+        ["tenant_id", "outlet_id"],
+        unique=False,
+        sqlite_where=sa.text("generation > taken"),
+        postgresql_where=sa.text("generation > taken"),
     )
     op.create_table(
         "feed",
@@ -416,7 +425,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "outlet_id"),
     )
-    op.create_index("slot_waiting", "slot", ["tenant_id", "account_id", "state", "priority"], unique=False)
+    op.create_index("slot_waiting", "slot", ["tenant_id", "account_id", "state", "priority", "since_at"], unique=False)
     op.create_table(
         "stock_level",
         sa.Column("tenant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
