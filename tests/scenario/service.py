@@ -153,7 +153,7 @@ async def until(there: Callable[[], Awaitable[Any]], what: str, within_s: float 
         found = await there()
         if found:
             return found
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.02)
     raise AssertionError(f"not within {within_s:g} s: {what}")
 
 
@@ -312,6 +312,7 @@ class Knocking:
 
     def __init__(self, shop: Shop, elsewhere: Elsewhere) -> None:
         self.shop = shop
+        self.asked = elsewhere.asked
         self.http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.kid = "0f4ddc46-6b3c-4f18-8c32-9f1a8f5b8e0a"

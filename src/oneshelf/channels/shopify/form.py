@@ -298,6 +298,8 @@ def whole(value: object) -> int | None:
     """Return the count, None if it is no number."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
+    if isinstance(value, float) and not value.is_integer():
+        return None
     try:
         return int(value)
     except (ValueError, OverflowError):
