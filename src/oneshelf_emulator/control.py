@@ -136,8 +136,10 @@ class _Control:
         return JSONResponse({"known": FAULTS, "chances": chances, "armed": armed, "injected": faults.injected})
 
     async def set_fault(self, request: Request) -> Response:
-        body = await _body(request, {"name", "chance", "channel"}, needed={"name", "chance"})
-        self.emulation.world.faults.set(body["name"], float(body["chance"]), self._channel(body.get("channel", "*")))
+        body = await _body(request, {"name", "chance", "channel", "spare"}, needed={"name", "chance"})
+        channel = self._channel(body.get("channel", "*"))
+        spare = str(body.get("spare", ""))
+        self.emulation.world.faults.set(body["name"], float(body["chance"]), channel, spare=spare)
         return await self.get_faults(request)
 
     async def arm_fault(self, request: Request) -> Response:

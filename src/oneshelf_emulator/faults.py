@@ -33,14 +33,19 @@ class Faults:
     chance: dict[tuple[str, str], float] = field(default_factory=dict)
     once: dict[tuple[str, str, str], int] = field(default_factory=dict)
     injected: dict[str, int] = field(default_factory=dict)
+    spared: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def set(self, name: str, chance: float, channel: str = "*") -> None:
-        """Let fault `name` strike with probability `chance` (0 to 1) on `channel` ("*": all)."""
+    def set(self, name: str, chance: float, channel: str = "*", *, spare: str = "") -> None:
+        """Let fault `name` strike with probability `chance` (0 to 1) on `channel` ("*": all).
+
+        `spare`: a shell pattern over operations that it does not strike by chance (armed, it still does).
+        """
         if name not in FAULTS:
             raise KeyError(f"unknown fault {name!r}; known: {', '.join(FAULTS)}")
         if not 0 <= chance <= 1:
             raise ValueError(f"the chance of {name} must lie between 0 and 1, got {chance}")
         self.chance[(name, channel)] = chance
+        self.spared[(name, channel)] = spare
 
     def arm(self, name: str, channel: str, operation: str = "*", times: int = 1) -> None:
         """Let fault `name` strike the next `times` calls of `operation` on `channel`, for certain.
@@ -53,13 +58,16 @@ class Faults:
 
     def roll(self, name: str, channel: str, operation: str = "*") -> bool:
         """Return True if fault `name` strikes this time, and count it."""
-        for where, left in self.once.items():
-            armed, armed_channel, pattern = where
-            if left > 0 and armed == name and armed_channel in (channel, "*") and fnmatchcase(operation, pattern):
-                self.once[where] = left - 1
+        for armed, left in self.once.items():
+            fault, on, pattern = armed
+            if left > 0 and fault == name and on in (channel, "*") and fnmatchcase(operation, pattern):
+                self.once[armed] = left - 1
                 self.injected[name] = self.injected.get(name, 0) + 1
                 return True
-        chance = self.chance.get((name, channel), self.chance.get((name, "*"), 0.0))
+        where = (name, channel) if (name, channel) in self.chance else (name, "*")
+        chance = self.chance.get(where, 0.0)
+        if chance and fnmatchcase(operation, self.spared.get(where, "")):
+            return False
         if chance and self.rng.random() < chance:
             self.injected[name] = self.injected.get(name, 0) + 1
             return True

@@ -88,8 +88,9 @@ async def _drain(stream: asyncio.StreamReader) -> None:
 def entered(channel: str, c: dict[str, Any], url: str, factor: float) -> Entered:
     """What a merchant would type to connect this channel, from the credentials that the emulator hands out.
 
-    `factor`: the emulator shortens Amazon's search delay by it, so we are told the shorter delay.
+    `factor`: the emulator shortens the marketplaces' durations by it, so we are told the shorter ones.
     """
+    quick = {"publish_window_s": str(max(2.0, 120 / factor))} if factor > 1 else {}
     if channel == "shopify":
         keys = {"client_id": c["client_id"], "client_secret": c["client_secret"]}
         return Entered(channel, {"shop": c["shop_domain"], "endpoint": url}, keys, keys)
@@ -105,6 +106,7 @@ def entered(channel: str, c: dict[str, Any], url: str, factor: float) -> Entered
             "queue_region": queue["region"],
             "queue_endpoint": queue["endpoint_url"],
             "visibility_delay_s": str(max(1.0, 150 / factor)),
+            **quick,
         }
         secret = {name: c[name] for name in ("client_id", "client_secret", "refresh_token")}
         app = {
@@ -118,6 +120,7 @@ def entered(channel: str, c: dict[str, Any], url: str, factor: float) -> Entered
         settings = {
             "marketplace_id": c["marketplace_id"],
             "alert_email": "alerts@example.com",
+            **quick,
             "endpoint": url,
             "apiz_endpoint": url,
             "token_url": c["token_url"],
@@ -129,6 +132,6 @@ def entered(channel: str, c: dict[str, Any], url: str, factor: float) -> Entered
             "verification_token": "demo-verification-token-0123456789abcdef",
         }
         return Entered(channel, settings, secret, app)
-    settings = {"shop_id": str(c["shop_id"]), "endpoint": url, "token_url": c["token_url"]}
+    settings = {"shop_id": str(c["shop_id"]), "endpoint": url, "token_url": c["token_url"], **quick}
     secret = {name: c[name] for name in ("keystring", "shared_secret", "refresh_token", "access_token")}
     return Entered("etsy", settings, secret, {"webhook_secret": c["webhook_secret"]})

@@ -52,7 +52,16 @@ async def run(
         console.print(f"The shelf is live: {stage.url}")
         if faults:
             for name, chance in FAULTS.items():
-                await stage.marketplaces.ask("POST", "/faults", {"name": name, "chance": chance})
+                await stage.marketplaces.ask("POST", "/faults", {"name": name, "chance": chance, "channel": "*"})
+            # Etsy's refresh tokens are single-use: when the answer to one is lost, the shop is lost to everybody until a person signs
+            # in again. Tokens live a minute here instead of an hour, so that would happen in every run.
+            lost = {
+                "name": "timeout_after",
+                "chance": FAULTS["timeout_after"],
+                "channel": "etsy",
+                "spare": "createToken",
+            }
+            await stage.marketplaces.ask("POST", "/faults", lost)
         await _sell(stage, seconds, seed, orders_per_s, None if headless else console)
         injected = await _calm(stage, faults)
         await _rest(stage)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from oneshelf.core.facts import LineSeen, OrderSeen
-from oneshelf.core.instants import to_us, to_us_or_none
+from oneshelf.core.instants import SECOND, to_us, to_us_or_none
 from oneshelf.db.journal import open_task
 
 from .accounts import Account, external_key
@@ -117,7 +117,8 @@ def _standing(batch: Batch, account: Account, h: Heard, placed_at: int) -> str:
         return "copy" if batch.source_of(h) is not None else "live"
     if external_key(account, order.order_id) in batch.counted_copies:
         return "counted"
-    if account.live_at is not None and placed_at >= account.live_at:
+    # Some channels tell the purchase to the second: within the second of going live it counts as after it.
+    if account.live_at is not None and placed_at // SECOND >= account.live_at // SECOND:
         return "live"
     if order.cancelled or all(line.shipped >= line.ordered - line.cancelled for line in order.lines):
         return "history"

@@ -182,3 +182,14 @@ async def test_the_raw_path_keeps_a_slash_inside_its_segment():
     assert (await call(app, "GET", "/items/A%2F1")).status == 404
     answer = await call(RawPath(app), "GET", "/items/A%2F1?x=%2F")
     assert (answer.status, answer.body) == (200, b'"A%2F1"')
+
+
+def test_a_fault_by_chance_spares_the_operations_it_was_told_to_spare() -> None:
+    world = World(seed=1)
+    world.faults.set("timeout_after", 1.0, "etsy", spare="createToken")
+    world.faults.set("timeout_after", 1.0)
+    assert world.faults.roll("timeout_after", "etsy", "getShopReceipts") is True
+    assert world.faults.roll("timeout_after", "etsy", "createToken") is False
+    assert world.faults.roll("timeout_after", "ebay", "createToken") is True  # spared on Etsy only
+    world.faults.arm("timeout_after", "etsy", "createToken")
+    assert world.faults.roll("timeout_after", "etsy", "createToken") is True  # armed, it strikes
