@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from oneshelf.channels import amazon, ebay, etsy, shopify
-from oneshelf.channels.contract import Channel, Door, Hub, RawMessage
+from oneshelf.channels.contract import Capabilities, Channel, Door, Hub, RawMessage
 from oneshelf.channels.session import Priority, Session
 from oneshelf.core.errors import OneshelfError, Stop
 from oneshelf.core.ids import HUB, ChannelName
@@ -135,6 +135,7 @@ class Service:
         self.levels_bell = Bell()
         self.stopping = asyncio.Event()
         self.running: dict[int, Running] = {}
+        self.capabilities: dict[str, Capabilities] = {}
         self.started_at = time.monotonic()
         self._loop = asyncio.get_running_loop()
         self._apps: dict[ChannelName, AppBudgets] = {}
@@ -213,6 +214,7 @@ class Service:
         one = Running(row, channel, session, limiter, dict(secret.values) if secret else {})
         await self.writer.do(lambda tx: self._load_budgets(tx, one))
         self.running[row.account_id] = one
+        self.capabilities[str(channel.name)] = channel.can
         if self._with_loops:
             self._start_loops(one)
         return one

@@ -13,6 +13,7 @@ from pathlib import Path
 from oneshelf.core.errors import Stop
 
 from .migrate import migrate
+from .statistics import write_statistics
 from .store import StoreBroken
 from .tx import SqliteTx, TransactionLost
 
@@ -46,6 +47,7 @@ class SqliteStore:
             self._check(was_here)
             self._connection = self._connect()
             migrate(self)
+            write_statistics(self._connection)
         except sqlite3.Error as error:
             self.close()
             raise self.must_stop(error) or Stop(f"{self.path} can't be opened: {error}.") from error
@@ -114,8 +116,9 @@ class SqliteStore:
         return connection
 
     def _damaged(self, what: object) -> StoreBroken:
+        words = " ".join(str(what).split())
         return StoreBroken(
-            f"{self.path} is damaged ({what}). Nothing was written. Put the newest backup in its place and start again: "
+            f"{self.path} is damaged ({words}). Nothing was written. Put the newest backup in its place and start again: "
             "orders since then are read from the channels."
         )
 

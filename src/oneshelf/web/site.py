@@ -47,4 +47,9 @@ def site(service: Service, url: str) -> Starlette:
         public_url=service.settings.public_url,
         on_news=service.news.ring,
     )
-    return build(State(service), extra_routes=[*doors, *open_door(service, url)])
+    return build(
+        State(service),
+        extra_routes=[*doors, *open_door(service, url)],
+        can=service.capabilities,
+        stopping=service.stopping.is_set,
+    )
