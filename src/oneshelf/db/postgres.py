@@ -35,7 +35,7 @@ class PostgresStore:
             self._connection = psycopg.connect(self.url, autocommit=True, application_name="oneshelf")
         except psycopg.OperationalError as error:
             raise Stop(
-                f"PostgreSQL does not answer: {str(error).strip()}. Check ONESHELF_DATABASE_URL and the server."
+                f"PostgreSQL does not answer: {' '.join(str(error).split())} Check ONESHELF_DATABASE_URL and the server."
             ) from error
         try:
             self._check_durability()
@@ -87,7 +87,7 @@ class PostgresStore:
     def must_stop(self, error: BaseException) -> StoreBroken | None:
         if not isinstance(error, psycopg.Error) or self.is_transient(error):
             return None
-        words = str(error).strip()
+        words = " ".join(str(error).split())
         if isinstance(error, errors.DiskFull):
             return StoreBroken("PostgreSQL's disk is full. Nothing more was answered; make room and start again.")
         if isinstance(error, (errors.DataCorrupted, errors.IndexCorrupted)):

@@ -53,9 +53,10 @@ def _for_sqlite(sql: str) -> tuple[str, frozenset[str]]:
 
 
 @lru_cache(maxsize=1024)
-def _for_postgres(sql: str) -> str:
+def _for_postgres(sql: str) -> tuple[str, frozenset[str]]:
+    sets = frozenset(_SET.findall(sql))
     sql = _SET.sub(r"= ANY(:\1)", sql.replace("%", "%%"))
-    return _NAME.sub(r"%(\1)s", sql)
+    return _NAME.sub(r"%(\1)s", sql), sets
 
 
 @lru_cache(maxsize=1024)
@@ -130,16 +131,22 @@ class PostgresTx:
     def __init__(self, connection: Any) -> None:
         self.connection = connection
 
+    def _execute(self, sql: str, params: dict[str, Any]) -> Any:
+        text, sets = _for_postgres(sql)
+        for name in sets:  # a list becomes an array; a tuple or set would not
+            params[name] = list(params[name])
+        return self.connection.execute(text, params)
+
     def all(self, sql: str, **params: Any) -> list[tuple[Any, ...]]:
-        rows: list[tuple[Any, ...]] = self.connection.execute(_for_postgres(sql), params).fetchall()
+        rows: list[tuple[Any, ...]] = self._execute(sql, params).fetchall()
         return rows
 
     def one(self, sql: str, **params: Any) -> tuple[Any, ...] | None:
-        row: tuple[Any, ...] | None = self.connection.execute(_for_postgres(sql), params).fetchone()
+        row: tuple[Any, ...] | None = self._execute(sql, params).fetchone()
         return row
 
     def run(self, sql: str, **params: Any) -> int:
-        return int(self.connection.execute(_for_postgres(sql), params).rowcount)
+        return int(self._execute(sql, params).rowcount)
 
     def many(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
         if not rows:
