@@ -155,11 +155,9 @@ def follow(state: LineState | None, counts: Counts, *, paid: bool, ended: bool, 
             alerts.append(alert)
         state = transition(state, event)
 
-    if revived and state is S.CANCELLED:
-        state = None
     wanted = counts.ordered - counts.cancelled
     gone = max(counts.shipped, counts.told_shipped)
-    if state is S.SHIPPED and gone < wanted:
+    if gone < wanted and (state is S.SHIPPED or (revived and state is S.CANCELLED)):
         state = None
     if gone > 0 and gone >= wanted:  # also when all of it was cancelled: the cancel crossed the parcel
         if state is not S.SHIPPED:
