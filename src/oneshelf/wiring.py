@@ -35,6 +35,7 @@ from oneshelf.publish import worker as publishing
 from oneshelf.publish.limiter import AppBudgets, Limiter
 from oneshelf.publish.recovery import recover as recover_slots
 from oneshelf.reconcile import worker as hub_reads
+from oneshelf.reconcile.sweep import SWEEP_TICK_S, sweep
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock, SystemClock
 from oneshelf.runtime.transport import AioHttp
@@ -254,6 +255,7 @@ class Service:
                 ),
                 one,
             )
+            self._start_loop(self._sweep_loop(one), one)
         if isinstance(channel, amazon.Amazon) and channel.account.queue.url:
             self._start_loop(self._queue_loop(one, channel, channel.account.queue.url), one)
 
@@ -330,6 +332,15 @@ class Service:
             if asked:
                 one.poke_fetch.ring()
             await pause.wait(REREAD_LOOK_S, self.stopping)
+
+    async def _sweep_loop(self, one: Running) -> None:
+        """S9.7: every listing is read again now and then, whoever wrote it meanwhile."""
+        pause = Bell()
+        while not self.stopping.is_set():
+            await pause.wait(SWEEP_TICK_S, self.stopping)
+            now = to_us(self.clock.now())
+            if await self.writer.do(partial(sweep, tenant_id=one.tenant_id, account_id=one.account_id, now=now)):
+                one.bell.ring()
 
     def _parsers(self) -> Mapping[int, Channel]:
         return {account_id: one.channel for account_id, one in self.running.items()}

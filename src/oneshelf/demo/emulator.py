@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 from typing import Any
@@ -43,7 +44,8 @@ class Marketplaces:
         except TimeoutError:
             line = b""
         if not line:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself
+                process.kill()
             words = (await process.stderr.read()).decode(errors="replace")[-2000:]
             raise Stop(f"The emulated marketplaces did not start. Their last words: {words or '(none)'}")
         marketplaces = cls(process, json.loads(line))

@@ -16,6 +16,7 @@ from oneshelf.core.instants import to_us
 from oneshelf.db.tx import Tx
 from oneshelf.imports import counts
 from oneshelf.listings import links
+from oneshelf.listings.policy import EVERY_ACCOUNT, EVERY_SKU, drop_rule, set_rule
 from oneshelf.onboarding import marketplace
 from oneshelf.onboarding.bring_up import bring_up
 from oneshelf.onboarding.connect import Entered
@@ -164,6 +165,34 @@ async def run_rate(service: Service, payload: dict[str, Any]) -> Any:
     return {"currency": currency, "rate": rate, "orders_tried_again": waiting}
 
 
+async def run_rule(service: Service, payload: dict[str, Any]) -> Any:
+    """Set (or with `drop` take back) what is held back at an account and for a SKU; 0 and "" mean all. The narrowest rule wins whole."""
+    account_id, sku = int(payload.get("account_id") or EVERY_ACCOUNT), payload.get("sku") or EVERY_SKU
+    if account_id and account_id not in service.running:
+        raise NotPossible(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
+    now = to_us(service.clock.now())
+
+    def step(tx: Tx) -> bool:
+        if payload.get("drop"):
+            return drop_rule(tx, service.tenant_id, account_id, sku, now, by="merchant")
+        wanted = {
+            name: payload[name]
+            for name in ("safety_stock", "safety_percent", "cap", "min_show")
+            if payload.get(name) is not None
+        }
+        set_rule(tx, service.tenant_id, account_id, sku, now, by="merchant", **wanted)
+        return True
+
+    try:
+        done = await service.writer.do(step)
+    except ValueError as error:
+        raise NotPossible(f"The rule can't be kept: {error}.") from error
+    if not done:
+        raise NotPossible("There is no such rule.")
+    service.wake_all()
+    return {"account_id": account_id, "sku": sku, "dropped": bool(payload.get("drop"))}
+
+
 COMMANDS: dict[str, Command] = {
     "check": run_check,
     "count": run_count,
@@ -171,4 +200,5 @@ COMMANDS: dict[str, Command] = {
     "live": run_live,
     "link": run_link,
     "rate": run_rate,
+    "rule": run_rule,
 }
