@@ -14,6 +14,9 @@ from oneshelf.db.tx import Tx, next_values
 
 from . import dirty
 
+#: States of a listing that takes no number from us.
+NOT_ON_SALE = ("ended", "draft", "gone")
+
 
 class Tie(msgspec.Struct, frozen=True):
     """What one unit of a listing is made of: its outlet and pieces per SKU (one SKU, or a bundle's parts)."""
@@ -47,17 +50,18 @@ def ties_for(tx: Tx, tenant_id: int, account_id: int, listing_keys: Iterable[str
 def keep_listings(tx: Tx, tenant_id: int, account_id: int, found: Sequence[ListingFound], now: int) -> int:
     """Store what a catalogue shows: new outlets, changed states, further names. Returns how many outlets are new.
 
-    Nothing is linked here and no number is believed: reads do that.
+    Nothing is linked here and no number is believed: reads do that. An outlet that is ours to write again (relisted, no longer
+    fulfilled by the channel) was passed over while it was not: it is marked, to be read first.
     """
-    known = {
-        external_id: outlet_id
-        for outlet_id, external_id in tx.all(
-            "SELECT outlet_id, external_id FROM outlet WHERE tenant_id = :t AND account_id = :a AND external_id {in:ids}",
-            t=tenant_id,
-            a=account_id,
-            ids=[listing.outlet_external_id for listing in found],
-        )
-    }
+    rows = tx.all(
+        "SELECT outlet_id, external_id, state, fulfilled_by_channel FROM outlet "
+        "WHERE tenant_id = :t AND account_id = :a AND external_id {in:ids}",
+        t=tenant_id,
+        a=account_id,
+        ids=[listing.outlet_external_id for listing in found],
+    )
+    known = {external_id: outlet_id for outlet_id, external_id, _, _ in rows}
+    passed_over = {external_id for _, external_id, state, by_channel in rows if by_channel or state in NOT_ON_SALE}
     fresh: dict[str, ListingFound] = {}
     for listing in found:
         if listing.outlet_external_id not in known:
@@ -99,7 +103,14 @@ def keep_listings(tx: Tx, tenant_id: int, account_id: int, found: Sequence[Listi
             for key in listing.listing_keys
         ],
     )
+    back = {known[listing.outlet_external_id] for listing in found if _is_back(listing, passed_over)}
+    dirty.mark_outlets(tx, tenant_id, sorted(back), now, "on sale again", reread=True)
     return len(fresh)
+
+
+def _is_back(listing: ListingFound, passed_over: set[str]) -> bool:
+    ours = listing.state not in NOT_ON_SALE and not (listing.fulfilled_by_channel or listing.untracked)
+    return ours and listing.outlet_external_id in passed_over
 
 
 def link(tx: Tx, tenant_id: int, outlet_id: int, parts: dict[str, int], now: int, *, by: str) -> None:
