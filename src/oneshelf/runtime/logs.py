@@ -151,6 +151,6 @@ def configure_logs(
     for name in ("uvicorn", "uvicorn.access", "uvicorn.error"):  # they bring handlers of their own
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
-    # one line a request of ours is what the metrics are for
-    for name in ("aiohttp.access", "botocore", "boto3", "urllib3", "asyncio"):
+    # one line a request is what the metrics are for; a migration says what it did when it fails
+    for name in ("aiohttp.access", "alembic", "botocore", "boto3", "urllib3", "asyncio"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
