@@ -53,7 +53,7 @@ def said(store: Store, *statements: str) -> list[tuple[object, ...]]:
 
 def tables(store: Store) -> list[str]:
     listing = (
-        "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
         if store.dialect == "sqlite"
         else "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
     )

@@ -23,19 +23,34 @@ _PART_OF_ROWS = {
 
 
 def write_statistics(connection: sqlite3.Connection) -> None:
-    """Replace the planner's statistics by the expected ones and make it read them."""
+    """Replace the planner's statistics by the expected ones. Writes only if they differ: after a migration, not at every start."""
+    wanted = _wanted(connection)
+    if _stored(connection) == wanted:
+        return  # SQLite read them when it opened the file
     connection.execute("ANALYZE sqlite_schema")  # makes the table
+    connection.execute("BEGIN IMMEDIATE")
     connection.execute("DELETE FROM sqlite_stat1")
+    connection.executemany("INSERT INTO sqlite_stat1 VALUES (?, ?, ?)", sorted(wanted))
+    connection.execute("COMMIT")
+    connection.execute("ANALYZE sqlite_schema")  # read them now
+
+
+def _stored(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
+    made = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_stat1'").fetchone()
+    return set(connection.execute("SELECT tbl, idx, stat FROM sqlite_stat1").fetchall()) if made else set()
+
+
+def _wanted(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
     tables = connection.execute(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'alembic_version'"
     ).fetchall()
+    wanted = set()
     for (table,) in tables:
         for _, index, unique, *_ in connection.execute(f"PRAGMA index_list({table})").fetchall():
             columns = [row[2] for row in connection.execute(f"PRAGMA index_info({index})").fetchall()]
             if columns and columns[0] == "tenant_id":
-                spread = _spread(columns, bool(unique))
-                connection.execute("INSERT INTO sqlite_stat1 VALUES (?, ?, ?)", (table, index, spread))
-    connection.execute("ANALYZE sqlite_schema")  # read them now
+                wanted.add((table, index, _spread(columns, bool(unique))))
+    return wanted
 
 
 def _spread(columns: list[str], unique: bool) -> str:
