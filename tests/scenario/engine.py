@@ -199,13 +199,14 @@ class World:
         for order_id in changed:
             self.hear(SHOP, self.hub.snapshot(order_id))
 
-    def complete(self, *account_ids: int, through: int | None = None) -> None:
+    def complete(self, *account_ids: int, through: int | None = None, handled: bool = True) -> None:
         """A poll of these accounts (none: all) has finished: complete through an instant [now]."""
         page = Page((), Cursor(from_us(self.now)), from_us(self.now if through is None else through))
         with transaction(self.store) as tx:
             for account_id in account_ids or CHANNELS:
                 keep_page(tx, TENANT, account_id, page, self.now)
-        self.handle()
+        if handled:
+            self.handle()
 
     # --- reads of the hub ---------------------------------------------------------------------------------------------------
 
