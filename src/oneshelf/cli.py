@@ -78,17 +78,24 @@ def _ask(command: str, payload: dict[str, Any]) -> Any:
     from oneshelf.web.local import ask
 
     settings = _settings()
+    if command != "connect":
+        _needs_shelf(settings)
     configure_logs("error", "auto")
     return _run(ask(settings, command, payload))
 
 
-def _reader(settings: Settings) -> Any:
-    """Return a read-only transaction; says what to do when there is nothing to read yet."""
+def _needs_shelf(settings: Settings) -> None:
+    """Say what to do when there is nothing to look at yet."""
     if settings.database.startswith("sqlite:///") and not Path(settings.database.removeprefix("sqlite:///")).exists():
         err.print(
             f"There is no shelf at {settings.database.removeprefix('sqlite:///')} yet. Start one: oneshelf serve (or look: oneshelf demo)."
         )
         raise typer.Exit(2)
+
+
+def _reader(settings: Settings) -> Any:
+    """Return a read-only transaction."""
+    _needs_shelf(settings)
     return store_for(settings.database).reader()
 
 

@@ -36,7 +36,11 @@ class Marketplaces:
         if products_file is not None:
             args += ["--products-file", products_file]
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *args, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            sys.executable,
+            *args,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for us: the marketplaces are still needed for the count
         )
         assert process.stdout is not None and process.stderr is not None
         try:
