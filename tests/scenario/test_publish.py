@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.scenario.publish_bench import CAS, Bench, T
+from tests.scenario.publish_bench import CAS, SHOP, Bench, T
 
 from oneshelf.channels.contract import NoAnswer, Offer
 from oneshelf.core.errors import Retry, SignInAgain
@@ -11,8 +11,9 @@ from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Outcome, Rejected, Throttled, Unknown
 from oneshelf.core.slot import SlotState
 from oneshelf.db.store import Store
+from oneshelf.listings import dirty
 from oneshelf.publish import recovery
-from oneshelf.publish.planning import WaitUntil
+from oneshelf.publish.planning import WaitUntil, look
 from oneshelf.publish.slots import ReadCall, WriteCall
 
 
@@ -527,3 +528,74 @@ def test_S1_11_a_bundle_shows_the_least_of_its_parts_and_a_pack_whole_packs(benc
     bench.sell("SET", 1)
     assert bench.run(60).count("write") == 1  # SET fell by itself; CUPS must follow
     assert bench.market.shown == {"SET": 1, "CUPS": 2}
+
+
+def test_S8_9_of_two_unsafe_numbers_the_one_with_more_too_many_goes_first(store: Store) -> None:
+    bench = Bench(store, "amazon")
+    for name in ("FEW", "MANY"):
+        bench.outlet(name, {name: 1}, shown=10)
+        bench.stock(name, 10)
+    bench.run(600)
+    bench.now += 60 * SECOND
+    bench.stock("FEW", -1)
+    bench.now += SECOND
+    bench.stock("MANY", -9)
+    assert bench.step() == "read FEW MANY"
+    assert bench.step() == "write MANY=1"
+    assert bench.step() == "write FEW=9"
+
+
+def test_S8_10_who_waits_ten_minutes_moves_up_by_one(bench: Bench) -> None:
+    bench.outlet("MUG", {"MUG": 1}, shown=2)
+    bench.stock("MUG", 2)
+    bench.run(60)
+    bench.stock("MUG", 3)
+    bench.wake()
+    assert bench.tx(lambda tx: look(tx, T, SHOP, bench.can, bench.now)).kinds == [("read", 5)]  # type: ignore[attr-defined]
+    bench.now += 601 * SECOND
+    assert bench.tx(lambda tx: look(tx, T, SHOP, bench.can, bench.now)).kinds == [("read", 4)]  # type: ignore[attr-defined]
+    call = bench.plan()
+    assert isinstance(call, ReadCall) and call.priority == 4
+
+
+def test_a_zero_that_is_a_number_again_at_sending_is_read_first(store: Store) -> None:
+    bench = at_rest_with(store, 5)
+    bench.stock("MUG", -5)
+    bench.wake()
+    bench.stock("MUG", 4)  # nobody woke since: the slot still says zero, and its last read is a minute old
+    call = bench.plan()
+    assert isinstance(call, ReadCall)
+
+
+def test_a_wish_to_read_during_a_throttled_write_is_not_lost(store: Store) -> None:
+    bench = at_rest_with(store, 5)
+    bench.stock("MUG", -5)
+    bench.wake()
+    call = bench.plan()
+    assert isinstance(call, WriteCall)
+    bench.mark("MUG", reread=True)
+    bench.market.answers = lambda offer: Throttled(1.0)
+    bench.call(call)
+    assert bench.slot("MUG").verified == 0
+
+
+def test_a_number_that_landed_late_is_known_as_seen(store: Store) -> None:
+    bench = at_rest_with(store, 5)
+    bench.stock("MUG", 4)
+    bench.step()
+    bench.market.no_answer, bench.market.lands_after = True, 15 * SECOND
+    bench.step()
+    bench.market.no_answer, bench.market.lands_after = False, 0
+    bench.stock("MUG", -4)
+    bench.run(120)
+    assert bench.attempts("MUG") == [(9, "SEEN"), (5, "SEEN")]
+
+
+def test_I12_a_mark_is_cleared_by_its_own_generation_only(store: Store) -> None:
+    bench = at_rest_with(store, 5)
+    bench.mark("MUG")
+    bench.mark("MUG")
+    assert bench.tx(lambda tx: dirty.clear(tx, T, 1, 1)) is False
+    assert bench.generation("MUG") == 2
+    assert bench.tx(lambda tx: dirty.clear(tx, T, 1, 2)) is True
+    assert bench.generation("MUG") is None

@@ -11,6 +11,7 @@ from oneshelf.core.slot import SlotState
 from oneshelf.db.store import Store
 from oneshelf.listings.policy import EVERY_ACCOUNT, drop_rule, rules_for, set_rule
 from oneshelf.orders import provisional
+from oneshelf.orders.sales import own_sales, sales_of
 from oneshelf.publish import recovery
 from oneshelf.reconcile.sweep import audit_offers, read_all, sweep
 
@@ -318,6 +319,20 @@ def test_S2_1_a_rule_moves_its_listings_at_once(store: Store) -> None:
         bench.tx(lambda tx: set_rule(tx, T, SHOP, "MUG", bench.now, by="Ada", safety_stock=-1))
 
 
+def test_S1_11_a_rule_for_a_part_holds_for_the_bundle(store: Store) -> None:
+    bench = Bench(store)
+    bench.outlet("SET", {"CUP": 2, "POT": 1}, shown=0)
+    bench.stock("CUP", 9)
+    bench.stock("POT", 9)
+    bench.tx(lambda tx: set_rule(tx, T, EVERY_ACCOUNT, "CUP", bench.now, by="Ada", safety_stock=4))
+    bench.run(60)
+    assert bench.market.shown == {"SET": 2}
+    bench.now += MINUTE
+    bench.tx(lambda tx: set_rule(tx, T, EVERY_ACCOUNT, "POT", bench.now, by="Ada", cap=1))
+    bench.run(60)
+    assert bench.market.shown == {"SET": 1}
+
+
 # --- sweep and audit --------------------------------------------------------------------------------------------------
 
 
@@ -376,3 +391,46 @@ def test_S8_14_resuming_starts_with_reads(store: Store) -> None:
     bench.tx(lambda tx: read_all(tx, T, SHOP, bench.now, "resumed"))
     assert bench.run(60) == ["read", "write", "read"]
     assert bench.market.shown == {"MUG": 0}
+
+
+def test_S9_3_a_number_due_with_the_same_read_does_not_wait_either(store: Store) -> None:
+    bench = at_rest_with(store, 5)
+    edit_by_hand(bench, 9)
+    bench.stock("MUG", -1)
+    assert bench.run(60) == ["read", "write", "read"]
+    assert bench.market.shown == {"MUG": 4} and bench.slot("MUG").repairs == 0
+
+
+def test_S9_4_after_a_person_said_try_again_the_count_begins_anew(store: Store) -> None:
+    bench = at_rest_with(store, 5)
+    for _ in range(3):
+        edit_by_hand(bench, 3)
+        bench.run(60)
+        bench.now += 10 * MINUTE
+        feed_complete(bench)
+        bench.run(60)
+        bench.now += 10 * MINUTE
+    assert bench.slot("MUG").state is SlotState.PARKED
+    bench.tx(lambda tx: recovery.retry(tx, T, [1], bench.now, "Ada"))
+    bench.run(60)
+    assert bench.market.shown == {"MUG": 5} and bench.rest() == []
+
+
+def test_own_sales_count_a_line_once_and_from_each_outlets_own_instant(store: Store) -> None:
+    bench = Bench(store)
+    bench.outlet("SET", {"CUP": 2, "POT": 1}, shown=9)
+    bench.outlet("CUPS", {"CUP": 2}, shown=9)
+    first = bench.now
+    bench.sell("SET", 3)
+    bench.sell("CUPS", 1)
+    bench.now += 10 * SECOND
+    bench.sell("CUPS", 4)
+
+    def sold(since: dict[int, int]) -> dict[int, int]:
+        return bench.tx(lambda tx: own_sales(tx, T, [1, 2], since))  # type: ignore[return-value]
+
+    assert sold({1: first - 1, 2: first - 1}) == {1: 3, 2: 5}
+    assert sold({1: first, 2: first}) == {1: 0, 2: 4}
+    assert sold({1: first - 1, 2: first}) == {1: 3, 2: 4}
+    assert sold({1: first - 1}) == {1: 3, 2: 0}
+    assert bench.tx(lambda tx: sales_of(tx, T, {2: first})[2].placed) == ((first + 10 * SECOND, 4),)

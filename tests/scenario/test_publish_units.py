@@ -212,3 +212,28 @@ def test_etsy_numbers_are_at_most_999(store: Store) -> None:
     bench.stock("MUG", 5_000)
     bench.run(60)
     assert bench.market.shown == {"MUG": 999}
+
+
+def test_S8_15_a_sibling_that_shows_too_many_carries_its_offer_at_most(store: Store) -> None:
+    bench = shirt(store)
+    bench.market.shown["77/blue"] = 9
+    bench.mark("77/blue", reread=True)
+    bench.run(60)
+    assert bench.slot("77/blue").odd == 5  # waits for the feed
+    bench.stock("77/red", 2)
+    bench.step()
+    assert bench.step() == "write 77/blue=4 77/red=5"
+
+
+def test_S9_3_a_siblings_read_is_no_proof_before_the_feed_is_complete(store: Store) -> None:
+    bench = shirt(store)
+    bench.market.shown["77/blue"] = 9
+    bench.mark("77/blue", reread=True)
+    bench.run(60)
+    bench.mark("77/red", reread=True)  # reads the whole listing again, too early to judge
+    bench.run(60)
+    slot = bench.slot("77/blue")
+    assert (slot.odd, slot.repairs, bench.market.writes) == (5, 0, [])
+    bench.complete_through(bench.now)
+    bench.run(60)
+    assert bench.market.shown == {"77/red": 3, "77/blue": 4} and bench.slot("77/blue").repairs == 1

@@ -16,6 +16,7 @@ from oneshelf.core.outcome import Accepted, Outcome
 from oneshelf.db.store import Store
 from oneshelf.publish import worker
 from oneshelf.publish.limiter import Limiter
+from oneshelf.publish.planning import WaitUntil
 from oneshelf.publish.recovery import at_rest
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import SystemClock
@@ -181,5 +182,8 @@ async def test_a_budget_given_for_nothing_is_given_back(store: Store, monkeypatc
 
     monkeypatch.setattr(Limiter, "try_take", try_take)
     monkeypatch.setattr(Limiter, "give_back", give_back)
+    real, nothing = worker.plan, [WaitUntil(None)]
+    monkeypatch.setattr(worker, "plan", lambda *a, **kw: nothing.pop() if nothing else real(*a, **kw))
     await publish_until(store, channel, lambda: channel.shown == {"MUG": 3})
     assert len(taken) - len(back) == channel.reads + len(channel.writes)
+    assert back == ["read"]

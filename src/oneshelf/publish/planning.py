@@ -39,6 +39,8 @@ from .slots import (
     save,
 )
 
+#: Of how many slots of one priority the most urgent is sought; older ones come first beyond that.
+COMPARED_MAX = 64
 #: How often one plan looks for something to write among slots that turn out to be at rest already.
 LOOKS_MAX = 8
 
@@ -172,7 +174,7 @@ def _candidates(tx: Tx, condition: str, terms: dict[str, int], limit: int) -> li
     for priority, state in _there(tx, terms["t"], terms["a"]):
         if enough_at is not None and priority > enough_at + 1:
             break
-        found += _oldest(tx, condition, terms, priority, state, limit)
+        found += _oldest(tx, condition, terms, priority, state, max(limit, COMPARED_MAX))
         if enough_at is None and len(found) >= limit:
             enough_at = priority
     found.sort(key=lambda row: (row[2], -urgency(row[2], row[3], row[4]), row[5] or 0, row[0]))
