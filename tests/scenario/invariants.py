@@ -110,14 +110,7 @@ def check_at_rest(world: World, open_pieces: dict[str, int]) -> None:
     `open_pieces`: pieces per SKU that marketplace orders still ask for and that have not left, by the test's own count.
     """
     check(world)
-    owed = {
-        (claim_key, want, held, imported)
-        for claim_key, want, held, imported, refused in world.rows(
-            "SELECT claim_key, want, held, imported, refused FROM claim WHERE open = 1"
-        )
-        if want != held + imported and not refused
-    }
-    assert not owed, f"claims that the shop does not carry: {owed}"
+    check_claims_carried(world)
     own = {o for (o,) in world.rows("SELECT order_id FROM orders WHERE account_id = :a AND standing <> 'copy'", a=SHOP)}
     for sku in {sku for sku, _ in world.hub.cells}:
         shelf = sum(cell.on_hand - cell.unavailable for (s, _), cell in world.hub.cells.items() if s == sku)
@@ -128,3 +121,15 @@ def check_at_rest(world: World, open_pieces: dict[str, int]) -> None:
         assert world.expected(sku, location_id) == cell.available, (
             f"{sku} at {location_id}: the shop shows {cell.available}, expected {world.expected(sku, location_id)}"
         )
+
+
+def check_claims_carried(world: World) -> None:
+    """Assert that the shop carries every claim, except holds that it refused."""
+    owed = {
+        (claim_key, want, held, imported)
+        for claim_key, want, held, imported, refused in world.rows(
+            "SELECT claim_key, want, held, imported, refused FROM claim WHERE open = 1"
+        )
+        if want != held + imported and not refused
+    }
+    assert not owed, f"claims that the shop does not carry: {owed}"
