@@ -29,7 +29,7 @@ def recompute(tx: Tx, tenant_id: int, skus: Iterable[str], now: int) -> None:
             skus=sorted(wanted),
         )
     }
-    to_walk = sorted(sku for sku in wanted if k[sku] < 0)
+    to_walk = sorted(sku for sku in wanted if k[sku] < 0 or sku in short_before)
     if not to_walk:
         return
     lines: dict[str, list[LineRow]] = {sku: [] for sku in to_walk}
