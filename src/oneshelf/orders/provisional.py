@@ -139,12 +139,30 @@ def consume(
         prov.pieces -= used
         # With what is left: one line may come back for more of the same reservation.
         key = f"{prov.prov_id}:{line.key}:{prov.pieces}"
-        taken_held += _shrink(tx, tenant_id, prov, used, key, "its order arrived", "CONSUMED", now)
+        passes_on = prov.location_id == _holds_at(tx, tenant_id, line)
+        taken_held += _shrink(tx, tenant_id, prov, used, key, "its order arrived", "CONSUMED", now, passes_on=passes_on)
     return taken_held
 
 
-def _shrink(tx: Tx, tenant_id: int, prov: Provisional, pieces: int, key: str, reason: str, end: str, now: int) -> int:
-    """Give back part of a provisional; return how many held pieces its claim lets go to whoever comes next."""
+def _holds_at(tx: Tx, tenant_id: int, line: LineRow) -> str:
+    """Where pieces held for this line lie: a hold stays where it was made, whatever location the line has come to."""
+    claim = claims.load(tx, tenant_id, [line.key]).get(line.key)
+    return claim.location_id if claim is not None and claim.held else line.location_id
+
+
+def _shrink(
+    tx: Tx,
+    tenant_id: int,
+    prov: Provisional,
+    pieces: int,
+    key: str,
+    reason: str,
+    end: str,
+    now: int,
+    *,
+    passes_on: bool = False,
+) -> int:
+    """Give back part of a provisional; return how many held pieces its claim lets go to whoever comes next (`passes_on`)."""
     ledger.post(
         tx,
         tenant_id,
@@ -174,7 +192,7 @@ def _shrink(tx: Tx, tenant_id: int, prov: Provisional, pieces: int, key: str, re
     if claim is None:
         return 0
     claim.want = prov.pieces
-    passed_on = max(0, min(pieces, claim.held - claim.want)) if end == "CONSUMED" else 0
+    passed_on = max(0, min(pieces, claim.held - claim.want)) if passes_on else 0
     claim.held -= passed_on
     claims.plan(tx, tenant_id, [claim], now, at_once=True)
     claims.save(tx, tenant_id, [claim])
