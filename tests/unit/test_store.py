@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from oneshelf.core.errors import Stop
+from oneshelf.db import postgres as postgres_module
 from oneshelf.db import sqlite as sqlite_module
 from oneshelf.db.postgres import PostgresStore
 from oneshelf.db.sqlite import SqliteStore
@@ -685,14 +686,26 @@ def test_D7b_a_server_without_fsync_or_full_pages_is_refused(own_server: str) ->
         asked(own_server, f"ALTER SYSTEM RESET {setting}", "SELECT pg_reload_conf()")
 
 
-def test_a_second_writer_is_refused_until_the_first_is_gone(database: str) -> None:
+def test_a_second_writer_is_refused_until_the_first_is_gone(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = PostgresStore(database), PostgresStore(database)
     first.open()
-    with pytest.raises(Stop, match="Another oneshelf writes this database"):
-        second.open()
+    with monkeypatch.context() as patched:
+        patched.setattr(postgres_module, "LOCK_WAIT_MS", 200)
+        with pytest.raises(Stop, match="Another oneshelf writes this database"):
+            second.open()
     with second.reader() as tx:
         assert tx.one("SELECT COUNT(*) FROM counter") == (0,)
     first.close()
+    second.open()
+    assert second.connection.execute("SHOW lock_timeout").fetchone() == ("0",)
+    second.close()
+
+
+def test_one_that_takes_over_waits_until_the_server_has_noticed_that_the_other_is_gone(database: str) -> None:
+    first = PostgresStore(database)
+    first.open()
+    threading.Timer(0.5, first.close).start()
+    second = PostgresStore(database)
     second.open()
     second.close()
 
@@ -779,15 +792,4 @@ def test_F8_a_full_disk_under_postgresql_stops_with_words_and_loses_nothing(
 
 def test_F5_kill_minus_9_loses_no_answered_step_on_postgresql(database: str) -> None:
     store = PostgresStore(database)
-    real_open = store.open
-
-    def open_when_free() -> None:
-        for _ in range(200):  # the server needs a moment to notice that the killed writer is gone
-            try:
-                return real_open()
-            except Stop as error:
-                assert "Another oneshelf" in str(error)
-        raise AssertionError("the killed writer's right was never freed")
-
-    store.open = open_when_free  # type: ignore[method-assign]
     assert killed_while_counting(store, database, 6) > 6

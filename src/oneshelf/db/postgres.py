@@ -16,6 +16,8 @@ from .tx import PostgresTx
 
 #: Key of the session lock that says "I write this database". One process at a time, as with the SQLite file.
 WRITER_LOCK = 0x6F6E6573
+#: How long a new writer waits for that lock: the server notices a moment late that a stopped or killed one is gone.
+LOCK_WAIT_MS = 3_000
 #: Classes of error codes that are about the server, not about what was sent: connection, resources, operator, system.
 #: Source: PostgreSQL 18 documentation, appendix A, error codes (53, 57P, 58, 08). 54 (program limit: a key too long for its index) is data.
 SERVER_IN_TROUBLE = ("08", "53", "57P", "58")
@@ -39,11 +41,7 @@ class PostgresStore:
             ) from error
         try:
             self._check_durability()
-            row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (WRITER_LOCK,)).fetchone()
-            if row is None or not row[0]:
-                raise Stop(
-                    "Another oneshelf writes this database. Stop it first, or give this one a database of its own."
-                )
+            self._take_lock(self._connection)
             migrate(self)
         except psycopg.Error as error:
             stop = self.must_stop(error)
@@ -52,6 +50,16 @@ class PostgresStore:
         except BaseException:
             self.close()
             raise
+
+    def _take_lock(self, connection: psycopg.Connection) -> None:
+        try:
+            connection.execute(f"SET lock_timeout = {LOCK_WAIT_MS}")
+            connection.execute("SELECT pg_advisory_lock(%s)", (WRITER_LOCK,))
+            connection.execute("RESET lock_timeout")
+        except errors.LockNotAvailable as error:
+            raise Stop(
+                "Another oneshelf writes this database. Stop it first, or give this one a database of its own."
+            ) from error
 
     def _check_durability(self) -> None:
         """D7b: an answered order must survive a power cut; refuse to run on a server that is told not to keep it."""
