@@ -49,8 +49,13 @@ out = Console()
 err = Console(stderr=True)
 
 
+def _on_terminate(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> None:
-    """Run a command; what stops it is said in one line, not in a traceback."""
+    """Run a command; what stops it is said in one line, not in a traceback. SIGTERM ends it as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _on_terminate)
     try:
         app(standalone_mode=True)
     except OneshelfError as error:
@@ -486,12 +491,6 @@ def bench_orders(
     result = run_orders(orders=orders, skus=skus, database_url=database_url)
     _print(result) if as_json else tell_orders(result, out)
 
-
-def _on_terminate(*_: Any) -> None:
-    raise KeyboardInterrupt
-
-
-signal.signal(signal.SIGTERM, _on_terminate)
 
 if __name__ == "__main__":
     main()
