@@ -21,6 +21,9 @@ from oneshelf.onboarding.bring_up import BroughtUp, bring_up
 from oneshelf.onboarding.marketplace import Preview
 from oneshelf.wiring import build_channel
 
+#: On the path of the emulator, which is a process of its own.
+SOURCE = str(Path(__file__).resolve().parents[2] / "src")
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FACTOR = 60.0
@@ -90,9 +93,8 @@ async def street(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stre
         {"sku": sku, "title": sku.title(), "price_minor": 1200, "currency": "USD", "stock": STOCK} for sku in PRODUCTS
     ]
     (folder / "products.json").write_text(json.dumps(goods))
-    source = str(Path(__file__).resolve().parents[2] / "src")  # the emulator is a process of its own
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", source, prepend=os.pathsep)
+        patch.setenv("PYTHONPATH", SOURCE, prepend=os.pathsep)
         marketplaces = await Marketplaces.start(seed=11, factor=FACTOR, products_file=str(folder / "products.json"))
     shop = await Shop.open(
         folder / "data", poll_shopify_s=3, poll_amazon_s=3, poll_ebay_s=3, poll_etsy_s=3, not_found_after_s=2
