@@ -209,6 +209,7 @@ def settle_find(
     if intent.not_found >= 2 and now >= may_count_at:
         intent.not_found = 0
         intent.payload.pop("moves", None)
+        intent.payload.pop("maybe_done", None)
         intents.settle(tx, tenant_id, intent, "WAITING", now, reason="read twice: it is not there")
     else:
         due_at = max(may_count_at, now + SECOND) if intent.not_found >= 1 else now + SECOND
@@ -263,9 +264,14 @@ def plan_correction(tx: Tx, tenant_id: int, now: int) -> CorrectCall | None:
 
 
 def settle_correction(tx: Tx, tenant_id: int, call: CorrectCall, outcome: Outcome, now: int) -> None:
-    """Record it; what it did to the copy comes back as the copy's own news."""
+    """Record it; what it did to the copy comes back as the copy's own news. What was cancelled meanwhile is corrected next."""
     if isinstance(outcome, Accepted):
         intents.settle(tx, tenant_id, call.intent, "DONE", now)
+        order_no = call.intent.payload["order_no"]
+        order = load_orders_by_no(tx, tenant_id, [order_no])[order_no]
+        lines = load_lines(tx, tenant_id, [order_no]).get(order_no, {}).values()
+        mine = claims.load(tx, tenant_id, [line.key for line in lines])
+        copies.correct_copy(tx, tenant_id, order, list(mine.values()), now)
     elif isinstance(outcome, Rejected):
         why = f"Shopify refused it: {outcome.reason}"
         intents.give_to_person(tx, tenant_id, call.intent, f"Cancel hub order {call.hub_order_id} by hand", why, now)

@@ -70,6 +70,8 @@ def next_due_at(tx: Tx, tenant_id: int, kinds: tuple[str, ...], *, entity: str =
 
 def sending(tx: Tx, tenant_id: int, intent: Intent, now: int) -> None:
     """The call begins after this commit. `moves` in the payload say what it may change at the hub (S9.5)."""
+    if intent.state == "UNKNOWN":
+        intent.payload["maybe_done"] = True
     intent.attempts += 1
     intent.first_sent_at = intent.first_sent_at or now
     intent.state = "SENDING"
@@ -108,10 +110,14 @@ def wait_s(attempts: int) -> float:
 
 
 def put_off(tx: Tx, tenant_id: int, intent: Intent, outcome: Throttled | Unknown, now: int) -> None:
-    """Throttled: nothing was done, come back when the channel says. Unknown: it may have been done (I18)."""
+    """Throttled: nothing was done, come back when the channel says. Unknown: it may have been done (I18).
+
+    A throttled repetition says nothing about the call that had no answer: it stays unknown.
+    """
     if isinstance(outcome, Throttled):
         wait = outcome.wait_s if outcome.wait_s is not None else THROTTLED_WAIT_S
-        settle(tx, tenant_id, intent, "WAITING", now, reason=outcome.reason, due_at=now + int(wait * SECOND))
+        state = "UNKNOWN" if intent.payload.get("maybe_done") else "WAITING"
+        settle(tx, tenant_id, intent, state, now, reason=outcome.reason, due_at=now + int(wait * SECOND))
     else:
         due_at = now + int(wait_s(intent.attempts) * SECOND)
         settle(tx, tenant_id, intent, "UNKNOWN", now, reason=outcome.reason, due_at=due_at)

@@ -179,7 +179,7 @@ def _take_apart(tx: Tx, tenant_id: int, members: list[Member], now: int) -> None
 def _change_claims(tx: Tx, tenant_id: int, members: list[Member], now: int) -> None:
     found = claims.load(tx, tenant_id, [member[1] for member in members])
     for _, claim_key, _, _, pieces, _ in members:
-        found[claim_key].held += pieces
+        found[claim_key].held = max(0, found[claim_key].held + pieces)
     claims.plan(tx, tenant_id, found.values(), now, at_once=True)
     claims.save(tx, tenant_id, found.values())
 

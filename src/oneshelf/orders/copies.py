@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -231,17 +232,35 @@ def importable(order: OrderRow, lines: Iterable[LineRow]) -> bool:
     )
 
 
-def _corrected_since_seen(tx: Tx, tenant_id: int, order: OrderRow) -> bool:
-    """Whether the copy was corrected after we last saw it: its own news, still to come, says how many pieces it has now."""
+def _last_correction_unseen(tx: Tx, tenant_id: int, order: OrderRow) -> bool:
+    """Whether the copy as we know it does not show the last correction yet: its own news, still to come, says what it has now.
+
+    Told by the pieces that are off it, not by time: its news may come before the answer of the call.
+    """
     row = tx.one(
-        "SELECT MAX(n.settled_at), MAX(o.fetched_at) FROM intent n LEFT JOIN orders o ON o.tenant_id = n.tenant_id "
-        "AND o.copy_of_order_no = :no "
-        "WHERE n.tenant_id = :t AND n.entity = :e AND n.kind IN ('cancel_copy', 'remove') AND n.state = 'DONE'",
+        "SELECT kind, payload FROM intent WHERE tenant_id = :t AND entity = :e AND kind IN ('cancel_copy', 'remove') "
+        "AND state = 'DONE' ORDER BY intent_no DESC LIMIT 1",
         t=tenant_id,
-        no=order.order_no,
         e=entity(order),
     )
-    return row is not None and row[0] is not None and (row[1] is None or row[1] <= row[0])
+    if row is None:
+        return False
+    payload = json.loads(row[1])
+    if row[0] == "cancel_copy":
+        return True  # nothing more can be taken off it
+    off = _off_copy(tx, tenant_id, order)
+    return any(off.get(line_id, 0) < payload["off"].get(line_id, 0) + n for line_id, n in payload["pieces"].items())
+
+
+def _off_copy(tx: Tx, tenant_id: int, order: OrderRow) -> dict[str, int]:
+    """Return {line id: pieces that are off the copy as we know it}."""
+    return dict(
+        tx.all(
+            "SELECT line_id, MAX(removed) FROM order_line WHERE tenant_id = :t AND order_no = :no GROUP BY line_id",
+            t=tenant_id,
+            no=order.order_no,
+        )
+    )
 
 
 def correct_copy(tx: Tx, tenant_id: int, order: OrderRow, mine: list[claims.ClaimRow], now: int) -> None:
@@ -250,14 +269,19 @@ def correct_copy(tx: Tx, tenant_id: int, order: OrderRow, mine: list[claims.Clai
     too_many = {c.line_id: c.imported - c.want for c in surplus}
     if not too_many or claims.has_open_intent(tx, tenant_id, ("cancel_copy", "remove"), entity(order)):
         return
-    if _corrected_since_seen(tx, tenant_id, order):
+    if _last_correction_unseen(tx, tenant_id, order):
         return
     whole = all(claim.want == 0 for claim in mine)
     if not whole and any(sum(1 for c in mine if c.line_id == line_id) > 1 for line_id in too_many):
         _take_off_by_hand(tx, tenant_id, order, surplus, now)
         return
     kind = "cancel_copy" if whole else "remove"
-    payload = {"order_no": order.order_no, "hub_order_id": order.hub_order_id, "pieces": too_many}
+    payload = {
+        "order_no": order.order_no,
+        "hub_order_id": order.hub_order_id,
+        "pieces": too_many,
+        "off": _off_copy(tx, tenant_id, order),
+    }
     if claims.add_intent(tx, tenant_id, kind, entity(order), order.version, payload, now, priority=3):
         note(tx, tenant_id, now, "orders", "The hub copy is taken back", f"order:{order.order_no}", pieces=too_many)
 
