@@ -1,0 +1,51 @@
+"""`oneshelf check` finds what is not as it should be, by the channels' own word (I1, I4, I13)."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oneshelf.demo.run import _rest
+from oneshelf.demo.stage import Stage, set_stage
+from oneshelf.web.commands import run_check
+
+
+async def _breaches(stage: Stage) -> list[tuple[str, str]]:
+    audit = await run_check(stage.service, {})
+    return [(breach["rule"], breach["channel"]) for breach in audit["breaches"]]
+
+
+async def _change(stage: Stage, sql: str, **values: Any) -> None:
+    await stage.service.writer.do(lambda tx: tx.run(sql, **values))
+
+
+@pytest.mark.timeout(120)
+async def test_each_kind_of_breach_is_found_and_named(tmp_path: Path) -> None:
+    stage = await set_stage(seed=4, products=6, folder=tmp_path / "data")
+    try:
+        await stage.connect(lambda line: None)
+        state = await stage.marketplaces.ask("GET", "/state")
+        sku = max(state["marketplaces"]["ebay"]["stock"], key=lambda s: state["marketplaces"]["ebay"]["stock"][s])
+        await stage.marketplaces.ask("POST", "/buy", {"channel": "ebay", "lines": {sku: 1}})
+        await asyncio.sleep(2)
+        await _rest(stage)
+        assert await _breaches(stage) == []
+
+        # Somebody edits a number in the marketplace's console.
+        edit = {"channel": "ebay", "action": "set_quantity", "sku": sku, "quantity": 77}
+        await stage.marketplaces.ask("POST", "/console", edit)
+        assert ("I13", "ebay") in await _breaches(stage)
+
+        # A level that is not the sum of its entries.
+        await _change(stage, "UPDATE stock_level SET on_hand = on_hand + 1 WHERE sku = :s", s=sku)
+        assert ("I1", "") in await _breaches(stage)
+        await _change(stage, "UPDATE stock_level SET on_hand = on_hand - 1 WHERE sku = :s", s=sku)
+
+        # An order that stands at the channel and is not in our books.
+        await _change(stage, "UPDATE orders SET order_id = 'gone' WHERE account_id = 3")
+        assert ("I4", "ebay") in await _breaches(stage)
+    finally:
+        await stage.strike()
