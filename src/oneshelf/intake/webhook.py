@@ -105,7 +105,7 @@ def routes(
             return PlainTextResponse(f"A message may have {body_max} bytes at most.", 413)
         raw = RawRequest(
             method=request.method,
-            # Not request.url: it raises on a Host header that is no host.
+            # Not request.url: older versions of Starlette raise on a Host header that is no host.
             url=f"{public_url or _address(request)}{request.scope['path']}",
             query=dict(request.query_params),
             headers={name.lower(): value for name, value in request.headers.items()},
