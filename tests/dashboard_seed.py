@@ -19,7 +19,8 @@ from oneshelf.db.store import Store
 from oneshelf.db.tx import Tx
 from oneshelf.listings import links
 from oneshelf.listings.policy import set_rule
-from oneshelf.orders.book import Heard, book
+from oneshelf.orders.batch import Heard
+from oneshelf.orders.book import book
 from oneshelf.publish import slots
 from oneshelf.publish.slots import Slot
 from oneshelf.stock import ledger

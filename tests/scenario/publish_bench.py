@@ -18,7 +18,8 @@ from oneshelf.core.stock import Entry
 from oneshelf.db.store import Store, transaction
 from oneshelf.db.tx import Tx
 from oneshelf.listings import dirty
-from oneshelf.orders.book import Heard, book
+from oneshelf.orders.batch import Heard
+from oneshelf.orders.book import book
 from oneshelf.publish.planning import WaitUntil, plan
 from oneshelf.publish.reads import settle_read
 from oneshelf.publish.recovery import at_rest, recover

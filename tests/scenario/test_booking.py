@@ -12,7 +12,8 @@ from tests.scenario.invariants import check, check_at_rest
 from oneshelf.core.facts import LineSeen, Money, OrderHint, OrderSeen, Payment, ShipmentSeen
 from oneshelf.core.instants import SECOND, from_us
 from oneshelf.db.store import Store, transaction
-from oneshelf.orders.book import Heard, book
+from oneshelf.orders.batch import Heard
+from oneshelf.orders.book import book
 from oneshelf.orders.relink import relink, relink_account
 
 

@@ -22,7 +22,8 @@ from oneshelf.core.instants import to_us
 from oneshelf.core.stock import Entry
 from oneshelf.db.store import Store, store_for, transaction
 from oneshelf.db.tx import Tx, in_chunks
-from oneshelf.orders.book import Heard, book
+from oneshelf.orders.batch import Heard
+from oneshelf.orders.book import book
 from oneshelf.stock import ledger
 from oneshelf.tenants.accounts import FIRST_TENANT
 

@@ -32,7 +32,8 @@ from oneshelf.db.tx import Tx
 from oneshelf.listings import dirty
 from oneshelf.orders import claims, provisional
 from oneshelf.orders.accounts import Account, load_accounts
-from oneshelf.orders.book import Heard, book
+from oneshelf.orders.batch import Heard
+from oneshelf.orders.book import book
 
 log = structlog.get_logger()
 

@@ -9,149 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-import msgspec
-
 from oneshelf.core.facts import LineSeen, OrderSeen, Payment
 from oneshelf.core.instants import SECOND
 from oneshelf.core.order import order_state
-from oneshelf.core.stock import Entry, Level
 from oneshelf.db.journal import close_task
-from oneshelf.db.tx import Tx, next_values
+from oneshelf.db.tx import Tx
 from oneshelf.listings import dirty
-from oneshelf.listings.links import Tie, ties_for
+from oneshelf.listings.links import Tie
 from oneshelf.stock import ledger
-from oneshelf.stock.levels import levels_of, locations_in_scope
 
 from . import copies, covering, heading, parcels, provisional
-from .accounts import Account, external_key, load_accounts, parse_external_key
+from .accounts import Account
+from .batch import Batch, Heard
 from .lines import keep_unlinked, new_line, now_linked, settle_line
-from .rows import LineRow, OrderRow, load_lines, load_orders, save_lines, save_orders
+from .rows import LineRow, OrderRow, save_lines, save_orders
 
 Booked = Literal["booked", "already_done"]
-
-#: What a hub order must stand for so that it is a copy: an order that our ledger counts. Else it counts itself (S0.6, S14.2).
-_COPIED = ("live", "ask")
-
-
-class Heard(msgspec.Struct, frozen=True):
-    """An order snapshot with how and when it reached us."""
-
-    account_id: int
-    order: OrderSeen
-    received_at: int
-    fetched_at: int
-    source: str
-    #: Book it although this very snapshot was seen (a listing was linked meanwhile).
-    again: bool = False
-
-
-class Batch:
-    """What one batch has loaded, and what it will write."""
-
-    def __init__(self, tx: Tx, tenant_id: int, heard: Sequence[Heard], now: int) -> None:
-        self.tx = tx
-        self.tenant_id = tenant_id
-        self.now = now
-        self.accounts = load_accounts(tx, tenant_id, disconnected=True)
-        self.by_external = {(a.channel, a.external_id): a for a in self.accounts.values()}
-        self.hub = next((a for a in self.accounts.values() if a.is_hub and a.is_connected), None)
-        self.in_scope = locations_in_scope(tx, tenant_id)
-        self.entries: list[Entry] = []
-        self.new_takers: list[tuple[LineRow, int, int]] = []  # line, placed_at, pieces newly taken
-        self.dirty_lines: dict[tuple[int, str, str], LineRow] = {}
-        self.dirty_orders: dict[int, OrderRow] = {}
-        self.gone_lines: list[tuple[int, str]] = []
-        self.reread_outlets: set[int] = set()
-        self.touched: set[str] = set()  # SKUs of which a line changed, with or without an entry
-        self.on_copy: dict[str, int] = {}  # line key → pieces still open on its hub copy
-        self._load(heard)
-
-    def _load(self, heard: Sequence[Heard]) -> None:
-        keys = {(h.account_id, h.order.order_id) for h in heard}
-        copied = {key for h in heard if (key := self.copied_order(h)) is not None}
-        self.orders = load_orders(self.tx, self.tenant_id, keys | copied)
-        self.lines = load_lines(self.tx, self.tenant_id, [order.order_no for order in self.orders.values()])
-        fresh = sorted(keys - self.orders.keys())
-        self.numbers = dict(
-            zip(fresh, next_values(self.tx, self.tenant_id, "orders", len(fresh)) if fresh else (), strict=True)
-        )
-        self.counted_copies = self._hub_orders_that_name(fresh)
-        self.ties = self._load_ties(heard)
-        skus = {sku for ties in self.ties.values() for tie in ties.values() for sku in tie.parts}
-        skus |= {sku for lines in self.lines.values() for _, sku in lines if sku}
-        self.levels: dict[tuple[str, str], Level] = levels_of(self.tx, self.tenant_id, skus)
-        self.shipped_keys = self._known_shipments(heard)
-
-    def _load_ties(self, heard: Sequence[Heard]) -> dict[int, dict[str, Tie]]:
-        names: dict[int, set[str]] = {}
-        for h in heard:
-            names.setdefault(h.account_id, set()).update(key for line in h.order.lines for key in line.listing_keys)
-        return {
-            account_id: ties_for(self.tx, self.tenant_id, account_id, sorted(keys))
-            for account_id, keys in names.items()
-        }
-
-    def _hub_orders_that_name(self, fresh: Sequence[tuple[int, str]]) -> dict[str, tuple[int, str]]:
-        """Hub orders that name a marketplace order which we only now hear of (S0.6, S14.2)."""
-        keys = [external_key(self.accounts[a], order_id) for a, order_id in fresh if not self.accounts[a].is_hub]
-        if not keys:
-            return {}
-        rows = self.tx.all(
-            "SELECT copy_key, order_no, order_id FROM orders WHERE tenant_id = :t AND copy_key {in:keys} AND copy_key <> ''",
-            t=self.tenant_id,
-            keys=keys,
-        )
-        return {key: (order_no, order_id) for key, order_no, order_id in rows}
-
-    def _known_shipments(self, heard: Sequence[Heard]) -> set[str]:
-        """Which of the shipments that these snapshots show have moved stock already."""
-        ids = {s.shipment_id for h in heard if self.accounts[h.account_id].is_hub for s in h.order.shipments}
-        if not ids:
-            return set()
-        keys = []
-        for h in heard:
-            for shipment in h.order.shipments:
-                for line in self._lines_shipped_with(h):
-                    keys += [f"ship:{line.key}:{shipment.shipment_id}", f"unship:{line.key}:{shipment.shipment_id}"]
-        rows = self.tx.all(
-            "SELECT entry_key FROM ledger_entry WHERE tenant_id = :t AND entry_key {in:keys}",
-            t=self.tenant_id,
-            keys=keys,
-        )
-        return {key for (key,) in rows}
-
-    def _lines_shipped_with(self, h: Heard) -> list[LineRow]:
-        """The stored lines that the fulfilments of this hub order may ship: its own, or those of the order that it copies."""
-        key = self.copied_order(h) or (h.account_id, h.order.order_id)
-        order = self.orders.get(key)
-        return [] if order is None else list(self.lines.get(order.order_no, {}).values())
-
-    def copied_order(self, h: Heard) -> tuple[int, str] | None:
-        """Return (account id, order id) of the marketplace order that this hub order names, if it is one of ours."""
-        if h.order.copy_of_key is None or not self.accounts[h.account_id].is_hub:
-            return None
-        parsed = parse_external_key(h.order.copy_of_key)
-        if parsed is None:
-            return None
-        account = self.by_external.get((parsed[0], parsed[1]))  # type: ignore[arg-type]
-        return None if account is None else (account.account_id, parsed[2])
-
-    def source_of(self, h: Heard) -> OrderRow | None:
-        """Return the stored marketplace order that this hub order is the copy of, None if it counts by itself."""
-        copied = self.copied_order(h)
-        source = None if copied is None else self.orders.get(copied)
-        return source if source is not None and source.standing in _COPIED else None
-
-    def move(self, entry: Entry) -> None:
-        """Take an entry up: it will be posted, and later choices in this batch see it."""
-        if entry.moves_nothing:
-            return
-        self.entries.append(entry)
-        where = (entry.sku, entry.location_id)
-        level = self.levels.get(where)
-        if level is None:
-            level = self.levels[where] = Level()
-        level.add(entry)
 
 
 def book(tx: Tx, tenant_id: int, heard: Sequence[Heard], now: int) -> list[Booked]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from oneshelf.core.facts import LineSeen, Payment
 from oneshelf.core.order import LineState
@@ -12,11 +11,9 @@ from oneshelf.db.journal import close_task, note, open_task
 from oneshelf.db.tx import Tx
 
 from . import claims, parcels
+from .batch import Batch, Heard
 from .lines import settle_line
 from .rows import LineRow, OrderRow
-
-if TYPE_CHECKING:
-    from .book import Batch, Heard
 
 #: States in which a line wants to stand in the hub as an order.
 _IMPORTABLE = {LineState.OPEN, LineState.RELEASED, LineState.MERCHANT, LineState.CANCEL_WANTED, LineState.SHIPPED}
@@ -85,14 +82,30 @@ def _follow_counts(
     shipped = sum(hub_line.shipped for hub_line in hub_lines)
     taken_off = on_copy - shipped if whole_cancelled else sum(hub_line.cancelled for hub_line in hub_lines)
     added = max(0, on_copy - line.ordered)
+    if added and taken_off:  # what we took off was the line's; of the rest he took back his own first
+        added -= min(added, max(0, taken_off - _taken_off_by_us(batch, source, line)))
+        taken_off_line = taken_off - max(0, on_copy - line.ordered - added)
+    else:
+        taken_off_line = taken_off
     never_there = min(line.told_cancelled, max(0, line.ordered - on_copy))
-    removed = min(max(0, taken_off - added) + never_there, max(0, line.ordered - line.shipped))
+    removed = min(taken_off_line + never_there, max(0, line.ordered - line.shipped))
     if removed > max(line.removed, line.told_cancelled):
         _merchant_removed(batch, source, line, removed - line.told_cancelled)
     line.removed = removed
     line.cancelled = max(line.told_cancelled, line.removed)
-    still_there = max(0, on_copy - taken_off - shipped)
+    still_there = max(0, on_copy - taken_off - shipped - added)
     batch.on_copy[line.key] = min(still_there, max(0, line.ordered - line.shipped))
+
+
+def _taken_off_by_us(batch: Batch, source: OrderRow, line: LineRow) -> int:
+    """Return the pieces of a line that our corrections took, or may have taken, off the copy."""
+    rows = batch.tx.all(
+        "SELECT payload FROM intent WHERE tenant_id = :t AND entity = :e AND kind = 'remove' "
+        "AND state IN ('SENDING', 'UNKNOWN', 'DONE')",
+        t=batch.tenant_id,
+        e=entity(source),
+    )
+    return sum(json.loads(payload)["pieces"].get(line.line_id, 0) for (payload,) in rows)
 
 
 def _pairs(batch: Batch, source: OrderRow, h: Heard) -> list[tuple[LineRow, list[LineSeen]]]:
@@ -172,7 +185,7 @@ def _claims_of(
         want = line.reserved + line.committed
         claim = found.get(line.key)
         if claim is None:
-            if not want:
+            if not want and not handed_over.get(line.key):
                 continue
             claim = claims.ClaimRow(
                 line.key, line.sku, line.location_id, 0, 0, 0, 0, order.order_no, line.line_id, batch.now, 0, 1

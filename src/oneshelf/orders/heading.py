@@ -7,7 +7,7 @@ Never: looks at lines' states; posts an entry.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 
@@ -16,10 +16,8 @@ from oneshelf.core.instants import SECOND, to_us, to_us_or_none
 from oneshelf.db.journal import open_task
 
 from .accounts import Account, external_key
+from .batch import Batch, Heard
 from .rows import OrderRow
-
-if TYPE_CHECKING:
-    from .book import Batch, Heard
 
 #: More pieces than this in one count is a mistake of somebody's, not a sale: the snapshot is parked, with its reason.
 PIECES_MAX = 1_000_000_000

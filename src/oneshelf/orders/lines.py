@@ -7,7 +7,6 @@ Never: writes; looks at another line.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from oneshelf.core.facts import LineSeen
 from oneshelf.core.instants import SECOND
@@ -17,11 +16,9 @@ from oneshelf.db.journal import close_task, open_task
 
 from . import parcels
 from .accounts import Account
+from .batch import Batch
 from .heading import NOT_IN_LEDGER
 from .rows import LineRow, OrderRow
-
-if TYPE_CHECKING:
-    from .book import Batch
 
 _ALERT_TASKS = {
     "stop_the_parcel": "Stop the parcel: the order was cancelled after its release",

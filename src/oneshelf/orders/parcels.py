@@ -7,7 +7,6 @@ Never: believes a marketplace's shipment about the shelf; decides a state.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 from oneshelf.core.facts import ReturnSeen, ShipmentSeen
 from oneshelf.core.instants import to_us
@@ -15,11 +14,9 @@ from oneshelf.core.stock import Entry
 from oneshelf.db.journal import open_task
 
 from .accounts import Account
+from .batch import Batch, Heard
 from .routing import choose_location
 from .rows import LineRow, OrderRow
-
-if TYPE_CHECKING:
-    from .book import Batch, Heard
 
 
 def place(batch: Batch, line: LineRow) -> str:

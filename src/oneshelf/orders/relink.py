@@ -16,7 +16,8 @@ from oneshelf.core.facts import OrderSeen
 from oneshelf.db.journal import close_task, note
 from oneshelf.db.tx import Tx
 
-from .book import Heard, book
+from .batch import Heard
+from .book import book
 from .rows import OrderRow, load_orders_by_no
 
 #: So many orders are booked in one go: what one batch of news takes at most.
