@@ -11,19 +11,20 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from tests.scenario.engine import AMAZON, EBAY, ETSY, SHOP, World, changed, key_of, order
+from tests.scenario.engine import AMAZON, EBAY, ETSY, SHOP, TENANT, World, changed, key_of, order
 from tests.scenario.fake_hub import HubOrder
 from tests.scenario.invariants import check, check_claims_carried
 
 from oneshelf.core.facts import OrderSeen, Payment
 from oneshelf.core.instants import from_us
 from oneshelf.core.outcome import Outcome, Throttled, Unknown
-from oneshelf.db.store import Store
+from oneshelf.db.store import Store, transaction
 from oneshelf.imports.copy_orders import FindCall
+from oneshelf.orders.relink import relink
 from oneshelf.reconcile.hub import Read
 
 _SKUS = ("MUG", "CUP")
-_LISTINGS = {"MUG": {"MUG": 1}, "CUP": {"CUP": 1}, "MUG2": {"MUG": 2}, "SET": {"MUG": 1, "CUP": 2}}
+_LISTINGS = {"MUG": {"MUG": 1}, "CUP": {"CUP": 1}, "MUG2": {"MUG": 2}, "SET": {"MUG": 1, "CUP": 2}, "POT": {"CUP": 1}}
 
 
 class Market:
@@ -46,12 +47,13 @@ class Chaos:
 
     def __init__(self, store: Store, seed: int) -> None:
         self.random = random.Random(seed)
-        self.world = World(store)
+        self.world = World(store, says_location=self.random.random() < 0.7)
         self.world.item("MUG", L1=4, L2=3)
         self.world.item("CUP", L1=3, L2=0)
         for account_id in (AMAZON, EBAY, ETSY):
             self.world.list(account_id, "MUG2", {"MUG": 2})
             self.world.list(account_id, "SET", {"MUG": 1, "CUP": 2})
+            self.world.list(account_id, "POT", None)
         self.world.open()
         self.markets: list[Market] = []
         self.flying: list[tuple[object, Outcome | None]] = []
@@ -117,6 +119,19 @@ class Chaos:
         self.world.handle()
         return f"{market.seen.order_id}: {len(heard)} snapshots"
 
+    def _link(self) -> str:
+        """Somebody says what a POT is."""
+        account_id = self.random.choice([AMAZON, EBAY, ETSY])
+        self.link_pots(account_id)
+        return f"POT of {account_id}"
+
+    def link_pots(self, *account_ids: int) -> None:
+        for account_id in account_ids:
+            outlet_id = self.world.outlet(account_id, "POT")
+            self.world.link(outlet_id, {"CUP": 1})
+            with transaction(self.world.store) as tx:
+                relink(tx, TENANT, outlet_id, self.world.now)
+
     # --- the shop ---------------------------------------------------------------------------------------------------------
 
     def _hub_sells(self) -> str:
@@ -132,7 +147,7 @@ class Chaos:
             return "-"
         hub, now, order_id = self.world.hub, self.world.now, found.order_id
         line = self.random.choice(found.lines)
-        match self.random.choice(["fulfil", "fulfil", "cancel", "remove", "lose", "move", "return", "undo"]):
+        match self.random.choice(["fulfil", "fulfil", "cancel", "remove", "lose", "add", "move", "return", "undo"]):
             case "fulfil" if line.open:
                 hub.fulfil(now, order_id, **({line.sku: 1} if self.random.random() < 0.5 else {}))
                 return f"fulfil {order_id}"
@@ -145,6 +160,9 @@ class Chaos:
             case "lose" if line.open:
                 hub.remove(now, order_id, line.line_id, 1, restock=False)
                 return f"remove 1 of {line.line_id}, not restocked"
+            case "add" if not found.cancelled:
+                hub.add(now, order_id, line.line_id, 1)
+                return f"add 1 to {line.line_id}"
             case "move" if line.open:
                 hub.move_line(now, order_id, line.line_id, self.random.choice(["L1", "L2"]))
                 return f"move {line.line_id} to {line.location_id}"
@@ -263,6 +281,7 @@ class Chaos:
         for read in self.reads:
             self.world.judge(read)
         self.all_news(SHOP, AMAZON, EBAY, ETSY)
+        self.link_pots(AMAZON, EBAY, ETSY)
         self.world.to_rest()
         check(self.world)
         check_claims_carried(self.world)
@@ -293,6 +312,7 @@ _ACTS: list[Callable[[Chaos], str]] = [
     *[Chaos._market_sells] * 2,
     *[Chaos._market_changes] * 3,
     *[Chaos._market_news] * 5,
+    Chaos._link,
     *[Chaos._hub_sells] * 2,
     *[Chaos._hub_changes] * 3,
     Chaos._merchant_edits,

@@ -82,18 +82,15 @@ def _follow_counts(
     shipped = sum(hub_line.shipped for hub_line in hub_lines)
     taken_off = on_copy - shipped if whole_cancelled else sum(hub_line.cancelled for hub_line in hub_lines)
     added = max(0, on_copy - line.ordered)
-    if added and taken_off:  # what we took off was the line's; of the rest he took back his own first
-        added -= min(added, max(0, taken_off - _taken_off_by_us(batch, source, line)))
-        taken_off_line = taken_off - max(0, on_copy - line.ordered - added)
-    else:
-        taken_off_line = taken_off
+    # What our corrections took off was the line's; of the rest he took his own pieces back first.
+    own_back = min(added, max(0, taken_off - _taken_off_by_us(batch, source, line))) if added and taken_off else 0
     never_there = min(line.told_cancelled, max(0, line.ordered - on_copy))
-    removed = min(taken_off_line + never_there, max(0, line.ordered - line.shipped))
+    removed = min(taken_off - own_back + never_there, max(0, line.ordered - line.shipped))
     if removed > max(line.removed, line.told_cancelled):
         _merchant_removed(batch, source, line, removed - line.told_cancelled)
     line.removed = removed
     line.cancelled = max(line.told_cancelled, line.removed)
-    still_there = max(0, on_copy - taken_off - shipped - added)
+    still_there = max(0, on_copy - taken_off - shipped - (added - own_back))
     batch.on_copy[line.key] = min(still_there, max(0, line.ordered - line.shipped))
 
 
