@@ -490,6 +490,32 @@ class TestCopies:
         assert world.tasks() == []
         check_at_rest(world, {"MUG": 1})
 
+    def test_S5_6_the_copys_news_may_come_before_the_answer_of_the_correction(self, world: World) -> None:
+        world.hear(EBAY, changed(self.sold, world.tick(60), cancelled_pieces=1))
+        call = world.plan_correction()
+        outcome = world.do(call)
+        world.hub_news()
+        world.hear(EBAY, changed(self.sold, world.tick(60), cancelled_pieces=2))
+        world.settle(call, outcome)
+        world.to_rest()
+        assert world.row("MUG") == "10/9/1/0"
+        check_at_rest(world, {"MUG": 1})
+
+    def test_a_cancel_takes_the_orders_pieces_off_and_leaves_the_merchants(self, world: World) -> None:
+        world.hub.add(world.tick(60), self.copy_id, self.line_id, 1)
+        world.hub_news()
+        world.hear(EBAY, changed(self.sold, world.tick(60), cancelled_pieces=1))
+        world.to_rest()
+        assert world.row("MUG") == "10/7/3/0", "two of the order's and one of his"
+        assert world.k("MUG") == 7
+
+    def test_what_the_merchant_added_and_took_back_is_no_cancel(self, world: World) -> None:
+        world.hub.add(world.tick(60), self.copy_id, self.line_id, 1)
+        world.hub_news()
+        world.hub.remove(world.tick(60), self.copy_id, self.line_id, 1)
+        world.hub_news()
+        assert (world.line(EBAY, "E-1", "cancelled"), world.tasks()) == (0, [])
+
     def test_pieces_added_to_the_copy_are_the_merchants_and_are_not_taken_off_again(self, world: World) -> None:
         world.hub.add(world.tick(60), self.copy_id, self.line_id, 1)
         world.hub_news()

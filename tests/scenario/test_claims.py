@@ -155,6 +155,20 @@ class TestUnanswered:
         world.tick(1)
         assert world.plan_moves() is not None
 
+    def test_I18_a_throttled_repetition_says_nothing_about_the_call_that_had_no_answer(
+        self, world: World, call: MoveCall
+    ) -> None:
+        world.do(call)
+        world.settle(call, Unknown("timed out"))
+        world.tick(5)
+        again = world.plan_moves()
+        assert again is not None
+        world.settle(again, Throttled(60.0, "slow down"))
+        world.read("MUG")
+        assert (world.k("MUG"), world.value("SELECT SUM(foreign_reserved) FROM stock_level")) == (8, 0)
+        world.to_rest()
+        assert world.row("MUG") == "10/8/0/2"
+
     def test_I18_without_an_answer_it_is_neither_held_nor_not(self, world: World, call: MoveCall) -> None:
         world.settle(call, Unknown("timed out"))
         assert claim(world, "A-1") == (2, 0, 0)
@@ -211,6 +225,17 @@ class TestHandedOver:
         assert world.expected("MUG") == 5
         check(world)
 
+    def test_S9_5_sold_and_cancelled_in_one_breath_its_hold_is_given_back(self, world: World) -> None:
+        world.missed_at(EBAY, "MUG", 1)
+        world.run_hub()
+        sold = order("E-1", world.now - SECOND, MUG=1)
+        gone = msgspec.structs.replace(sold, cancelled=True, updated_at=from_us(world.now))
+        world.hear(EBAY, sold, handled=False)
+        world.hear(EBAY, gone, handled=False)
+        world.handle()
+        world.run_hub()
+        assert (world.row("MUG"), world.level("MUG")) == ("10/10/0/0", (10, 0, 0, 0))
+
 
 class TestPlaces:
     @pytest.fixture
@@ -236,6 +261,16 @@ class TestPlaces:
         world.to_rest()
         check_at_rest(world, {"MUG": 2})
         assert world.entries("edit:") == []
+
+    def test_S9_5_a_hold_is_handed_over_only_where_it_lies(self, world: World) -> None:
+        world.missed_at(EBAY, "MUG", 3)
+        world.run_hub()
+        assert world.row("MUG", "L1") == "6/3/0/3"
+        world.hear(EBAY, order("E-1", world.now - SECOND, paid=False, MUG=3))
+        assert world.line(EBAY, "E-1", "location_id") == "L2"
+        world.run_hub()
+        assert (world.row("MUG", "L1"), world.row("MUG", "L2")) == ("6/6/0/0", "4/1/0/3")
+        check(world)
 
     def test_S5_7_an_import_that_the_shop_serves_from_elsewhere_ends_without_an_edit(self, world: World) -> None:
         world.hear(EBAY, order("E-1", world.now, MUG=1))
