@@ -60,6 +60,11 @@ def test_a_read_beside_all_explained_values_is_off_by_its_distance_to_the_neares
         assert verdict.off == -distance  # in doubt a sale unheard, never a piece that appeared
 
 
+def test_between_two_equally_near_values_it_is_a_sale_unheard_and_never_a_piece_that_appeared() -> None:
+    assert explained(4, [2]) == {4, 6}
+    assert judge(5, 4, [2]) == Judgement(off=-1, settled=False)
+
+
 def test_more_calls_than_can_be_judged_are_not_judged() -> None:
     assert explained(0, [1] * CALLS_JUDGED_MAX) == set(range(CALLS_JUDGED_MAX + 1))
     assert explained(0, [1] * (CALLS_JUDGED_MAX + 1)) is None
