@@ -14,7 +14,7 @@ from rich.live import Live
 from oneshelf.db.tx import Tx
 from oneshelf.watch.rest import unrest
 
-from .stage import Stage, set_stage
+from .stage import Stage, forget, set_stage
 from .summary import Summary, summarize
 from .view import render
 
@@ -70,6 +70,8 @@ async def run(
         return summary
     finally:
         await stage.strike()
+        if folder is None:
+            forget(stage.service.settings.data_dir)
 
 
 async def _sell(stage: Stage, seconds: float | None, seed: int, orders_per_s: float, console: Console | None) -> None:

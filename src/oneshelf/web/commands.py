@@ -12,6 +12,7 @@ import msgspec
 
 from oneshelf.channels.session import Priority
 from oneshelf.core.errors import Park
+from oneshelf.core.ids import HUB
 from oneshelf.core.instants import to_us
 from oneshelf.db.tx import Tx
 from oneshelf.imports import counts
@@ -91,6 +92,9 @@ async def run_live(service: Service, payload: dict[str, Any]) -> Any:
         raise NotPossible(
             f"Account {payload['account_id']} is not connected. `oneshelf channels list` shows the accounts."
         )
+
+    if one.channel.name is HUB:
+        raise NotPossible("The shop goes live when it is connected; there is nothing to accept.")
 
     def step(tx: Tx) -> marketplace.Preview:
         shown = marketplace.preview(tx, service.tenant_id, one.account_id, one.channel.can)
