@@ -32,6 +32,9 @@ from tests.scenario.service import (
     until,
 )
 
+from oneshelf.core.ids import ChannelName
+from oneshelf.intake import queue as queues
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CONTRACTS = Path(
@@ -406,6 +409,58 @@ async def test_what_the_queue_brings_for_others_is_left_and_what_nobody_can_read
     )
     assert left["Attributes"]["ApproximateNumberOfMessagesNotVisible"] == "1"
     await asyncio.to_thread(client.purge_queue, QueueUrl=url)
+
+
+async def test_a_mistyped_queue_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    elsewhere, shop = Elsewhere(), await Shop.open(tmp_path, poll_shopify_s=NEVER_S)
+    knocking = Knocking(shop, elsewhere)
+    try:
+        await connected(
+            shop, elsewhere, {"queue_url": "x", "queue_region": "us-east-1", "queue_endpoint": "no address"}
+        )
+        [(kind, subject, why)] = await until(shop.tasks, "a task")
+        assert (kind, subject) == ("queue_not_usable", str(AMAZON)) and "no address" in why
+        assert await knocking.shopify("shop/update", b'{"id":1}') == 200
+        await shop.handled(1)
+        assert not shop.service.stopping.is_set()
+    finally:
+        await knocking.close()
+        await shop.close()
+        await elsewhere.close()
+
+
+async def test_an_odd_answer_of_the_queue_is_waited_out(door: Knocking, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy's page in place of SQS's answer raises what is no error of SQS."""
+    monkeypatch.setattr(queues, "FAILED_WAIT_S", 0.05)
+
+    class Client:
+        answers: list[Any] = [
+            "<html>",
+            ValueError("not JSON"),
+            {"Messages": [{"MessageId": "1", "ReceiptHandle": "r", "Body": "x"}]},
+        ]
+        deleted: list[Any] = []
+
+        def receive_message(self, **_: Any) -> Any:
+            if not self.answers:
+                return {}
+            answer = self.answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        def delete_message_batch(self, Entries: list[Any], **_: Any) -> None:
+            self.deleted += Entries
+
+    service, stop = door.shop.service, asyncio.Event()
+    amazon = service.receivers(ChannelName.AMAZON)
+    running = asyncio.ensure_future(
+        queues.run(Client(), "url", lambda: list(amazon), service.writer, service.clock, service.news.ring, stop, 0)
+    )
+    await door.shop.handled(1)
+    stop.set()
+    await running
+    assert Client.deleted == [{"Id": "0", "ReceiptHandle": "r"}]
 
 
 async def test_the_counts_say_what_came_and_a_secret_that_refuses_all_is_told(door: Knocking) -> None:
