@@ -11,6 +11,9 @@ from oneshelf.runtime.writer import Writer
 from .accounts import load_secret, save_secret
 from .seal import Sealer
 
+#: So long a secret is used without looking whether the account was connected again meanwhile.
+HELD_S = 5.0
+
 
 class StoredCredentials:
     """The CredentialStore of one account."""
@@ -22,10 +25,12 @@ class StoredCredentials:
         self._tenant_id = tenant_id
         self._account_id = account_id
         self._held: Secret | None = None
+        self._held_at = 0.0
 
     async def load(self) -> Secret:
-        """Return what is stored. Raises SignInAgain if nothing is."""
-        if self._held is None:
+        """Return what is stored, at most HELD_S ago. Raises SignInAgain if nothing is."""
+        if self._held is None or self._clock.monotonic() - self._held_at > HELD_S:
+            self._held_at = self._clock.monotonic()
             self._held = await self._writer.do(
                 lambda tx: load_secret(tx, self._sealer, self._tenant_id, self._account_id, "account")
             )
