@@ -106,6 +106,14 @@ class TestHolds:
         assert world.read("CUP").echoes == 1
         assert world.k("CUP") == -1
 
+    def test_S9_5_refused_it_is_asked_for_again_when_the_order_changes(self, world: World) -> None:
+        sold = order("A-1", world.now, paid=False, CUP=2)
+        world.hear(AMAZON, sold)
+        world.run_hub()
+        world.hear(AMAZON, changed(sold, world.tick(60), cancelled_pieces=1))
+        world.run_hub()
+        assert (world.row("CUP"), claim(world, "A-1")) == ("1/0/0/1", (1, 1, 0))
+
     def test_FC_D10_one_impossible_hold_does_not_keep_the_others_waiting(self, world: World) -> None:
         world.hear(AMAZON, order("A-1", world.now, paid=False, CUP=2), handled=False)
         world.hear(AMAZON, order("A-2", world.now, paid=False, MUG=2), handled=False)

@@ -110,7 +110,7 @@ class TestTheWalk:
         world.item("MUG", L1=1, L2=5)
         world.rows("UPDATE location SET in_scope = 0 WHERE location_id = 'L2' RETURNING 1")
         world.open()
-        world.hub.sell(world.now, "L2", MUG=3)
+        world.hub.sell(world.now, "L2", MUG=1)
         world.hub_news()
         world.hear(EBAY, order("E-1", world.tick(5), MUG=1))
         world.hear(ETSY, order("T-1", world.tick(5), MUG=1))

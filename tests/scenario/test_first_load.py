@@ -272,6 +272,8 @@ class TestCopiesBeforeUs:
         world.settle_opening()
         world.hub.fulfil(world.tick(60), self.hub_id)
         world.to_rest()
+        world.hub.pay(world.tick(60), self.hub_id)  # news of it that brings no further parcel
+        world.to_rest()
         assert world.level("MUG") == (8, 0, 0, 0)
         check(world)
 

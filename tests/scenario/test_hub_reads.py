@@ -434,6 +434,17 @@ class TestAtMarketplaces:
         world.complete(AMAZON, ETSY, SHOP)
         assert world.level("MUG") == (14, 0, 1, 0)
 
+    def test_S9_2_it_is_not_drift_before_the_feed_is_complete_through_the_read_and_the_clocks_differences(
+        self, world: World
+    ) -> None:
+        world.missed_at(EBAY, "MUG", 1)
+        read_at = world.now
+        world.tick(10)
+        world.complete(EBAY, through=read_at + SECOND)
+        assert world.level("MUG") == (14, 0, 1, 0)
+        world.complete(EBAY, through=read_at + 2 * SECOND)
+        assert world.level("MUG") == (14, 0, 0, 0)
+
     def test_S9_2_only_orders_of_that_outlet_use_it_up(self, world: World) -> None:
         world.missed_at(EBAY, "MUG", 1)
         world.hear(ETSY, order("T-1", world.now - SECOND, MUG=1))

@@ -140,10 +140,13 @@ class Batch:
         return {key for (key,) in rows}
 
     def _lines_shipped_with(self, h: Heard) -> list[LineRow]:
-        """The stored lines that the fulfilments of this hub order may ship: its own, or those of the order that it copies."""
-        key = self.copied_order(h) or (h.account_id, h.order.order_id)
-        order = self.orders.get(key)
-        return [] if order is None else list(self.lines.get(order.order_no, {}).values())
+        """The stored lines that the fulfilments of this hub order may ship: its own, and those of the order that it names."""
+        found: list[LineRow] = []
+        for key in ((h.account_id, h.order.order_id), self.copied_order(h)):
+            order = None if key is None else self.orders.get(key)
+            if order is not None:
+                found += self.lines.get(order.order_no, {}).values()
+        return found
 
     def copied_order(self, h: Heard) -> tuple[int, str] | None:
         """Return (account id, order id) of the marketplace order that this hub order names, if it is one of ours."""

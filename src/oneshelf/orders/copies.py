@@ -248,16 +248,14 @@ def _last_correction_unseen(tx: Tx, tenant_id: int, order: OrderRow) -> bool:
     Told by the pieces that are off it, not by time: its news may come before the answer of the call.
     """
     row = tx.one(
-        "SELECT kind, payload FROM intent WHERE tenant_id = :t AND entity = :e AND kind IN ('cancel_copy', 'remove') "
+        "SELECT payload FROM intent WHERE tenant_id = :t AND entity = :e AND kind IN ('cancel_copy', 'remove') "
         "AND state = 'DONE' ORDER BY intent_no DESC LIMIT 1",
         t=tenant_id,
         e=entity(order),
     )
     if row is None:
         return False
-    payload = json.loads(row[1])
-    if row[0] == "cancel_copy":
-        return True  # nothing more can be taken off it
+    payload = json.loads(row[0])
     off = _off_copy(tx, tenant_id, order)
     return any(off.get(line_id, 0) < payload["off"].get(line_id, 0) + n for line_id, n in payload["pieces"].items())
 
