@@ -188,9 +188,9 @@ class World:
         if handled:
             self.handle()
 
-    def handle(self) -> Handled:
+    def handle(self, limit: int = 256) -> Handled:
         with transaction(self.store) as tx:
-            self.handled = handle(tx, TENANT, dict.fromkeys(CHANNELS, FactParser()), self.now)
+            self.handled = handle(tx, TENANT, dict.fromkeys(CHANNELS, FactParser()), self.now, limit)
         return self.handled
 
     def hub_news(self) -> None:

@@ -82,6 +82,14 @@ class TestWhen:
         world.run_hub()
         assert (len(world.hub.orders), world.row("MUG")) == (1, "10/9/1/0")
 
+    def test_S0_7_not_while_its_account_is_not_live(self, world: World) -> None:
+        world.hear(EBAY, order("E-1", world.now, MUG=1))
+        world.rows("UPDATE account SET state = 'MATCHED' WHERE account_id = 3 RETURNING 1")
+        assert world.plan_import() is None
+        world.live(EBAY)
+        world.tick(60)
+        assert world.plan_import() is not None
+
     def test_S8_14_a_paused_channels_orders_are_imported_all_the_same(self, world: World) -> None:
         world.rows("UPDATE account SET state = 'PAUSED' WHERE account_id = 3 RETURNING 1")
         world.hear(EBAY, order("E-1", world.now, MUG=1))
@@ -209,6 +217,7 @@ class TestUnanswered:
         )
         world.run_hub()
         assert (len(world.hub.orders), world.row("MUG")) == (1, "10/9/1/0")
+        assert (world.order(EBAY, "E-1", "hub_order_id"), world.tasks()) == (next(iter(world.hub.orders)), [])
 
     def test_S14_2_its_orders_create_settles_an_unanswered_call(self, world: World, call: CreateCall) -> None:
         world.do(call)

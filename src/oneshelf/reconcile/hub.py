@@ -91,7 +91,6 @@ def _judge_sku(
 ) -> bool:
     offs: dict[str, int] = {}
     entries: list[Entry] = []
-    unclear = False
     for level in levels:
         ours = known.setdefault((sku, level.location_id), Level())
         may_show, moves_in_flight = in_flight(tx, tenant_id, hub, sku, level.location_id, read.asked_at)
@@ -105,7 +104,6 @@ def _judge_sku(
         verdict = rules.judge(level.available, value, may_show)
         remember(tx, tenant_id, sku, level, wanted=verdict is None or bool(may_show))
         if verdict is None:
-            unclear = True
             continue
         offs[level.location_id] = verdict.off
         if verdict.off == 0:
@@ -115,7 +113,7 @@ def _judge_sku(
                 _clear_odd(tx, tenant_id, sku, level.location_id)
     ledger.post(tx, tenant_id, entries, now)
     changed = bool(entries)
-    if any(offs.values()) and not unclear:
+    if any(offs.values()):
         told.odd += 1
         changed |= _judge_offs(tx, tenant_id, hub, sku, levels, offs, read, through, now, told)
     return changed
@@ -167,8 +165,8 @@ def _judge_offs(
     now: int,
     told: Told,
 ) -> bool:
-    """The differences of one SKU. Sum 0 over the locations: a transfer, once the feed has nothing more to say (S5.7)."""
-    transfer = sum(offs.values()) == 0 and len(offs) > 1
+    """The differences of one SKU. Sum 0 over all its locations: a transfer, once the feed has nothing more to say (S5.7)."""
+    transfer = sum(offs.values()) == 0 and len(offs) == len(levels) > 1
     changed = False
     for level in levels:
         off = offs.get(level.location_id, 0)
