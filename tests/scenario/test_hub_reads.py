@@ -400,6 +400,7 @@ class TestInFlight:
         world.do(world.plan_moves())
         told = world.read('Tasse "grün" 50%', "a\\b_c!")
         assert (told.echoes, told.odd) == (2, 0)
+        assert world.entries("edit:") == [], "what is reserved is ours"
 
     def test_too_many_calls_at_once_are_judged_later(self, world: World) -> None:
         for i in range(20):

@@ -144,8 +144,8 @@ def follow(state: LineState | None, counts: Counts, *, paid: bool, ended: bool, 
     """Return the state after one snapshot with these counts.
 
     `ended`: nothing more is wanted (cancelled or payment failed). The snapshot is turned into the events of the table, in the order in
-    which they happen: placed or paid, shipped, cancelled. A shipped line of which pieces are wanted again (its fulfilment was cancelled,
-    or more was ordered) begins anew: the newest snapshot decides, not the way to it (S4.4).
+    which they happen: placed or paid, shipped, cancelled. A shipped line of which nothing has left any more, or of which pieces are
+    wanted again (its fulfilment was cancelled, more was ordered), begins anew: the newest snapshot decides, not the way to it (S4.4).
     """
     alerts: list[Alert] = []
 
@@ -157,7 +157,9 @@ def follow(state: LineState | None, counts: Counts, *, paid: bool, ended: bool, 
 
     wanted = counts.ordered - counts.cancelled
     gone = max(counts.shipped, counts.told_shipped)
-    if gone < wanted and (state is S.SHIPPED or (revived and state is S.CANCELLED)):
+    if state is S.SHIPPED and (gone < wanted or not gone):
+        state = None
+    if revived and state is S.CANCELLED and gone < wanted:
         state = None
     if gone > 0 and gone >= wanted:  # also when all of it was cancelled: the cancel crossed the parcel
         if state is not S.SHIPPED:

@@ -140,7 +140,7 @@ def _merchant_removed(batch: Batch, source: OrderRow, line: LineRow, pieces: int
 def _settle_import(tx: Tx, tenant_id: int, name: str, now: int) -> None:
     """The copy is there, whoever answered first: its import intent is done (S14.2)."""
     tx.run(
-        "UPDATE intent SET state = 'DONE', settled_at = :now, reason = 'its hub order was seen' "
+        "UPDATE intent SET state = 'DONE', settled_at = :now, due_at = :now, reason = 'its hub order was seen' "
         "WHERE tenant_id = :t AND kind = 'import' AND entity = :e AND state IN ('WAITING', 'UNKNOWN', 'TASK')",
         t=tenant_id,
         e=name,
