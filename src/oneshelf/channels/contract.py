@@ -255,11 +255,16 @@ class AccountSeen(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing that `check` found: what is missing, and what to do."""
+    """One thing that was looked at: whether it is as it should be, and what to do if not.
+
+    `code` is stable, for machines: access scope subscription queue location feature currency quota; `which` names the one of several.
+    """
 
     what: str
     ok: bool
     todo: str = ""
+    code: str = ""
+    which: str = ""
 
 
 @runtime_checkable
@@ -403,7 +408,7 @@ class ExportState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @runtime_checkable
 class Hub(Channel, Protocol):
-    """What the hub can do beside being a channel."""
+    """What the hub can do beside being a channel. What not only a hub can do stands in `abilities`."""
 
     async def locations(self, http: Http) -> list[HubLocation]: ...
 

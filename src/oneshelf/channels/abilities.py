@@ -1,0 +1,251 @@
+"""What a channel may be able to do beside telling orders and taking numbers: one protocol an ability.
+
+A connector that has an ability offers its methods and its data (`prices`, `ships`, `cancels`); who needs one asks with `isinstance`.
+As in `contract`: every method makes one bounded piece of network work through `http`, never sleeps, never retries, and a call
+that asks for something ends in an Outcome that needs proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import msgspec
+
+from oneshelf.core.facts import Money
+from oneshelf.core.http import Http
+from oneshelf.core.outcome import Outcome
+from oneshelf.core.secret import Secret
+
+from .contract import Finding, ListingFound, Outlet, Seen
+
+# --- signing in -------------------------------------------------------------------------------------------------------
+
+
+class SignInWish(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a sign-in in the browser needs. `settings` and `app` by the connector's own names; `state` and `verifier` are fresh
+    random text (43 to 128 of A-Z a-z 0-9 - . _ ~), kept until the callback; `redirect_uri` exactly as registered."""
+
+    settings: Mapping[str, str]
+    app: Mapping[str, str]
+    redirect_uri: str
+    state: str
+    verifier: str
+
+
+class SignedIn(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a sign-in gave: the account's secret, and settings that the callback told (Shopify: shop; Amazon: seller_id)."""
+
+    secret: Secret
+    settings: dict[str, str] = {}
+
+
+@runtime_checkable
+class SignsIn(Protocol):
+    """How a merchant gives us access in the browser. A connector module offers one as `SIGN_IN`, before an account exists."""
+
+    def consent_url(self, wish: SignInWish) -> str:
+        """Return where to send the merchant. Raises Park naming the setting that is missing or wrong."""
+
+    def code(self, wish: SignInWish, query: Mapping[str, str], now: datetime) -> str:
+        """Return the code of a callback, checked: state (constant time), signature, age. Raises Park with what to do."""
+
+    async def signed_in(self, http: Http, wish: SignInWish, query: Mapping[str, str], now: datetime) -> SignedIn:
+        """Trade the code for tokens (the request is `bare`). Raises Park when refused for good, NoAnswer or Retry otherwise."""
+
+
+@runtime_checkable
+class Checks(Protocol):
+    """A channel that can say what is missing. Reads only; safe at any time."""
+
+    async def check(self, http: Http, callback_url: str | None, app_secret: Mapping[str, str]) -> list[Finding]:
+        """Look at access, scopes, subscriptions, queue, locations and features. Each Finding has a stable `code`; one that is not
+        `ok` says in `todo` what a person does next. Raises NoAnswer, Retry, SignInAgain."""
+
+
+# --- the catalogue, followed ------------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class FollowsCatalogue(Protocol):
+    """A channel of which a part of the catalogue can be read again."""
+
+    async def listings_of(self, http: Http, external_id: str) -> list[ListingFound]:
+        """Read again what a CatalogueHint named, whole: every listing that belongs to it now. Empty: it does not exist (any more),
+        which is weak evidence."""
+
+
+# --- prices -----------------------------------------------------------------------------------------------------------
+
+
+class PriceAbility(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a channel's prices are like, as data.
+
+    `write_batch`, `read_batch`: outlets a call. `reads_before_write`: a write needs a fresh read of its unit. `carries_quantity`: one
+    call writes price and quantity together (Etsy), so that each has to carry the other as it is. `compare_at`: takes a struck-out
+    price. `sale_window`: takes a reduced price with a start and an end. `visible_after_s`: how long after acceptance it is usually
+    seen. `operations`: "read", "write" → Request.operation, to have the budget before the price is computed.
+    """
+
+    write_batch: int
+    read_batch: int
+    visible_after_s: float
+    operations: Mapping[str, str]
+    reads_before_write: bool = False
+    carries_quantity: bool = False
+    compare_at: bool = False
+    sale_window: bool = False
+
+
+class Sale(msgspec.Struct, frozen=True):
+    """A reduced price from `starts_at` to before `ends_at`, UTC."""
+
+    price: Money
+    starts_at: datetime
+    ends_at: datetime
+
+
+class PriceSeen(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an outlet asks now. `price` None: the channel gave none (unknown is not 0). `state` and `document` as Seen."""
+
+    external_id: str
+    price: Money | None
+    read_at: datetime
+    compare_at: Money | None = None
+    sale: Sale | None = None
+    state: Literal["live", "out_of_stock", "inactive", "ended", "draft", "gone"] = "live"
+    document: Any = None
+    problem: str = ""
+
+
+class PriceOffer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Ask `price` (above 0) at this outlet. What `sale` and `compare_at` leave None is taken away where the channel has it.
+
+    `quantity`: only where the price carries it: the number to send along. `seen`: the read it is based on.
+    """
+
+    outlet: Outlet
+    price: Money
+    compare_at: Money | None = None
+    sale: Sale | None = None
+    quantity: int | None = None
+    seen: PriceSeen | Seen | None = None
+
+
+@runtime_checkable
+class Prices(Protocol):
+    """A channel whose prices can be read and written."""
+
+    prices: PriceAbility
+
+    async def read_prices(self, http: Http, outlets: Sequence[Outlet]) -> list[PriceSeen]:
+        """Read what they ask now; at most `prices.read_batch`. One PriceSeen an outlet. Raises Retry or NoAnswer."""
+
+    async def publish_prices(self, http: Http, offers: Sequence[PriceOffer]) -> list[Outcome]:
+        """Tell them; at most `prices.write_batch`. Exactly one outcome an offer, in order. Touches no quantity, except what
+        `carries_quantity` hands along. Never raises for what the channel did."""
+
+
+# --- shipments, told to a marketplace ---------------------------------------------------------------------------------
+
+
+class ShipAbility(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a channel can be told about parcels, as data.
+
+    `partial`: some lines or units of an order. `several`: a second parcel is another shipment (Etsy: a tracking number more).
+    `edits`: tracking of a told parcel can be changed by the same key. `needs_tracking`: refuses a parcel without number.
+    `counts`: units a line can be told (False: a line goes whole).
+    """
+
+    partial: bool
+    several: bool
+    edits: bool
+    needs_tracking: bool
+    counts: bool
+
+
+class Parcel(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One parcel to tell. `key`: ours, the same on every try (hub fulfilment id); `version` grows when its tracking changes.
+    `units`: marketplace line id → units of the listing. `carrier`: as the hub names it ("UPS", "Royal Mail"), mapped by the
+    connector's table, unknown → its "other" + the name (S10.4). `reference`: the channel's id of an earlier version."""
+
+    key: str
+    units: dict[str, int]
+    shipped_at: datetime
+    carrier: str | None = None
+    tracking_number: str | None = None
+    tracking_url: str | None = None
+    version: int = 1
+    reference: str | None = None
+
+
+class ShipmentTold(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One parcel as the marketplace knows it. `units` None: the channel does not say which lines."""
+
+    reference: str
+    units: dict[str, int] | None
+    carrier: str | None = None
+    tracking_number: str | None = None
+    shipped_at: datetime | None = None
+
+
+@runtime_checkable
+class Ships(Protocol):
+    """A marketplace that can be told what was shipped."""
+
+    ships: ShipAbility
+
+    async def shipments(self, http: Http, order_id: str) -> list[ShipmentTold]:
+        """Read what the marketplace knows, before any retry (S10.2). Raises Retry, NoAnswer, Park."""
+
+    async def ship(self, http: Http, order_id: str, parcel: Parcel, known: Mapping[str, Any]) -> Outcome:
+        """Tell one parcel. `known`: what the order's snapshot keeps (marketplace_id). Accepted.reference: the channel's id."""
+
+
+# --- cancels of what we can't deliver ---------------------------------------------------------------------------------
+
+
+class CancelAbility(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a cancel means at a channel, as data (S7). `how`: "call" (answered at once), "job" (asked, later read), "person" (no API).
+    `lines`: single lines of an order; False: whole orders only. `counts_against`: what it costs the seller, in words.
+    `limit_percent`: the channel's limit of the seller's rate, None where it has none."""
+
+    how: Literal["call", "job", "person"]
+    lines: bool
+    counts_against: str = ""
+    limit_percent: float | None = None
+
+
+class CancelWish(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Cancel these units because they are not there. `lines`: line id → units; `whole`: that is all of the order that is open.
+    `key`: the same on every try. `known`: what the order's snapshot keeps (marketplace_id, legacy ids)."""
+
+    order_id: str
+    lines: dict[str, int]
+    whole: bool
+    key: str
+    known: dict[str, Any] = {}
+
+
+class CancelState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far a cancel is. "done" and "refused" are the channel's word; "none": it knows of no such cancel."""
+
+    state: Literal["running", "done", "refused", "none"]
+    reason: str = ""
+
+
+@runtime_checkable
+class Cancels(Protocol):
+    """A channel at which a line that we can't deliver can be cancelled, by us or by a person."""
+
+    cancels: CancelAbility
+
+    def cancel_link(self, order_id: str) -> str:
+        """Return where a person cancels this order."""
+
+    async def cancel(self, http: Http, wish: CancelWish) -> Outcome:
+        """Ask for it, once. Accepted.reference: what `cancel_state` asks for. "person": always Rejected(code="person")."""
+
+    async def cancel_state(self, http: Http, wish: CancelWish, reference: str | None) -> CancelState:
+        """Read how far it is; `reference` None: our call had no answer, look whether it was taken. Raises Retry, NoAnswer."""
