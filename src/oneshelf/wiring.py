@@ -232,7 +232,16 @@ class Service:
             self.clock,
         )
         self._start_loop(
-            intake.poll_loop(*common, poll_every_s, row.connected_at, one.poke_poll, self.news, self.stopping), one
+            intake.poll_loop(
+                *common,
+                poll_every_s,
+                row.connected_at,
+                one.poke_poll,
+                self.news,
+                self.stopping,
+                one.session.channel_now,
+            ),
+            one,
         )
         self._start_loop(intake.fetch_loop(*common, one.poke_fetch, self.news, self.stopping), one)
         if channel.can.rereads_open_orders_s is not None:

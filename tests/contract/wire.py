@@ -69,13 +69,13 @@ class Wire:
             if self.channel.auth.needs_renewal(self.secret, self.clock.now()):
                 self.secret = await self.channel.auth.renew(self, self.secret, self.clock.now())
             request = self.channel.auth.authorized(request, self.secret)
-        response = await self._sent(request)
+        response = await self.sent(request)
         if request.bare or not self.channel.auth.token_refused(response):
             return response
         self.secret = await self.channel.auth.renew(self, self.secret, self.clock.now())
-        return await self._sent(self.channel.auth.authorized(request, self.secret))
+        return await self.sent(self.channel.auth.authorized(request, self.secret))
 
-    async def _sent(self, request: Request) -> Response:
+    async def sent(self, request: Request) -> Response:
         address = urlsplit(request.url)
         app = self.emulation.apps[self.name]
         try:

@@ -370,3 +370,25 @@ async def test_calls_are_counted_by_operation_and_end() -> None:
     assert patch.seconds == 2.5
     assert world.session.calls["token"].answers == {"2xx": 1}
     assert msgspec.to_builtins(patch)["calls"] == 4
+
+
+# --- the channel's clock (F28) ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("date", "ahead_s"),
+    [
+        ("Mon, 23 Nov 2026 14:28:00 GMT", 300.5),
+        ("Mon, 23 Nov 2026 14:18:00 GMT", -299.5),
+        ("Mon, 23 Nov 2026 14:23:02 GMT", 0.0),
+        ("yesterday", 0.0),
+        ("", 0.0),
+    ],
+)
+async def test_F28_the_present_is_told_by_the_channels_own_clock(date: str, ahead_s: float) -> None:
+    world = World()
+    world.channel.headers = {"date": date} if date else {}
+    session = world.session
+    await session.with_priority(Priority.VERIFY).request(PATCH)
+    assert session.clock_ahead_s == ahead_s
+    assert session.channel_now() == world.clock.now() + timedelta(seconds=ahead_s)

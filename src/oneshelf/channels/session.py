@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from enum import IntEnum
 from typing import Protocol
 
@@ -68,6 +69,10 @@ class Calls(msgspec.Struct):
     seconds: float = 0.0
 
 
+#: A difference of clocks up to this much is the whole second of the Date header and the way of the answer, seconds.
+CLOCKS_DIFFER_S = 3.0
+
+
 class _Account:
     """What all views of one session share."""
 
@@ -77,6 +82,7 @@ class _Account:
         self.renewals: set[asyncio.Task[Secret]] = set()
         self.renewed = 0
         self.calls: dict[str, Calls] = {}
+        self.clock_ahead_s = 0.0
 
 
 class Session:
@@ -115,6 +121,17 @@ class Session:
     def renewals(self) -> int:
         """How often the token was renewed here since the start."""
         return self._account.renewed
+
+    @property
+    def clock_ahead_s(self) -> float:
+        """How many seconds the channel's clock is ahead of ours (below 0: behind), by the Date of its last answer; 0 while they
+        differ by no more than CLOCKS_DIFFER_S."""
+        return self._account.clock_ahead_s
+
+    def channel_now(self) -> datetime:
+        """Return the present by the channel's clock: what its order feed is asked by (F28). Feeds refuse or hide what is in their
+        future, and are complete through no instant that has not come there."""
+        return self._clock.now() + timedelta(seconds=self._account.clock_ahead_s)
 
     def with_priority(self, priority: int) -> Session:
         """Return a view of this session whose calls are paid for at `priority`."""
@@ -184,6 +201,7 @@ class Session:
         try:
             response = await self._http.request(request)
             end = f"{response.status // 100}xx"
+            self._compare_clocks(response)
             return response
         except NoAnswer:
             end = "no answer"
@@ -191,6 +209,20 @@ class Session:
         finally:
             counts.seconds += self._clock.monotonic() - started
             counts.answers[end] = counts.answers.get(end, 0) + 1
+
+    def _compare_clocks(self, response: Response) -> None:
+        try:
+            said = parsedate_to_datetime(response.headers["date"])
+        except (KeyError, ValueError):
+            return
+        said = said if said.tzinfo is not None else said.replace(tzinfo=UTC)
+        ahead_s = (
+            said - response.received_at
+        ).total_seconds() + 0.5  # its seconds are whole: half of one is the best guess
+        ahead_s = ahead_s if abs(ahead_s) > CLOCKS_DIFFER_S else 0.0
+        if (ahead_s == 0.0) is not (self._account.clock_ahead_s == 0.0):
+            log.warning("the channel's clock and ours differ", ahead_s=round(ahead_s, 1))
+        self._account.clock_ahead_s = ahead_s
 
     # --- renewal ------------------------------------------------------------------------------------------------------
 

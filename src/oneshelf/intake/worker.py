@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
 
 import structlog
@@ -72,12 +73,15 @@ async def poll_loop(
     poke: Bell,
     news: Bell,
     stop: asyncio.Event,
+    channel_now: Callable[[], datetime] | None = None,
 ) -> None:
-    """One run of pages, then wait for the interval or for a poke (S9.2: a lower read of the hub is judged by its orders)."""
+    """One run of pages, then wait for the interval or for a poke (S9.2: a lower read of the hub is judged by its orders).
+
+    `channel_now`: the present by the channel's own clock, where that is known."""
     failures = 0
     while not stop.is_set():
         try:
-            await poll_once(tenant_id, account_id, channel, http, writer, clock, connected_at, news)
+            await poll_once(tenant_id, account_id, channel, http, writer, clock, connected_at, news, channel_now)
             failures = 0
             wait = interval_s
         except Stop:
@@ -104,12 +108,13 @@ async def poll_once(
     clock: Clock,
     connected_at: int,
     news: Bell,
+    channel_now: Callable[[], datetime] | None = None,
 ) -> None:
     """Read one run to its end. Each page and its cursor are durable together; a repeated cursor ends the run (FC-B17)."""
     feed = await writer.do(lambda tx: poll.load_feed(tx, tenant_id, account_id))
     cursor = poll.start_cursor(feed, connected_at)
     while True:
-        page = await channel.fetch(http, cursor, clock.now())
+        page = await channel.fetch(http, cursor, (channel_now or clock.now)())
         now = to_us(clock.now())
         answers = await writer.do(
             partial(poll.keep_page, tenant_id=tenant_id, account_id=account_id, page=page, now=now)

@@ -25,7 +25,7 @@ from oneshelf.channels.contract import (
 from oneshelf.channels.etsy import listing as etsy_listing
 from oneshelf.channels.etsy.answers import outcome_of_refusal
 from oneshelf.channels.etsy.client import EtsyClient
-from oneshelf.channels.etsy.wire import EtsyMoney, money, text, whole
+from oneshelf.channels.etsy.wire import EtsyMoney, decoded, money, text, whole
 from oneshelf.core.errors import Park, Retry, SignInAgain, Unreadable
 from oneshelf.core.facts import Money
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled, Unknown
@@ -310,9 +310,13 @@ async def _sent(call: Awaitable[Response], listing_id: str) -> Outcome:
         response = await call
     except NoAnswer as gone:
         return Unknown(gone.reason) if gone.sent else Throttled(wait_s=1.0, reason=gone.reason)
-    if 200 <= response.status < 300:
-        return Accepted(listing_id)
-    return outcome_of_refusal(response)
+    if not 200 <= response.status < 300:
+        return outcome_of_refusal(response)
+    try:
+        decoded(response.body, dict[str, Any], "write")
+    except Unreadable as bad:  # a page in between says 200 too
+        return Unknown(str(bad))
+    return Accepted(listing_id)
 
 
 def _not_sent(bad: Exception) -> Outcome:
