@@ -26,7 +26,7 @@ LONG_FILES = {"tests/unit/emulator/test_ebay_emulator.py": 1050}
 #: Who asks the machine for the time or for chance outside runtime/, and why that is right.
 MAY_ASK = {"demo/scenarios.py": "times what buyers see from outside the service, so it needs a clock of its own"}
 #: Who may speak on standard output: the command line and what it shows.
-MAY_PRINT = ("cli.py", "demo/")
+MAY_PRINT = ("cli/", "demo/")
 #: Words of the glossary's "not" column, and words that say nothing. Connectors may use their marketplace's own.
 NOT_OUR_WORDS = {"qty", "warehouse", "master", "helper", "helpers", "manager", "util", "utils"}
 

@@ -1,0 +1,5 @@
+"""`python -m oneshelf.cli`."""
+
+from oneshelf.cli import main
+
+main()
