@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from oneshelf.channels import amazon, ebay, etsy, shopify
+from oneshelf.channels.abilities import Cancels, Ships
 from oneshelf.channels.contract import Capabilities, Channel, Door, Hub, RawMessage
 from oneshelf.channels.session import Priority, Session
 from oneshelf.core.errors import OneshelfError, Stop
@@ -24,13 +25,13 @@ from oneshelf.core.instants import to_us
 from oneshelf.db.journal import open_task
 from oneshelf.db.store import Store, store_for
 from oneshelf.db.tx import Tx
-from oneshelf.imports import intents
 from oneshelf.imports import worker as hub_writes
 from oneshelf.intake import queue as queues
 from oneshelf.intake import worker as intake
 from oneshelf.intake.handle import Handled
 from oneshelf.intake.signing_keys import SigningKeys
 from oneshelf.intake.webhook import Counts, Receiver
+from oneshelf.orders import intents, short
 from oneshelf.publish import worker as publishing
 from oneshelf.publish.limiter import AppBudgets, Limiter
 from oneshelf.publish.recovery import recover as recover_slots
@@ -41,6 +42,8 @@ from oneshelf.runtime.clock import Clock, SystemClock
 from oneshelf.runtime.transport import AioHttp
 from oneshelf.runtime.writer import Writer
 from oneshelf.settings import Settings
+from oneshelf.shipping import deadlines, telling
+from oneshelf.shipping import worker as shipping
 from oneshelf.tenants.accounts import FIRST_TENANT, AccountRow, accounts, load_secret
 from oneshelf.tenants.credentials import StoredCredentials
 from oneshelf.tenants.seal import Sealer, new_key_file
@@ -56,6 +59,8 @@ CONNECTORS: dict[ChannelName, Callable[[Mapping[str, str]], Channel]] = {
 
 #: How often open orders are looked over for those that are due to be read again by id.
 REREAD_LOOK_S = 30.0
+#: How often short lines and deadlines are looked at.
+SHORT_LOOK_S = 10.0
 #: How long a stop waits for calls under way.
 STOP_WITHIN_S = 8.0
 
@@ -91,6 +96,7 @@ class Running:
         self.poke_poll = Bell()
         self.poke_fetch = Bell()
         self.bell = Bell()
+        self.ship_bell = Bell()
         self.tasks: list[asyncio.Task[Any]] = []
 
     @property
@@ -166,11 +172,13 @@ class Service:
                     self.tenant_id, self._parsers, self.writer, self.clock, self.news, self.stopping, self._on_handled
                 )
             )
+            self._start_loop(self._short_loop())
         for row in await self.writer.do(lambda tx: accounts(tx, self.tenant_id)):
             await self.run_account(row)
 
     def _recover(self, tx: Tx) -> None:
         intents.recover(tx, self.tenant_id)
+        telling.recover(tx, self.tenant_id)
         recover_slots(tx, self.tenant_id, to_us(self.clock.now()))
 
     async def stop(self) -> None:
@@ -265,6 +273,22 @@ class Service:
                 one,
             )
             self._start_loop(self._sweep_loop(one), one)
+        if isinstance(channel, Cancels) or (isinstance(channel, Ships) and channel.name is not HUB):
+            self._start_loop(
+                shipping.run(
+                    tenant_id=row.tenant_id,
+                    account_id=row.account_id,
+                    channel=channel,
+                    http=one.session.with_priority(Priority.SHIP),
+                    writer=self.writer,
+                    clock=self.clock,
+                    bell=one.ship_bell,
+                    stop=self.stopping,
+                    on_changed=self._on_shipped,
+                    not_found_after_s=self.settings.not_found_after_s,
+                ),
+                one,
+            )
         if isinstance(channel, amazon.Amazon) and channel.account.queue.url:
             self._start_loop(self._queue_loop(one, channel, channel.account.queue.url), one)
 
@@ -351,6 +375,42 @@ class Service:
             if await self.writer.do(partial(sweep, tenant_id=one.tenant_id, account_id=one.account_id, now=now)):
                 one.bell.ring()
 
+    def cancel_channels(self) -> short.Channels:
+        """What decisions about short lines need of the connectors."""
+        able = {account_id: one.channel for account_id, one in self.running.items() if isinstance(one.channel, Cancels)}
+
+        def link(account_id: int, order_id: str) -> str:
+            channel = able.get(account_id)
+            return "" if channel is None else channel.cancel_link(order_id)
+
+        return short.Channels({account_id: channel.cancels for account_id, channel in able.items()}, link)
+
+    async def _short_loop(self) -> None:
+        """S7, S10.4: short lines past their grace, and orders whose deadline is near."""
+        pause = Bell()
+        while not self.stopping.is_set():
+            await pause.wait(SHORT_LOOK_S, self.stopping)
+            try:
+                asked = await self.writer.do(self._look_at_short_lines)
+            except Stop:
+                raise
+            except Exception:
+                log.exception("short_lines_failed")
+                continue
+            for account_id in asked & self.running.keys():
+                self.running[account_id].ship_bell.ring()
+
+    def _look_at_short_lines(self, tx: Tx) -> set[int]:
+        now = to_us(self.clock.now())
+        deadlines.alert(tx, self.tenant_id, now)
+        return short.decide(tx, self.tenant_id, self.cancel_channels(), now)
+
+    def _on_shipped(self) -> None:
+        """A cancel that was taken is news for stock, hub and listings; the order is read back."""
+        self.wake_all()
+        for one in self.running.values():
+            one.poke_fetch.ring()
+
     def _parsers(self) -> Mapping[int, Channel]:
         return {account_id: one.channel for account_id, one in self.running.items()}
 
@@ -367,6 +427,7 @@ class Service:
         self.hub_bell.ring()
         for one in self.running.values():
             one.bell.ring()
+            one.ship_bell.ring()
 
     # --- budgets survive a restart -----------------------------------------------------------------------------------------
 

@@ -9,8 +9,7 @@ from tests.race.together import at_once, connections_at_once, only_postgresql, w
 
 from oneshelf.db.store import Store, transaction
 from oneshelf.db.tx import Tx
-from oneshelf.imports import intents
-from oneshelf.orders import claims
+from oneshelf.orders import claims, intents
 
 TENANT = 1
 NOW = 1_795_443_780_000_000

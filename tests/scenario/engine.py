@@ -26,12 +26,12 @@ from oneshelf.core.facts import (
 from oneshelf.core.instants import SECOND, from_us, to_us
 from oneshelf.core.outcome import Outcome, Throttled, Unknown
 from oneshelf.db.store import Store, transaction
-from oneshelf.imports import copy_orders, intents, moves
+from oneshelf.imports import copy_orders, moves
 from oneshelf.intake.handle import Handled, handle
 from oneshelf.intake.inbox import Raw, delivery_key, keep
 from oneshelf.intake.poll import keep_page
 from oneshelf.listings import links, policy
-from oneshelf.orders import provisional
+from oneshelf.orders import intents, provisional
 from oneshelf.orders.accounts import load_accounts
 from oneshelf.publish.numbers import numbers_of
 from oneshelf.reconcile import expectation, opening

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from oneshelf.channels.contract import HubCopy, HubLevel, HubOrderDraft, Move
 from oneshelf.core.facts import LineSeen, OrderSeen, Payment, ReturnSeen, ShipmentSeen
 from oneshelf.core.instants import from_us
@@ -125,6 +127,14 @@ class FakeHub:
         order.shipments[shipment_id] = ShipmentSeen(shipment_id, from_us(now), units, location_id=where)
         self._touch(order, now)
         return shipment_id
+
+    def track(self, now: int, order_id: str, shipment_id: str, number: str, carrier: str = "UPS") -> None:
+        """The merchant enters a parcel's tracking number, or another one."""
+        order = self.orders[order_id]
+        order.shipments[shipment_id] = msgspec.structs.replace(
+            order.shipments[shipment_id], tracking_number=number, carrier=carrier
+        )
+        self._touch(order, now)
 
     def cancel_fulfilment(self, now: int, order_id: str, shipment_id: str) -> None:
         order = self.orders[order_id]

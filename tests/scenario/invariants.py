@@ -1,17 +1,23 @@
-"""The invariants that must hold after every step, by arithmetic of the checker's own (SEMANTICS 13: I1, I2, I3, I7).
+"""The invariants that must hold after every step, by arithmetic of the checker's own (SEMANTICS 13: I1, I2, I3, I6, I7, I10).
 
 I1  level = sum of ledger entries, per SKU, location, bucket.
 I2  K = on_hand − committed − reserved − unavailable, over the locations in scope.
 I3  of one order line's pieces each is reserved and committed at most once, and shipped or released at most once.
+I6  one hub fulfilment makes at most one shipment a line at the marketplace.
 I7  coverage is the walk of 6.1 over what is stored; possession first, then by key.
+I10 a line is sent to cancel at most once and holds no stock afterwards.
 At rest also: the ledger's K is the world's truth, and every level of the shop is what is expected of it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 from tests.scenario.engine import SHOP, World
+
+if TYPE_CHECKING:
+    from tests.scenario.fake_market import FakeMarket
 
 _MOVES = ("reserve:", "commit:", "release:", "ship:", "unship:", "alloc:")
 
@@ -133,3 +139,39 @@ def check_claims_carried(world: World) -> None:
         if want != held + imported and not refused
     }
     assert not owed, f"claims that the shop does not carry: {owed}"
+
+
+def check_shipments(world: World, market: FakeMarket) -> None:
+    """I6: one fulfilment, at most one shipment a line at the marketplace; together never more units than were asked for."""
+    told: dict[tuple[int, str], int] = defaultdict(int)
+    for (account_id, order_id), parcels in market.parcels.items():
+        numbers = [one.tracking_number for one in parcels.values() if one.tracking_number]
+        assert len(numbers) == len(set(numbers)), f"I6: a parcel of {order_id} was told twice: {numbers}"
+        for one in parcels.values():
+            for line_id, units in (one.units or {}).items():
+                told[(account_id, f"{order_id}/{line_id}")] += units
+    for account_id, order_id, line_id, ordered in world.rows(
+        "SELECT account_id, order_id, line_id, MIN(ordered / units_per_listing) FROM order_line GROUP BY 1, 2, 3"
+    ):
+        units = told.pop((account_id, f"{order_id}/{line_id}"), 0)
+        assert units <= ordered, f"I6: {order_id}/{line_id} was told {units} of {ordered} units"
+    assert not told, f"I6: told of lines that are not stored: {dict(told)}"
+
+
+def check_cancels(world: World, market: FakeMarket) -> None:
+    """I10: a line is sent to cancel at most once; afterwards it holds no stock; nothing in R or S is cancelled by us (I8)."""
+    sent: dict[tuple[str, str], int] = defaultdict(int)
+    for wish in market.cancel_calls:
+        for line_id in wish.lines:
+            sent[(wish.order_id, line_id)] += 1
+    twice = {key: times for key, times in sent.items() if times > 1}
+    assert not twice, f"I10: sent to cancel more than once: {twice}"
+    for order_id, line_id in sent:
+        for state, holds, coverage in world.rows(
+            "SELECT state, reserved + committed, coverage FROM order_line WHERE order_id = :o AND line_id = :l",
+            o=order_id,
+            l=line_id,
+        ):
+            assert state in ("X", "M", "C", "S"), f"I8: {order_id}/{line_id} is {state} and was sent to cancel"
+            assert state != "X" or not coverage, f"I10: {order_id}/{line_id} is wanted cancelled and {coverage}"
+            assert state != "C" or not holds, f"I10: {order_id}/{line_id} is cancelled and holds {holds}"

@@ -37,6 +37,7 @@ class Priority(IntEnum):
     REPAIR = 6
     # What is not a number for an outlet, by the same scale:
     POLL = 3
+    SHIP = 4
     CATALOGUE = 6
     VERIFY = 6
 

@@ -92,6 +92,7 @@ class ShipmentSeen(msgspec.Struct, frozen=True, omit_defaults=True):
     units: dict[str, int]
     tracking_number: str | None = None
     carrier: str | None = None
+    tracking_url: str | None = None
     location_id: str | None = None
     cancelled: bool = False
 

@@ -157,6 +157,13 @@ orders = _table(
         Index("orders_once", "tenant_id", "account_id", "order_id", unique=True),
         Index("orders_by_time", "tenant_id", "placed_at"),
         Index(
+            "orders_by_deadline",
+            "tenant_id",
+            "ship_by_at",
+            sqlite_where=text("ship_by_at IS NOT NULL"),
+            postgresql_where=text("ship_by_at IS NOT NULL"),
+        ),
+        Index(
             "orders_by_copy",
             "tenant_id",
             "copy_key",
@@ -214,6 +221,18 @@ order_line = _table(
             postgresql_where=text("state = 'U'"),
         ),
     ),
+)
+
+# What a person decided about a short line: wait (until `until_at`) | backorder | cancel (S7.2).
+decision = _table(
+    "decision",
+    Column("order_no", _Id),
+    _text("line_id"),
+    _text("word"),
+    _at("decided_at", False),
+    _at("until_at"),
+    _text("actor", ""),
+    keys=3,
 )
 
 # --- stock: what we have -----------------------------------------------------------------------------------------------
@@ -458,7 +477,8 @@ attempt = _table(
     ),
 )
 
-# What we mean to do at the hub: written before the call, settled after it (S4.2). kind: import hold unhold cancel_copy remove count read_copy
+# What we mean to do: written before the call, settled after it (S4.2). At the hub: import hold unhold move_batch cancel_copy remove count
+# change_copy fulfil_copy; at a marketplace: cancel fetch_order.
 # state: WAITING SENDING UNKNOWN DONE REFUSED TASK.
 intent = _table(
     "intent",
@@ -483,6 +503,41 @@ intent = _table(
         Index("intent_once", "tenant_id", "kind", "entity", "version", unique=True),
         Index("intent_due", "tenant_id", "state", "due_at"),
     ),
+)
+
+# What a marketplace last said of an order, as far as its hub copy was told: a digest a field, so that no person stands here (S11.5).
+copy_told = _table("copy_told", Column("order_no", _Id), _text("told", "{}"), keys=2)
+
+# --- shipping: parcels told to marketplaces ------------------------------------------------------------------------------
+
+# One hub fulfilment and one marketplace line (S10.1); orders writes the row, shipping carries it out. units: of the listing.
+# state: QUEUED SENT UNKNOWN CONFIRMED REFUSED RECORDED CALLED_OFF. version: of its tracking; sent, told: the versions that were.
+shipment = _table(
+    "shipment",
+    Column("order_no", _Id),
+    _text("shipment_id"),
+    _text("line_id"),
+    _int("account_id"),
+    _int("units"),
+    _text("state", "QUEUED"),
+    _int("version", "1"),
+    _int("sent_version"),
+    _int("told_version"),
+    _text("carrier", ""),
+    _text("tracking_number", ""),
+    _text("tracking_url", ""),
+    _at("shipped_at", False),
+    _text("reference", ""),  # the marketplace's id of it
+    _flag("cancelled"),  # the hub cancelled the fulfilment
+    _flag("looked"),  # the marketplace's own list was read before the first call
+    _int("attempts"),
+    _int("not_found"),
+    _at("due_at", False),
+    _at("first_sent_at"),
+    _at("settled_at"),
+    _text("reason", ""),
+    keys=4,
+    indexes=(Index("shipment_due", "tenant_id", "account_id", "state", "due_at"),),
 )
 
 # Day counters of the channels' budgets, so that a restart does not forget what was spent.

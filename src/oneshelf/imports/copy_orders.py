@@ -17,13 +17,12 @@ from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Unknown
 from oneshelf.db.journal import close_task, note
 from oneshelf.db.tx import Tx
-from oneshelf.orders import claims, copies
+from oneshelf.orders import claims, copies, intents
 from oneshelf.orders.accounts import Account, external_key, load_accounts
+from oneshelf.orders.intents import Intent
 from oneshelf.orders.rows import LineRow, OrderRow, load_lines, load_orders_by_no
 
-from . import intents
 from .draft import CannotImport, HubItem, Rate, draft
-from .intents import Intent
 
 #: How long after the call a "not found" may count for the second time (S14.3).
 NOT_FOUND_AFTER_S = 60.0

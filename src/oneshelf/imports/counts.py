@@ -12,11 +12,9 @@ from oneshelf.core.stock import Entry
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx, next_values
 from oneshelf.listings import dirty
-from oneshelf.orders import claims, covering
+from oneshelf.orders import claims, covering, intents
+from oneshelf.orders.intents import Intent
 from oneshelf.stock import ledger
-
-from . import intents
-from .intents import Intent
 
 #: S8.3: how often a stale compare-and-set is read and tried again before it waits.
 TRIES_MAX = 5

@@ -15,10 +15,8 @@ from oneshelf.channels.contract import Move
 from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Accepted, Outcome, Rejected
 from oneshelf.db.tx import Tx, next_values
-from oneshelf.orders import claims
-
-from . import intents
-from .intents import Intent
+from oneshelf.orders import claims, intents
+from oneshelf.orders.intents import Intent
 
 KINDS = ("hold", "unhold")
 BATCH_KIND = "move_batch"

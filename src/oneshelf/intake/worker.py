@@ -15,8 +15,7 @@ from oneshelf.core.instants import SECOND, to_us
 from oneshelf.core.outcome import Unknown
 from oneshelf.db.journal import close_task, open_task
 from oneshelf.db.tx import Tx
-from oneshelf.imports import intents
-from oneshelf.orders import claims
+from oneshelf.orders import claims, intents
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer

@@ -10,7 +10,7 @@ from oneshelf.core.order import LineState
 from oneshelf.db.journal import close_task, note, open_task
 from oneshelf.db.tx import Tx
 
-from . import claims, parcels
+from . import claims, parcels, shipments
 from .batch import Batch, Heard
 from .lines import settle_line
 from .rows import LineRow, OrderRow
@@ -31,8 +31,10 @@ def follow_copy(batch: Batch, source: OrderRow, copy: OrderRow, h: Heard) -> Non
         return
     _take_as_copy(batch, source, copy)
     hub = batch.accounts[h.account_id]
+    stands_for: dict[str, tuple[LineRow, set[str]]] = {}
     for line, hub_lines in _pairs(batch, source, h):
         hub_line_ids = {hub_line.line_id for hub_line in hub_lines}
+        stands_for[line.key] = (line, hub_line_ids)
         parcels.follow_word(batch, line, hub_line_ids, h)
         parcels.ship(batch, hub, source, line, h, hub_line_ids, 1)
         _follow_counts(batch, source, line, hub_lines, whole_cancelled=h.order.cancelled)
@@ -41,6 +43,7 @@ def follow_copy(batch: Batch, source: OrderRow, copy: OrderRow, h: Heard) -> Non
         for came_back in h.order.returns:
             if came_back.line_id in hub_line_ids:
                 parcels.come_back(batch, hub, line, came_back)
+    shipments.owe(batch, source, h, stands_for)
 
 
 def _second_copy(batch: Batch, source: OrderRow, copy: OrderRow) -> None:

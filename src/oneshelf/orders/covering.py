@@ -64,6 +64,12 @@ def walk(free_pieces: int, lines: Iterable[LineRow]) -> dict[tuple[int, str], st
     )
 
 
+def would_cover(tx: Tx, tenant_id: int, line: LineRow, lines: Iterable[LineRow]) -> bool:
+    """Whether the walk over these lines of its SKU covers this one. Nothing is stored."""
+    verdicts = walk(_free_pieces(tx, tenant_id, [line.sku]).get(line.sku, 0), lines)
+    return verdicts.get((line.order_no, line.line_id)) == "COVERED"
+
+
 def _free_pieces(tx: Tx, tenant_id: int, skus: list[str]) -> dict[str, int]:
     """on_hand − unavailable − foreign reserved, over all locations in scope (S6.1), less what the hub had promised to orders older
     than ours (S0.5: they were first). Unseen sales (provisionals) are no lines: they take nothing until their order is here."""
@@ -89,6 +95,8 @@ def _store(
         rows.append((verdict, now if verdict == "SHORT" else None, tenant_id, line.order_no, line.line_id, sku))
         if verdict == "SHORT":
             note(tx, tenant_id, now, "coverage", "A line became short", f"sku:{sku}", order=line.order_id)
+            if line.state == "M":  # its merchant is asked already
+                continue
             open_task(
                 tx,
                 tenant_id,
@@ -101,6 +109,7 @@ def _store(
         elif line.coverage == "SHORT":
             note(tx, tenant_id, now, "coverage", "A short line is covered now", f"sku:{sku}", order=line.order_id)
             close_task(tx, tenant_id, now, "short_line", line.key)
+            close_task(tx, tenant_id, now, "short_decision", line.key)
     tx.many(
         "UPDATE order_line SET coverage = ?, short_since = ? WHERE tenant_id = ? AND order_no = ? AND line_id = ? AND sku = ?",
         rows,

@@ -25,6 +25,8 @@ _ALERT_TASKS = {
     "shipped_after_cancel": "A cancelled order was shipped",
     "cancel_crossed_parcel": "The cancel was accepted after the parcel had left",
 }
+#: States in which a person may be asked about a line.
+_ASKED_ABOUT = (LineState.MERCHANT, LineState.CANCEL_WANTED)
 _REASONS = {"commit": "sold", "reserve": "sold, not yet paid", "release": "cancelled"}
 
 
@@ -94,6 +96,8 @@ def settle_line(batch: Batch, account: Account, order: OrderRow, line: LineRow, 
     revived = before is LineState.CANCELLED and not ended and line.ordered > line.cancelled
     step = follow(before, line.counts, paid=paid, ended=ended, revived=revived)
     line.state = str(step.state)
+    if before in _ASKED_ABOUT and step.state in (LineState.CANCELLED, LineState.SHIPPED):
+        close_task(batch.tx, batch.tenant_id, batch.now, "short_decision", line.key)
     for alert in step.alerts:
         what = f"{_ALERT_TASKS[alert]}: {account.label} {order.order_id}"
         open_task(batch.tx, batch.tenant_id, batch.now, alert, line.key, what)

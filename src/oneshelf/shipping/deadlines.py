@@ -1,0 +1,54 @@
+"""Orders whose marketplace wants them out soon: a word to a person, in time (SEMANTICS 10.4).
+
+In: the clock, orders with a ship-by instant. Out: a task an order, closed when nothing of it is owed any more. Never: ships.
+"""
+
+from __future__ import annotations
+
+from oneshelf.core.instants import SECOND, from_us
+from oneshelf.db.journal import close_task, open_task
+from oneshelf.db.tx import Tx
+from oneshelf.orders.accounts import load_accounts
+
+#: S10.4: so long before ship-by an order that was not told shipped is in danger.
+ALERT_BEFORE_S = 4 * 3600
+#: An order that is over for longer is no news any more.
+ALERT_AFTER_S = 7 * 24 * 3600
+KIND = "ship_deadline"
+
+
+def alert(tx: Tx, tenant_id: int, now: int) -> int:
+    """Open a task for every order in danger, and close those that are not any more. Returns how many are in danger."""
+    accounts = {a.account_id: a for a in load_accounts(tx, tenant_id).values() if not a.is_hub and a.is_live}
+    late = tx.all(
+        """SELECT o.account_id, o.order_id, o.ship_by_at, CAST(SUM(l.committed) AS BIGINT),
+                  (SELECT COUNT(*) FROM shipment s WHERE s.tenant_id = o.tenant_id AND s.order_no = o.order_no
+                      AND s.cancelled = 0 AND s.state IN ('QUEUED', 'SENT', 'UNKNOWN', 'REFUSED'))
+             FROM orders o JOIN order_line l ON l.tenant_id = o.tenant_id AND l.order_no = o.order_no
+            WHERE o.tenant_id = :t AND o.ship_by_at BETWEEN :from_at AND :to_at AND o.standing = 'live'
+              AND o.payment = 'paid' AND l.state <> 'C'
+            GROUP BY o.tenant_id, o.order_no, o.account_id, o.order_id, o.ship_by_at""",
+        t=tenant_id,
+        from_at=now - ALERT_AFTER_S * SECOND,
+        to_at=now + ALERT_BEFORE_S * SECOND,
+    )
+    in_danger: set[str] = set()
+    for account_id, order_id, ship_by_at, committed, untold in late:
+        if account_id not in accounts or not (committed or untold):
+            continue
+        name = f"{account_id}/{order_id}"
+        in_danger.add(name)
+        by = f"{from_us(ship_by_at):%Y-%m-%d %H:%M} UTC"
+        why = (
+            "Its parcel has left, but the marketplace has not confirmed that it knows"
+            if untold and not committed
+            else "Not all of it has left yet"
+        )
+        what = f"Ship {accounts[account_id].label} order {order_id} by {by}"
+        open_task(tx, tenant_id, now, KIND, name, what, why, ship_by_at)
+    for (name,) in tx.all(
+        "SELECT subject FROM task WHERE tenant_id = :t AND kind = :k AND closed_at IS NULL", t=tenant_id, k=KIND
+    ):
+        if name not in in_danger:
+            close_task(tx, tenant_id, now, KIND, name)
+    return len(in_danger)

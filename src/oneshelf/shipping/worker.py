@@ -1,0 +1,141 @@
+"""One marketplace's loop: parcels told, cancels asked for and followed. A call is two steps with the network between them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from oneshelf.channels.abilities import Cancels, ShipmentTold, Ships
+from oneshelf.channels.contract import Channel, Http, NoAnswer
+from oneshelf.core.errors import Park, Retry, Stop
+from oneshelf.core.instants import to_us
+from oneshelf.core.outcome import Outcome, Throttled, Unknown
+from oneshelf.runtime.bell import Bell
+from oneshelf.runtime.clock import Clock
+from oneshelf.runtime.writer import Writer
+
+from . import cancelling, looking, telling
+
+log = structlog.get_logger()
+
+LOOK_EVERY_S = 1.0
+
+
+async def run(
+    *,
+    tenant_id: int,
+    account_id: int,
+    channel: Channel,
+    http: Http,
+    writer: Writer,
+    clock: Clock,
+    bell: Bell,
+    stop: asyncio.Event,
+    on_changed: Callable[[], None],
+    not_found_after_s: float = looking.NOT_FOUND_AFTER_S,
+) -> None:
+    """Carry out what is due of one account, one call after the other, until `stop`."""
+    steps: list[Callable[[], Awaitable[bool]]] = []
+    if isinstance(channel, Ships):
+        steps.append(lambda: ship_one(tenant_id, account_id, channel, http, writer, clock, not_found_after_s))
+    if isinstance(channel, Cancels):
+        steps.append(lambda: cancel_one(tenant_id, account_id, channel, http, writer, clock, not_found_after_s))
+    while steps and not stop.is_set():
+        try:
+            busy = [await step() for step in steps]
+            if any(busy):
+                on_changed()
+            else:
+                await bell.wait(LOOK_EVERY_S, stop)
+        except Stop:
+            raise
+        except Exception:
+            log.exception("shipping_failed", account_id=account_id)
+            await bell.wait(LOOK_EVERY_S, stop)
+
+
+async def ship_one(
+    tenant_id: int,
+    account_id: int,
+    channel: Ships,
+    http: Http,
+    writer: Writer,
+    clock: Clock,
+    not_found_after_s: float = looking.NOT_FOUND_AFTER_S,
+) -> bool:
+    """Tell one parcel, or read one order's list. False: nothing is due."""
+    ability = channel.ships
+    call = await writer.do(lambda tx: telling.plan(tx, tenant_id, account_id, ability, to_us(clock.now())))
+    if call is None:
+        return False
+    if isinstance(call, telling.TellCall):
+        outcome = await outcome_of(channel.ship(http, call.order_id, call.parcel, call.known))
+        await writer.do(lambda tx: telling.settle(tx, tenant_id, call, outcome, to_us(clock.now())))
+        return True
+    told: list[ShipmentTold] | None = None
+    problem = ""
+    try:
+        told = await channel.shipments(http, call.order_id)
+    except (NoAnswer, Retry, Park) as error:
+        problem = str(error) or type(error).__name__
+    except Exception as error:  # a read that breaks says nothing about the parcel
+        log.exception("shipments_not_read", account_id=account_id)
+        problem = type(error).__name__
+    await writer.do(
+        lambda tx: looking.settle(tx, tenant_id, call, told, problem, to_us(clock.now()), not_found_after_s)
+    )
+    return True
+
+
+async def cancel_one(
+    tenant_id: int,
+    account_id: int,
+    channel: Cancels,
+    http: Http,
+    writer: Writer,
+    clock: Clock,
+    not_found_after_s: float = looking.NOT_FOUND_AFTER_S,
+) -> bool:
+    """Ask for one cancel, or read how far one is. False: nothing is due."""
+    call = await writer.do(lambda tx: cancelling.plan(tx, tenant_id, account_id, to_us(clock.now())))
+    if call is None:
+        return False
+    if isinstance(call, cancelling.CancelCall):
+        outcome = await outcome_of(channel.cancel(http, call.wish))
+        link, how = channel.cancel_link(call.wish.order_id), channel.cancels.how
+        await writer.do(lambda tx: cancelling.settle(tx, tenant_id, call, outcome, how, link, to_us(clock.now())))
+        return True
+    state: Any = None
+    problem = ""
+    try:
+        state = await channel.cancel_state(http, call.wish, call.reference)
+    except (NoAnswer, Retry, Park) as error:
+        problem = str(error) or type(error).__name__
+    except Exception as error:
+        log.exception("cancel_not_read", account_id=account_id)
+        problem = type(error).__name__
+    link = channel.cancel_link(call.wish.order_id)
+    await writer.do(
+        lambda tx: cancelling.settle_look(
+            tx, tenant_id, call, state, problem, link, to_us(clock.now()), not_found_after_s
+        )
+    )
+    return True
+
+
+async def outcome_of(call: Awaitable[Outcome]) -> Outcome:
+    """Return the outcome; whatever a call raises is never a yes and never a no (I18)."""
+    try:
+        return await call
+    except NoAnswer as error:
+        return Unknown(error.reason)
+    except Retry as error:
+        return Throttled(error.wait_s, str(error))
+    except Park as error:
+        return Unknown(str(error))
+    except Exception as error:
+        log.exception("shipping_call_failed")
+        return Unknown(f"{type(error).__name__}: {error}")
