@@ -237,6 +237,8 @@ def move(tx: Tx, tenant_id: int, order_no: int, line_id: str, now: int, *events:
             line.state = str(transition(line.line_state, event))
         if line.line_state is LineState.CANCEL_WANTED:  # it holds nothing in the walk (S6.1)
             line.coverage, line.short_since = "", None
+        elif line.reserved + line.committed:  # until the walk says otherwise
+            line.coverage = line.coverage or "COVERED"
     save_lines(tx, tenant_id, mine)
     order = load_orders_by_no(tx, tenant_id, [order_no])[order_no]
     order.state = order_state([line.line_state for line in stored.values()])
