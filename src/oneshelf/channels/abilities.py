@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
-from oneshelf.core.facts import Money
+from oneshelf.core.facts import Address, Money
 from oneshelf.core.http import Http
 from oneshelf.core.outcome import Outcome
 from oneshelf.core.secret import Secret
@@ -249,3 +249,39 @@ class Cancels(Protocol):
 
     async def cancel_state(self, http: Http, wish: CancelWish, reference: str | None) -> CancelState:
         """Read how far it is; `reference` None: our call had no answer, look whether it was taken. Raises Retry, NoAnswer."""
+
+
+# --- the hub's copies, kept up with their marketplace orders ----------------------------------------------------------
+
+
+class CopyChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the marketplace said of an order after its hub copy was made; only what is set changes, the rest is the merchant's (S14.7).
+
+    `ship_to` replaces the address, `email` and `phone` the order's. `notes`: lines to add to the note, each once (one that stands there
+    already is not added). `tags`: to add. Nothing of it sends the buyer a message.
+    """
+
+    ship_to: Address | None = None
+    email: str | None = None
+    phone: str | None = None
+    notes: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class ChangesCopy(Protocol):
+    """A hub whose orders can be changed after they were made."""
+
+    async def change_copy(self, http: Http, hub_order_id: str, change: CopyChange, key: str) -> Outcome:
+        """Set what `change` names. Safe to repeat: the same change twice is the same order."""
+
+
+@runtime_checkable
+class FulfilsCopy(Protocol):
+    """A hub in which we can say that a copy has left, because its marketplace says so (S10.6)."""
+
+    async def fulfil_copy(self, http: Http, hub_order_id: str, parcel: Parcel) -> Outcome:
+        """Make one fulfilment with this parcel; `parcel.units` are marketplace line id → pieces. The buyer is not told.
+
+        Never more than is open: Rejected(code="not_open") where fewer pieces are. Accepted.reference: the fulfilment's id. Who calls
+        reads the copy after a call without answer, before it calls again."""

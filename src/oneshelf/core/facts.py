@@ -150,6 +150,10 @@ class OrderSeen(msgspec.Struct, frozen=True, omit_defaults=True, tag="order_seen
     fulfilled_by_channel: bool = False
     deep_link: str | None = None
     note: str = ""
+    #: The buyer asks for a cancel that the seller has to answer: their reason, or "asked" without one. '' if nobody asks (any more).
+    cancel_asked: str = ""
+    #: Money given back at the channel so far, all refunds of the order together; None where the channel does not say (S5.4).
+    refunded: Money | None = None
 
 
 class OrderHint(msgspec.Struct, frozen=True, tag="order_hint"):
