@@ -91,6 +91,8 @@ class EmulatorServer:
             door = socket.create_server(address, backlog=512)
         except OSError as problem:
             raise OSError(f"{name} cannot listen on {address[0]}:{address[1]}: {problem.strerror}") from problem
+        # Accepted connections inherit it; else an answer on a kept connection waits for the client's delayed acknowledgement.
+        door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = uvicorn.Config(
             app,
             http=_Cuttable,

@@ -27,9 +27,15 @@ class Marketplaces:
 
     @classmethod
     async def start(
-        cls, *, seed: int, factor: float, products: int | None = None, products_file: str | None = None
+        cls,
+        *,
+        seed: int,
+        factor: float,
+        products: int | None = None,
+        products_file: str | None = None,
+        within_s: float = START_WITHIN_S,
     ) -> Marketplaces:
-        """Start it and wait until everything answers. Raises Stop with its last words if it does not."""
+        """Start it and wait until everything answers. Raises Stop with its last words if it does not, or not `within_s`."""
         args = ["-m", "oneshelf_emulator", "--json", "--seed", str(seed), "--factor", str(factor)]
         if products is not None:
             args += ["--products", str(products)]
@@ -44,7 +50,7 @@ class Marketplaces:
         )
         assert process.stdout is not None and process.stderr is not None
         try:
-            line = await asyncio.wait_for(process.stdout.readline(), START_WITHIN_S)
+            line = await asyncio.wait_for(process.stdout.readline(), within_s)
         except TimeoutError:
             line = b""
         if not line:
