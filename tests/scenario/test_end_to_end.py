@@ -259,12 +259,12 @@ async def test_a_deleted_ebay_account_is_heard_of(street: Street) -> None:
     action = {"channel": "ebay", "action": "account_deletion", "username": "gone_buyer", "user_id": "u-gone"}
     await street.marketplaces.ask("POST", "/console", action)
 
-    async def asked() -> list[str]:
-        return [subject for kind, subject, _ in await street.shop.tasks() if kind == "privacy_erase"]
+    async def asked() -> list[tuple[int, int]]:
+        return await street.shop.all("SELECT account_id, inbox_seq FROM privacy_request WHERE kind = 'erase'")
 
-    [subject] = await until(asked, "a task to erase")
-    assert subject.startswith(f"{EBAY}:")
-    row = await street.shop.one("SELECT topic, state, source FROM inbox WHERE seq = :s", s=int(subject.split(":")[1]))
+    (account_id, seq), *_ = await until(asked, "a request to erase")
+    assert account_id == EBAY
+    row = await street.shop.one("SELECT topic, state, source FROM inbox WHERE seq = :s", s=seq)
     assert row == ("MARKETPLACE_ACCOUNT_DELETION", "DONE", "webhook")
 
 

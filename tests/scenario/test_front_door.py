@@ -192,7 +192,7 @@ async def test_every_sample_of_shopify_ends_as_its_topic_says(door: Knocking) ->
     assert wanted == [("LENS", "gid://shopify/Location/24826418")]
     assert await shop.one("SELECT state FROM account WHERE account_id = 1") == ("PAUSED",)  # app/uninstalled
     kinds = sorted(kind for kind, _, _ in await shop.tasks())
-    assert kinds == ["connect_again", "privacy_erase", "privacy_erase_shop", "privacy_export"]
+    assert kinds == ["connect_again", "privacy_export"]
 
 
 @needs_contracts
@@ -277,7 +277,8 @@ async def test_every_topic_of_ebays_contracts_ends_as_it_should(door: Knocking) 
         (f"{EBAY}/11-14972-20806",)
     ]
     assert await shop.one("SELECT state FROM account WHERE account_id = 3") == ("PAUSED",)
-    assert sorted(kind for kind, _, _ in await shop.tasks()) == ["connect_again", "privacy_erase"]
+    assert sorted(kind for kind, _, _ in await shop.tasks()) == ["connect_again"]
+    assert await shop.all("SELECT DISTINCT kind FROM privacy_request") == [("erase",)]
 
 
 async def test_an_account_deletion_names_no_seller_of_ours_and_is_taken(door: Knocking) -> None:
@@ -286,8 +287,9 @@ async def test_an_account_deletion_names_no_seller_of_ours_and_is_taken(door: Kn
     )
     assert await door.ebay(body) == 200
     assert await door.shop.handled(1) == [("MARKETPLACE_ACCOUNT_DELETION", "DONE", "")]
-    [(kind, subject, _)] = await door.shop.tasks()
-    assert (kind, subject) == ("privacy_erase", f"{EBAY}:1")
+    asked = await door.shop.all("SELECT account_id, kind, inbox_seq FROM privacy_request")
+    assert asked == [(EBAY, "erase", 1)] * 2  # by user id and by username
+    assert await door.shop.tasks() == []
 
 
 async def test_ebays_challenge_is_answered_for_the_address_it_was_given(door: Knocking) -> None:

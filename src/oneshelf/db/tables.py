@@ -80,6 +80,32 @@ credential = _table(
     Column("sealed", LargeBinary, nullable=False),
     _int("version"),
     _at("updated_at", False),
+    _int("lease_until"),  # somebody renews it until then; others wait for the new version
+    keys=3,
+)
+
+# A sign-in in the browser that is under way. sealed: settings, app credentials, state and verifier. Taken once, then gone.
+sign_in = _table(
+    "sign_in",
+    _text("state_hash"),  # SHA-256 of the state
+    _text("channel"),
+    Column("sealed", LargeBinary, nullable=False),
+    _at("created_at", False),
+    _at("expires_at", False),
+    keys=2,
+)
+
+# What is done over and over at an account, and where it stands. name: subscriptions catalogue retention.
+upkeep = _table(
+    "upkeep",
+    Column("account_id", _Id),
+    _text("name"),
+    _text("state", "{}"),  # a run's cursor and counts, or the last findings
+    _at("started_at"),
+    _at("done_at"),
+    _int("due_at"),
+    _int("failures"),
+    _text("problem", ""),
     keys=3,
 )
 
@@ -152,6 +178,8 @@ orders = _table(
     _at("imported_at"),
     _int("version"),
     _text("copy_key", ""),  # for a hub order: the marketplace order that it names (S14.2)
+    _at("closed_at"),  # first known to be shipped or cancelled whole: retention counts from here (S11.5)
+    _at("erased_at"),  # the personal data was erased; what comes later of it is not kept
     keys=2,
     indexes=(
         Index("orders_once", "tenant_id", "account_id", "order_id", unique=True),
@@ -169,6 +197,13 @@ orders = _table(
             "copy_key",
             sqlite_where=text("copy_key <> ''"),
             postgresql_where=text("copy_key <> ''"),
+        ),
+        Index(
+            "orders_with_person",
+            "tenant_id",
+            "order_no",
+            sqlite_where=text("person <> '{}'"),
+            postgresql_where=text("person <> '{}'"),
         ),
     ),
 )
@@ -233,6 +268,30 @@ decision = _table(
     _at("until_at"),
     _text("actor", ""),
     keys=3,
+)
+
+# --- customers: what we keep of people ---------------------------------------------------------------------------------
+
+# A platform's request about one person or shop. kind: erase export erase_shop. state: WAITING SHIPPING DONE. subject: the channel's
+# name of the person, emptied when done. progress: how far the steps are; a step that died is repeated.
+privacy_request = _table(
+    "privacy_request",
+    Column("request_no", _Id),
+    _text("request_key"),
+    _int("account_id", None),
+    _text("kind"),
+    _text("subject", ""),
+    _int("inbox_seq"),
+    _text("state"),
+    _text("progress", "{}"),
+    _at("asked_at", False),
+    _at("due_at", False),
+    _at("look_at", False),
+    _at("done_at"),
+    _int("orders_erased"),
+    _int("messages_erased"),
+    keys=2,
+    indexes=(Index("privacy_request_once", "tenant_id", "request_key", unique=True),),
 )
 
 # --- stock: what we have -----------------------------------------------------------------------------------------------
@@ -368,11 +427,25 @@ outlet = _table(
     _flag("fulfilled_by_channel"),
     _text("extra", "{}"),
     _at("found_at", False),
+    _int("seen_at"),  # when the catalogue last showed it
     keys=2,
     indexes=(
         Index("outlet_once", "tenant_id", "account_id", "external_id", unique=True),
         Index("outlet_by_unit", "tenant_id", "account_id", "write_unit"),
     ),
+)
+
+# A listing or product that changed at its channel and is to be read again; several hints are one row.
+listing_hint = _table(
+    "listing_hint",
+    Column("account_id", _Id),
+    _text("external_id"),
+    _int("generation", "1"),
+    _at("since_at", False),
+    _at("due_at", False),
+    _int("empty"),  # how often the channel has said that it does not exist
+    _int("failures"),
+    keys=3,
 )
 
 # The names under which an order line may name an outlet.

@@ -27,9 +27,10 @@ from oneshelf.core.facts import (
     OutletHint,
 )
 from oneshelf.core.instants import SECOND, from_us, to_us
-from oneshelf.db.journal import note, open_task
+from oneshelf.customers import privacy
+from oneshelf.db.journal import open_task
 from oneshelf.db.tx import Tx
-from oneshelf.listings import dirty
+from oneshelf.listings import dirty, hints
 from oneshelf.orders import claims, provisional
 from oneshelf.orders.accounts import Account, load_accounts
 from oneshelf.orders.batch import Heard
@@ -69,6 +70,7 @@ class Handled(msgspec.Struct):
     wake_hub: bool = False
     poll: set[int] = set()
     catalogue: set[int] = set()
+    privacy: bool = False
 
 
 def handle(tx: Tx, tenant_id: int, parsers: Mapping[int, Parses], now: int, limit: int = HANDLE_MAX) -> Handled:
@@ -82,7 +84,8 @@ def handle(tx: Tx, tenant_id: int, parsers: Mapping[int, Parses], now: int, limi
         Row(*row)
         for row in tx.all(
             "SELECT seq, account_id, topic, source, headers, body, received_at, delivery_key FROM inbox "
-            "WHERE tenant_id = :t AND state = 'NEW' ORDER BY seq LIMIT :limit",
+            "WHERE tenant_id = :t AND state = 'NEW' AND account_id NOT IN "
+            "(SELECT account_id FROM account WHERE tenant_id = :t AND state = 'DISCONNECTED') ORDER BY seq LIMIT :limit",
             t=tenant_id,
             limit=limit,
         )
@@ -268,7 +271,8 @@ def _take_hint(tx: Tx, tenant_id: int, account: Account, row: Row, fact: Any, no
             dirty.mark_outlets(
                 tx, tenant_id, [o for (o,) in outlet_ids], now, "the channel says it changed", reread=True
             )
-        case CatalogueHint():
+        case CatalogueHint(external_id=external_id):
+            hints.want(tx, tenant_id, account.account_id, external_id, now)
             done.catalogue.add(account.account_id)
         case AccessLost(reason=reason):
             tx.run(
@@ -279,17 +283,9 @@ def _take_hint(tx: Tx, tenant_id: int, account: Account, row: Row, fact: Any, no
             open_task(
                 tx, tenant_id, now, "connect_again", str(account.account_id), f"Connect {account.label} again", reason
             )
-        case ErasureAsked(kind=kind):
-            open_task(
-                tx,
-                tenant_id,
-                now,
-                f"privacy_{kind}",
-                f"{account.account_id}:{row.seq}",
-                f"Answer {account.label}'s privacy request ({kind})",
-                "The platform asks for it within its deadline; the message is in the inbox",
-            )
-            note(tx, tenant_id, now, "intake", "A privacy request arrived", f"account:{account.account_id}", kind=kind)
+        case ErasureAsked(kind=kind, subject=subject):
+            privacy.ask(tx, tenant_id, account.account_id, kind, subject, row.seq, now)
+            done.privacy = True
 
 
 def want_hub_read(tx: Tx, tenant_id: int, external_id: str) -> None:

@@ -170,11 +170,15 @@ def stored_document(order: OrderRow) -> OrderSeen | None:
 
 
 def _keep(order: OrderRow, seen: OrderSeen) -> None:
-    order.document = msgspec.json.encode(msgspec.structs.replace(seen, buyer=None, ship_to=None)).decode()
+    bare = msgspec.structs.replace(seen, buyer=None, ship_to=None)
+    if order.erased_at is not None:
+        order.document = msgspec.json.encode(msgspec.structs.replace(bare, note="")).decode()
+    else:
+        order.document = msgspec.json.encode(bare).decode()
     order.number = order.number or seen.number
     order.ship_by_at = order.ship_by_at or to_us_or_none(seen.ship_by_at)
     # S14.7: what a later snapshot withholds is not forgotten, what it adds completes.
-    if seen.buyer is not None or seen.ship_to is not None:
+    if order.erased_at is None and (seen.buyer is not None or seen.ship_to is not None):
         person = {"buyer": msgspec.to_builtins(seen.buyer), "ship_to": msgspec.to_builtins(seen.ship_to)}
         kept = json.loads(order.person)
         order.person = json.dumps({**kept, **{k: {**kept.get(k, {}), **v} for k, v in person.items() if v}})

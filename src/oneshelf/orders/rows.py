@@ -39,6 +39,7 @@ class OrderRow(msgspec.Struct):
     imported_at: int | None
     version: int
     copy_key: str
+    erased_at: int | None = None
 
 
 class LineRow(msgspec.Struct):
