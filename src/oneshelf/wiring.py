@@ -22,12 +22,15 @@ from oneshelf.channels.session import Priority, Session
 from oneshelf.core.errors import OneshelfError, Stop
 from oneshelf.core.ids import HUB, ChannelName
 from oneshelf.core.instants import to_us
+from oneshelf.core.secret import Secret
+from oneshelf.customers import worker as customers
 from oneshelf.db.journal import open_task
 from oneshelf.db.store import Store, store_for
 from oneshelf.db.tx import Tx
 from oneshelf.imports import worker as hub_writes
 from oneshelf.intake import queue as queues
 from oneshelf.intake import worker as intake
+from oneshelf.intake.departed import handle_departed
 from oneshelf.intake.handle import Handled
 from oneshelf.intake.signing_keys import SigningKeys
 from oneshelf.intake.webhook import Counts, Receiver
@@ -44,7 +47,7 @@ from oneshelf.runtime.writer import Writer
 from oneshelf.settings import Settings
 from oneshelf.shipping import deadlines, telling
 from oneshelf.shipping import worker as shipping
-from oneshelf.tenants.accounts import FIRST_TENANT, AccountRow, accounts, load_secret
+from oneshelf.tenants.accounts import FIRST_TENANT, AccountRow, accounts, departed_accounts, load_secret
 from oneshelf.tenants.credentials import StoredCredentials
 from oneshelf.tenants.seal import Sealer, new_key_file
 
@@ -127,6 +130,26 @@ class Running:
         return amazon.queue_message(body, message_id)
 
 
+class Departed:
+    """An account that is no longer connected: what its platform still asks by law is heard (`intake/departed`)."""
+
+    def __init__(self, row: AccountRow, channel: Channel, app: dict[str, str]) -> None:
+        self.row = row
+        self.channel = channel
+        self.app = app
+
+    @property
+    def tenant_id(self) -> int:
+        return self.row.tenant_id
+
+    @property
+    def account_id(self) -> int:
+        return self.row.account_id
+
+    def app_secret(self) -> Mapping[str, str]:
+        return self.app
+
+
 class Service:
     """The whole product in one process: writer, loops, and what the web needs of them. One tenant for now."""
 
@@ -140,8 +163,11 @@ class Service:
         self.news = Bell()
         self.hub_bell = Bell()
         self.levels_bell = Bell()
+        self.privacy_bell = Bell()
         self.stopping = asyncio.Event()
         self.running: dict[int, Running] = {}
+        #: Accounts that were disconnected and of which the platform may still have something to say.
+        self.departed: dict[int, Departed] = {}
         self.capabilities: dict[str, Capabilities] = {}
         self.started_at = time.monotonic()
         self._loop = asyncio.get_running_loop()
@@ -173,8 +199,14 @@ class Service:
                 )
             )
             self._start_loop(self._short_loop())
+            self._start_loop(
+                customers.run(
+                    self.tenant_id, self.writer, self.clock, self.privacy_bell, self.stopping, self._handle_departed
+                )
+            )
         for row in await self.writer.do(lambda tx: accounts(tx, self.tenant_id)):
             await self.run_account(row)
+        await self.load_departed()
 
     def _recover(self, tx: Tx) -> None:
         intents.recover(tx, self.tenant_id)
@@ -291,6 +323,23 @@ class Service:
             )
         if isinstance(channel, amazon.Amazon) and channel.account.queue.url:
             self._start_loop(self._queue_loop(one, channel, channel.account.queue.url), one)
+
+    async def load_departed(self) -> None:
+        """Know the disconnected accounts whose webhook secret is still kept."""
+        rows = await self.writer.do(lambda tx: departed_accounts(tx, self.tenant_id))
+        self.departed = {}
+        for row in rows:
+            secret = await self.writer.do(partial(self._app_of, row=row))
+            if secret is not None and row.account_id not in self.running:
+                channel = build_channel(row.channel, row.settings)
+                self.departed[row.account_id] = Departed(row, channel, dict(secret.values))
+
+    def _app_of(self, tx: Tx, row: AccountRow) -> Secret | None:
+        return load_secret(tx, self.sealer, row.tenant_id, row.account_id, "app")
+
+    def _handle_departed(self, tx: Tx) -> int:
+        parsers = {account_id: one.channel for account_id, one in self.departed.items()}
+        return handle_departed(tx, self.tenant_id, parsers, to_us(self.clock.now()))
 
     def _start_hub_loops(self, one: Running) -> None:
         hub = one.channel
@@ -416,6 +465,8 @@ class Service:
 
     def _on_handled(self, done: Handled) -> None:
         """What was booked is news for everybody who tells numbers."""
+        if done.privacy:
+            self.privacy_bell.ring()
         self.wake_all()
         if done.wake_hub:
             self.levels_bell.ring()
@@ -458,22 +509,17 @@ class Service:
     def door(self, channel: ChannelName) -> Door | None:
         return next((one.channel.door for one in self.receivers(channel) if one.channel.can.has_webhooks), None)
 
-    def receiver(self, channel: ChannelName, external_id: str) -> Running | None:
-        return next(
-            (
-                one
-                for one in self.running.values()
-                if one.channel.name is channel and one.row.external_id == external_id
-            ),
-            None,
-        )
+    def receiver(self, channel: ChannelName, external_id: str) -> Running | Departed | None:
+        return next((one for one in self.receivers(channel) if one.row.external_id == external_id), None)
 
-    def receivers(self, channel: ChannelName) -> list[Running]:
-        return [one for one in self.running.values() if one.channel.name is channel]
+    def receivers(self, channel: ChannelName) -> list[Running | Departed]:
+        """Who may be meant, connected accounts first."""
+        everybody: list[Running | Departed] = [*self.running.values(), *self.departed.values()]
+        return [one for one in everybody if one.channel.name is channel]
 
     async def signing_key(self, channel: ChannelName, receiver: Receiver, key_id: str) -> str | None:
         """Return the public key that a webhook names, or None."""
-        one = self.running.get(receiver.account_id)
+        one = self.running.get(receiver.account_id) or self.departed.get(receiver.account_id)
         if one is None or not isinstance(one.channel, ebay.Ebay):
             return None
         return await self._keys.get(key_id, partial(one.channel.public_key, self.http, key_id, one.app))

@@ -63,6 +63,16 @@ def accounts(tx: Tx, tenant_id: int) -> list[AccountRow]:
     return [_account(row) for row in rows]
 
 
+def departed_accounts(tx: Tx, tenant_id: int) -> list[AccountRow]:
+    """Return the tenant's disconnected accounts of which a secret is still kept."""
+    rows = tx.all(
+        f"SELECT {_COLUMNS} FROM account a WHERE tenant_id = :t AND state = 'DISCONNECTED' AND EXISTS (SELECT 1 FROM credential c "
+        "WHERE c.tenant_id = a.tenant_id AND c.account_id = a.account_id) ORDER BY account_id",
+        t=tenant_id,
+    )
+    return [_account(row) for row in rows]
+
+
 def account_by_external_id(tx: Tx, channel: str, external_id: str) -> AccountRow | None:
     """Return the account of whichever tenant has it: one account, one tenant (S0.1)."""
     row = tx.one(

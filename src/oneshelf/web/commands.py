@@ -14,6 +14,7 @@ from oneshelf.channels.session import Priority
 from oneshelf.core.errors import Park
 from oneshelf.core.ids import HUB
 from oneshelf.core.instants import to_us
+from oneshelf.customers import privacy
 from oneshelf.db.tx import Tx
 from oneshelf.imports import counts
 from oneshelf.listings import links
@@ -197,7 +198,24 @@ async def run_rule(service: Service, payload: dict[str, Any]) -> Any:
     return {"account_id": account_id, "sku": sku, "dropped": bool(payload.get("drop"))}
 
 
+async def run_privacy_export(service: Service, payload: dict[str, Any]) -> Any:
+    """Give what is kept of the person of an export request; with `done` the request is over."""
+    number = int(payload["request"])
+
+    def step(tx: Tx) -> Any:
+        found = privacy.export(tx, service.tenant_id, number)
+        if found is not None and payload.get("done"):
+            privacy.exported(tx, service.tenant_id, number, to_us(service.clock.now()))
+        return found
+
+    found = await service.writer.do(step)
+    if found is None:
+        raise NotPossible(f"There is no open export request {number}: oneshelf privacy list.")
+    return found
+
+
 COMMANDS: dict[str, Command] = {
+    "privacy_export": run_privacy_export,
     "check": run_check,
     "count": run_count,
     "connect": run_connect,
