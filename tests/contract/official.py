@@ -260,7 +260,8 @@ class Operation:
             described = self.path.startswith("/post-order/") or int(status) >= 400
             return ["a body where none is known"] if response.body.strip() and not described else []
         if not response.body.strip():
-            return [] if int(status) >= 400 or status == "204" else ["the answer is empty"]
+            located = status == "201" and "location" in response.headers
+            return [] if int(status) >= 400 or status == "204" or located else ["the answer is empty"]
         try:
             value = json.loads(response.body)
         except ValueError:

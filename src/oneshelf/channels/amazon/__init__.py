@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from oneshelf.channels.amazon import client, listings, notifications
+from oneshelf.channels.abilities import Parcel, ShipAbility, ShipmentTold
+from oneshelf.channels.amazon import client, listings, notifications, parcels
 from oneshelf.channels.amazon import parse as parsing
 from oneshelf.channels.amazon.account import VISIBILITY_DELAY_S, Account, account_of
 from oneshelf.channels.amazon.auth import LoginWithAmazon
@@ -94,6 +95,7 @@ class Amazon:
     name: ChannelName = ChannelName.AMAZON
     can: Capabilities = CAN
     limits: tuple[RateLimit, ...] = LIMITS
+    ships: ShipAbility = parcels.SHIPS
     operations = {"read": "searchListingsItems", "write": "patchListingsItem"}
 
     def __init__(self, account: Account) -> None:
@@ -139,3 +141,9 @@ class Amazon:
 
     async def publish(self, http: Http, offers: Sequence[Offer]) -> list[Outcome]:
         return [await listings.patch_listings_item(http, self.account, offer) for offer in offers]
+
+    async def shipments(self, http: Http, order_id: str) -> list[ShipmentTold]:
+        return await parcels.shipments(http, self.account, order_id)
+
+    async def ship(self, http: Http, order_id: str, parcel: Parcel, known: Mapping[str, Any]) -> Outcome:
+        return await parcels.ship(http, self.account, order_id, parcel, known)

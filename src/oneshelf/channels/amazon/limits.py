@@ -26,6 +26,7 @@ def _plan(operation: str, rate_per_s: float, burst: float, source: str) -> RateL
 LIMITS: tuple[RateLimit, ...] = (
     _plan("searchOrders", 0.0056, 20, _ORDERS),
     _plan("getOrder", 0.5, 30, _ORDERS),
+    _plan("confirmShipment", 2, 10, _PLAN.format("ordersV0")),
     _plan("searchListingsItems", 5, 5, _LISTINGS),
     _plan("getListingsItem", 5, 10, _LISTINGS),
     _plan("patchListingsItem", 5, 5, _LISTINGS),

@@ -175,6 +175,10 @@ class Package(_Shape):
     package_items: list[PackageItem] | None = None
 
 
+class OrderPackages(_Shape):
+    packages: list[Package] | None = None
+
+
 class OrderHead(_Shape):
     """What the inbox key of one order document is made of."""
 

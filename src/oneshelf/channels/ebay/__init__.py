@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from oneshelf.channels.abilities import Parcel, ShipAbility, ShipmentTold
 from oneshelf.channels.contract import (
     AccountSeen,
     Auth,
@@ -30,7 +31,7 @@ from oneshelf.channels.contract import (
     Response,
     Seen,
 )
-from oneshelf.channels.ebay import feed, limits, shelf
+from oneshelf.channels.ebay import feed, limits, parcels, shelf
 from oneshelf.channels.ebay.auth import EbayAuth, EbayDoor, key_id_fits
 from oneshelf.channels.ebay.client import BULK_MAX, LOCALES, EbayClient
 from oneshelf.channels.ebay.notifications import Notifications
@@ -93,6 +94,7 @@ class Ebay:
         self.user_id = user_id
         self.marketplace_id = marketplace_id
         self.can = CAN
+        self.ships: ShipAbility = parcels.SHIPS
         self.limits: tuple[RateLimit, ...] = limits.LIMITS
         #: The same object as `auth`, with what only signing in needs.
         self.oauth = EbayAuth(token_url or f"{endpoint.rstrip('/')}/identity/v1/oauth2/token")
@@ -174,6 +176,14 @@ class Ebay:
     async def publish(self, http: Http, offers: Sequence[Offer]) -> list[Outcome]:
         """Write item-level quantities of up to 25 SKUs."""
         return await shelf.publish(self._client, http, offers)
+
+    async def shipments(self, http: Http, order_id: str) -> list[ShipmentTold]:
+        """Read the parcels that eBay knows."""
+        return await parcels.shipments(self._client, http, order_id)
+
+    async def ship(self, http: Http, order_id: str, parcel: Parcel, known: Mapping[str, Any]) -> Outcome:
+        """Tell one parcel."""
+        return await parcels.ship(self._client, http, order_id, parcel)
 
 
 def connect(settings: Mapping[str, str]) -> Ebay:

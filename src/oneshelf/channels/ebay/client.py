@@ -142,6 +142,18 @@ class EbayClient:
         found = body_of_read(request, response, dict[str, msgspec.Raw])
         return found.get("fulfillments", msgspec.Raw(b"[]")), response.received_at
 
+    async def create_shipping_fulfillment(self, http: Http, order_id: str, body: Mapping[str, Any]) -> Response:
+        """POST /order/{orderId}/shipping_fulfillment → 201, empty, Location. No idempotency key."""
+        request = Request(
+            method="POST",
+            url=f"{self._fulfillment}/order/{quote(order_id, safe='')}/shipping_fulfillment",
+            operation="createShippingFulfillment",
+            headers=dict(_JSON),
+            body=msgspec.json.encode(body),
+            writes=True,
+        )
+        return await http.request(request)
+
     # --- listings ------------------------------------------------------------------------------------------------
 
     async def get_inventory_items(self, http: Http, *, limit: int, page: int) -> Items:

@@ -20,7 +20,7 @@ LIMITS: tuple[RateLimit, ...] = (
     ),
     RateLimit(
         name="sell.fulfillment",
-        operations=("getOrders", "getOrder", "getShippingFulfillments"),
+        operations=("getOrders", "getOrder", "getShippingFulfillments", "createShippingFulfillment"),
         source=_DAILY,
         scope="app",
         per_day=100_000,

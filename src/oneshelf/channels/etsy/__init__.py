@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from oneshelf.channels.abilities import Parcel, ShipAbility, ShipmentTold
 from oneshelf.channels.contract import (
     AccountSeen,
     Auth,
@@ -29,7 +30,7 @@ from oneshelf.channels.contract import (
     Response,
     Seen,
 )
-from oneshelf.channels.etsy import feed, limits, shelf
+from oneshelf.channels.etsy import feed, limits, parcels, shelf
 from oneshelf.channels.etsy.auth import EtsyAuth, EtsyDoor
 from oneshelf.channels.etsy.client import ROWS_MAX, EtsyClient
 from oneshelf.channels.etsy.parse import ORDER_EVENTS, parse
@@ -75,6 +76,7 @@ class Etsy:
             raise ValueError(f"Etsy shop_id {shop_id!r} is not a number")
         self.shop_id = shop_id
         self.can = CAN
+        self.ships: ShipAbility = parcels.SHIPS
         self.limits: tuple[RateLimit, ...] = limits.LIMITS
         #: The same object as `auth`, with what only signing in needs.
         self.oauth = EtsyAuth(token_url or f"{endpoint.rstrip('/')}/v3/public/oauth/token")
@@ -137,6 +139,14 @@ class Etsy:
     async def publish(self, http: Http, offers: Sequence[Offer]) -> list[Outcome]:
         """Write each listing named once, from the document in `seen` (or a fresh one)."""
         return await shelf.publish(self._client, http, offers)
+
+    async def shipments(self, http: Http, order_id: str) -> list[ShipmentTold]:
+        """Read the parcels on a receipt."""
+        return await parcels.shipments(self._client, http, order_id)
+
+    async def ship(self, http: Http, order_id: str, parcel: Parcel, known: Mapping[str, Any]) -> Outcome:
+        """Tell one parcel of a receipt."""
+        return await parcels.ship(self._client, http, order_id, parcel)
 
 
 def connect(settings: Mapping[str, str]) -> Etsy:

@@ -87,6 +87,18 @@ class EtsyClient:
         body_of_read(request, response, dict[str, Any])
         return response
 
+    async def create_receipt_shipment(self, http: Http, receipt_id: str, body: Mapping[str, Any]) -> Response:
+        """POST /shops/{shop}/receipts/{receipt_id}/tracking, JSON (under a form's content type fields are lost: #201). Mails the buyer."""
+        request = Request(
+            method="POST",
+            url=f"{self._shop}/receipts/{receipt_id}/tracking",
+            operation="createReceiptShipment",
+            headers={"content-type": "application/json"},
+            body=msgspec.json.encode(body),
+            writes=True,
+        )
+        return await http.request(request)
+
     # --- listings ------------------------------------------------------------------------------------------------
 
     async def get_listings_by_shop(self, http: Http, state: str, offset: int) -> Listings:
