@@ -40,8 +40,8 @@ from oneshelf.wiring import build_channel
 from .emulator import Marketplaces, entered
 from .stage import CHANNELS
 
-#: The emulated marketplaces' budgets refill this many times faster.
-FACTOR = 10_000.0
+#: The emulated marketplaces' budgets refill this many times faster, and their tokens live this many times shorter.
+FACTOR = 200.0
 
 
 class Read(msgspec.Struct, frozen=True):

@@ -140,13 +140,25 @@ async def export_once(tenant_id: int, account_id: int, hub: Hub, http: Http, wri
     return await writer.do(compare)
 
 
+#: So many looks at an export in a row may stay without an answer.
+EXPORT_LOOKS_FAILED_MAX = 8
+
+
 async def wait_for_export(
     hub: Hub, http: Http, state: ExportState, look_every_s: float = EXPORT_LOOK_EVERY_S
 ) -> ExportState:
-    """Look until the export is done. Raises Retry if it failed."""
+    """Look until the export is done. Raises Retry if it failed, and NoAnswer or Retry after EXPORT_LOOKS_FAILED_MAX looks in a row
+    without an answer: the export goes on at the hub meanwhile."""
+    failed = 0
     while state.status == "running":
-        await asyncio.sleep(look_every_s)
-        state = await hub.export_state(http, state.export_id)
+        await asyncio.sleep(look_every_s * (1 + failed))
+        try:
+            state = await hub.export_state(http, state.export_id)
+            failed = 0
+        except (NoAnswer, Retry):
+            failed += 1
+            if failed >= EXPORT_LOOKS_FAILED_MAX:
+                raise
     if state.status == "failed":
         raise Retry(f"Shopify's export failed: {state.reason}")
     return state
