@@ -26,7 +26,7 @@ from oneshelf.core.facts import (
 from oneshelf.core.instants import SECOND, from_us, to_us
 from oneshelf.core.outcome import Outcome, Throttled, Unknown
 from oneshelf.db.store import Store, transaction
-from oneshelf.imports import copy_orders, moves
+from oneshelf.imports import changes, copy_orders, moves
 from oneshelf.intake.handle import Handled, handle
 from oneshelf.intake.inbox import Raw, delivery_key, keep
 from oneshelf.intake.poll import keep_page
@@ -274,8 +274,18 @@ class World:
         with transaction(self.store) as tx:
             return copy_orders.plan_correction(tx, TENANT, self.now)
 
+    def plan_change(self) -> changes.ChangeCall | None:
+        with transaction(self.store) as tx:
+            return changes.plan(tx, TENANT, self.now)
+
+    def plan_fulfilment(self) -> changes.FulfilCall | None:
+        with transaction(self.store) as tx:
+            return changes.plan_fulfilment(tx, TENANT, self.now)
+
     def settle(self, call: Any, outcome: Outcome) -> None:
         step: Any = {
+            changes.ChangeCall: changes.settle,
+            changes.FulfilCall: changes.settle_fulfilment,
             moves.MoveCall: moves.settle,
             copy_orders.CreateCall: copy_orders.settle_create,
             copy_orders.CorrectCall: copy_orders.settle_correction,
@@ -294,6 +304,10 @@ class World:
             return self.hub.move(call.moves, call.batch.idempotency_key)
         if isinstance(call, copy_orders.CreateCall):
             return self.hub.create_order(call.draft, self.now, ignore_policy=call.ignore_policy)
+        if isinstance(call, changes.ChangeCall):
+            return self.hub.change_copy(call.hub_order_id, call.change, self.now)
+        if isinstance(call, changes.FulfilCall):
+            return self.hub.fulfil_copy(call.hub_order_id, call.parcel, self.now)
         if call.pieces is None:
             return self.hub.cancel_copy(call.hub_order_id, self.now)
         return self.hub.remove_pieces(call.hub_order_id, call.pieces, call.intent.idempotency_key, self.now)

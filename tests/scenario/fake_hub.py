@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from oneshelf.channels.abilities import CopyChange, Parcel
 from oneshelf.channels.contract import HubCopy, HubLevel, HubOrderDraft, Move
 from oneshelf.core.facts import LineSeen, OrderSeen, Payment, ReturnSeen, ShipmentSeen
 from oneshelf.core.instants import from_us
@@ -79,6 +80,7 @@ class FakeHub:
         self.answered: dict[str, Outcome] = {}
         self.removals: set[str] = set()
         self.changed: list[str] = []
+        self.changes: list[tuple[str, CopyChange]] = []
         self.says_location = says_location
         self._number = 1000
 
@@ -263,6 +265,21 @@ class FakeHub:
                     wanted -= part
         self.removals.add(key)
         return Accepted()
+
+    def change_copy(self, order_id: str, change: CopyChange, now: int) -> Outcome:
+        self.changes.append((order_id, change))
+        return Accepted()
+
+    def fulfil_copy(self, order_id: str, parcel: Parcel, now: int) -> Outcome:
+        """One fulfilment of these pieces, with the parcel's number; never more than is open."""
+        order = self.orders[order_id]
+        mine = {line.copy_of_line_id: line for line in order.lines}
+        if any(mine[line_id].open < pieces for line_id, pieces in parcel.units.items() if line_id in mine):
+            return Rejected("fewer are open", "not_open")
+        shipment = self.fulfil(now, order_id, **{mine[line_id].sku: n for line_id, n in parcel.units.items()})
+        if parcel.tracking_number:
+            self.track(now, order_id, shipment, parcel.tracking_number, parcel.carrier or "")
+        return Accepted(shipment)
 
     # --- what it shows ----------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Unknown
 from oneshelf.db.journal import close_task, note
 from oneshelf.db.tx import Tx
-from oneshelf.orders import claims, copies, intents
+from oneshelf.orders import claims, copies, intents, keeping_up
 from oneshelf.orders.accounts import Account, external_key, load_accounts
 from oneshelf.orders.intents import Intent
 from oneshelf.orders.rows import LineRow, OrderRow, load_lines, load_orders_by_no
@@ -99,6 +99,7 @@ def _plan_create(
     intent.payload["moves"] = [
         [claim.sku, where[claim.claim_key], claim.imported - claim.want] for claim in mine.values()
     ]
+    intent.payload["told"] = keeping_up.said(order)
     intent.first_sent_at = None  # "not found" counts from this very call (S14.3), not from one that was put off
     intents.sending(tx, tenant_id, intent, now)
     return CreateCall(intent, made, held or bool(intent.payload.get("ignore_policy")))
@@ -236,6 +237,7 @@ def _imported(tx: Tx, tenant_id: int, intent: Intent, hub_order_id: str, now: in
         claims.plan(tx, tenant_id, mine.values(), now, at_once=True)
         claims.save(tx, tenant_id, mine.values())
         copies.correct_copy(tx, tenant_id, order, list(mine.values()), now)
+        keeping_up.follow(tx, tenant_id, [order], load_accounts(tx, tenant_id, disconnected=True), now)
         note(
             tx,
             tenant_id,

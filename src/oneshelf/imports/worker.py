@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from oneshelf.channels.abilities import ChangesCopy, FulfilsCopy
 from oneshelf.channels.contract import Http, Hub, NoAnswer
 from oneshelf.core.errors import Park, Retry, Stop
 from oneshelf.core.instants import to_us
@@ -16,7 +17,7 @@ from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 
-from . import copy_orders, counts, moves
+from . import changes, copy_orders, counts, moves
 
 log = structlog.get_logger()
 
@@ -88,6 +89,19 @@ async def run(
         if call is not None:
             start(settle_after(counts.send(hub, http, call), counts.settle, call))
 
+    async def keep_up() -> None:
+        """What the marketplaces said and did later (S10.6, S14.7), where the hub can take it."""
+        if isinstance(hub, ChangesCopy):
+            change = await writer.do(lambda tx: changes.plan(tx, tenant_id, to_us(clock.now())))
+            if change is not None:
+                doing = hub.change_copy(http, change.hub_order_id, change.change, change.intent.idempotency_key)
+                start(settle_after(doing, changes.settle, change))
+        if isinstance(hub, FulfilsCopy):
+            left = await writer.do(lambda tx: changes.plan_fulfilment(tx, tenant_id, to_us(clock.now())))
+            if left is not None:
+                doing = hub.fulfil_copy(http, left.hub_order_id, left.parcel)
+                start(settle_after(doing, changes.settle_fulfilment, left))
+
     async def settle_after(call: Awaitable[Outcome], step: Callable[..., Any], planned: Any) -> None:
         await settle(step, planned, await outcome_of(call))
 
@@ -102,6 +116,7 @@ async def run(
             await move()
             await correct()
             await count()
+            await keep_up()
             while len(running) < at_once and await import_one():
                 pass
             if len(running) == before:

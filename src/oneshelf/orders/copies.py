@@ -10,7 +10,7 @@ from oneshelf.core.order import LineState
 from oneshelf.db.journal import close_task, note, open_task
 from oneshelf.db.tx import Tx
 
-from . import claims, parcels, shipments
+from . import claims, keeping_up, parcels, shipments
 from .batch import Batch, Heard
 from .lines import settle_line
 from .rows import LineRow, OrderRow
@@ -172,8 +172,12 @@ def follow_up(batch: Batch, handed_over: dict[str, int]) -> None:
             importing.append(order)
         if order.hub_order_id is not None and batch.accounts[order.account_id].is_live:
             correct_copy(batch.tx, batch.tenant_id, order, mine, batch.now)
+        if order.hub_order_id is not None:
+            _ask_to_add(batch, order, mine)
+        keeping_up.want_fulfilment(batch.tx, batch.tenant_id, order, lines[order.order_no], batch.now)
     claims.save(batch.tx, batch.tenant_id, touched)
     _want_imports(batch, importing)
+    keeping_up.follow(batch.tx, batch.tenant_id, orders, batch.accounts, batch.now)
 
 
 def _claims_of(
@@ -209,6 +213,28 @@ def _hold_or_import(batch: Batch, order: OrderRow, mine: list[claims.ClaimRow]) 
     owed = [claim for claim in mine if claim.held + claim.imported > claim.want] if imports_now else mine
     claims.plan(batch.tx, batch.tenant_id, owed, batch.now, at_once=True)
     return imports_now
+
+
+def _ask_to_add(batch: Batch, order: OrderRow, mine: list[claims.ClaimRow]) -> None:
+    """More was ordered after the import: its pieces are held; that the copy says so too only a person can do (an edit has its price)."""
+    missing = [claim for claim in mine if claim.want > claim.imported]
+    if missing and _made_by_us(batch, order):
+        pieces = ", ".join(f"{c.want - c.imported} × {c.sku}" for c in missing)
+        what = f"Add {pieces} to hub order {order.hub_order_id}"
+        why = "It was ordered at the marketplace after the import; the pieces are held"
+        open_task(batch.tx, batch.tenant_id, batch.now, "add_to_copy", entity(order), what, why, order.ship_by_at)
+    elif not missing and any(claim.claim_key in batch.on_copy for claim in mine):
+        close_task(batch.tx, batch.tenant_id, batch.now, "add_to_copy", entity(order))
+
+
+def _made_by_us(batch: Batch, order: OrderRow) -> bool:
+    row = batch.tx.one(
+        "SELECT 1 FROM intent WHERE tenant_id = :t AND kind = 'import' AND entity = :e AND state = 'DONE' "
+        "AND first_sent_at IS NOT NULL",
+        t=batch.tenant_id,
+        e=entity(order),
+    )
+    return row is not None
 
 
 def _want_imports(batch: Batch, orders: list[OrderRow]) -> None:

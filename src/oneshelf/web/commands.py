@@ -26,6 +26,8 @@ from oneshelf.tenants.accounts import accounts, change_setting
 from oneshelf.watch.check import Checked, check
 from oneshelf.wiring import Service, build_channel
 
+from . import order_commands
+
 Command = Callable[[Service, dict[str, Any]], Awaitable[Any]]
 
 
@@ -223,4 +225,6 @@ COMMANDS: dict[str, Command] = {
     "link": run_link,
     "rate": run_rate,
     "rule": run_rule,
+    "decide": order_commands.run_decide,
+    "leave": order_commands.run_leave,
 }

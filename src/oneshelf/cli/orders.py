@@ -1,0 +1,99 @@
+"""Orders that wait for a word, and parcels told to their marketplaces."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from oneshelf.core.instants import iso
+from oneshelf.tenants.accounts import FIRST_TENANT
+
+from .base import Json, app, ask_service, out, print_json, reader, settings_of
+
+group = typer.Typer(no_args_is_help=True, help="Orders: short lines, cancels, parcels told to marketplaces.")
+app.add_typer(group, name="orders")
+
+
+@group.command("short")
+def orders_short(as_json: Json = False) -> None:
+    """The lines that are short, oldest first, and what was decided about them."""
+    with reader(settings_of()) as tx:
+        rows = tx.all(
+            """SELECT a.label, l.order_id, l.line_id, l.sku, l.reserved + l.committed, l.state, l.short_since, COALESCE(d.word, '')
+                 FROM order_line l JOIN account a ON a.tenant_id = l.tenant_id AND a.account_id = l.account_id
+                 LEFT JOIN decision d ON d.tenant_id = l.tenant_id AND d.order_no = l.order_no AND d.line_id = l.line_id
+                WHERE l.tenant_id = :t AND l.coverage = 'SHORT' ORDER BY l.short_since, l.order_id, l.line_id""",
+            t=FIRST_TENANT,
+        )
+    names = ("account", "order_id", "line_id", "sku", "pieces", "state", "short_since", "decision")
+    found = [{**dict(zip(names, row, strict=True)), "short_since": iso(row[6]) if row[6] else None} for row in rows]
+    if as_json:
+        print_json(found)
+        return
+    table = Table("account", "order", "line", "SKU", "pieces", "state", "short since", "decided")
+    for one in found:
+        table.add_row(*(str(one[name]) for name in names))
+    out.print(table if found else "No line is short.")
+
+
+@group.command("decide")
+def orders_decide(
+    order: Annotated[str, typer.Argument(help="The order's id or number as its channel shows it.")],
+    line: Annotated[str, typer.Argument(help="Its line (`oneshelf orders short` lists them).")],
+    word: Annotated[str, typer.Argument(help="wait, backorder or cancel.")],
+    as_json: Json = False,
+) -> None:
+    """Say what happens to a short line: let it wait a day, keep it as a backorder, or cancel it at its channel."""
+    done = ask_service("decide", {"order": order, "line": line, "word": word})
+    print_json(done) if as_json else out.print(done["said"], highlight=False)
+
+
+@group.command("leave")
+def orders_leave(
+    account: Annotated[int, typer.Argument(help="The account's number (`oneshelf channels list`).")],
+    short: Annotated[str | None, typer.Option(help="Short lines after their grace: ask [default] or auto.")] = None,
+    removed: Annotated[
+        str | None,
+        typer.Option(help="What you take off a hub copy, cancelled at its marketplace: ask [default] or auto."),
+    ] = None,
+    value_max: Annotated[
+        int | None, typer.Option(help="Auto cancels no order worth more, in cents (its currency's smallest unit).")
+    ] = None,
+    whole_orders: Annotated[
+        str | None,
+        typer.Option(help="A marketplace of whole orders hears of the first parcel [first], or of the last [all]."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what an account leaves to Oneshelf. Nothing is cancelled by itself unless you say so here."""
+    asked = {"short": short, "removed": removed, "value_max_minor": value_max, "whole_orders": whole_orders}
+    done = ask_service("leave", {"account_id": account, **asked})
+    print_json(done) if as_json else out.print("Kept." if len(done) > 1 else "Nothing was named; nothing changed.")
+
+
+@group.command("parcels")
+def orders_parcels(
+    every: Annotated[bool, typer.Option("--all", help="Confirmed ones too.")] = False, as_json: Json = False
+) -> None:
+    """Parcels that their marketplace has not confirmed yet, and why."""
+    with reader(settings_of()) as tx:
+        rows = tx.all(
+            """SELECT a.label, o.order_id, s.shipment_id, s.line_id, s.units, s.state, s.tracking_number, s.shipped_at, s.reason
+                 FROM shipment s JOIN orders o ON o.tenant_id = s.tenant_id AND o.order_no = s.order_no
+                 JOIN account a ON a.tenant_id = s.tenant_id AND a.account_id = s.account_id
+                WHERE s.tenant_id = :t AND (:every = 1 OR s.state IN ('QUEUED', 'SENT', 'UNKNOWN', 'REFUSED'))
+                ORDER BY s.shipped_at, s.shipment_id, s.line_id""",
+            t=FIRST_TENANT,
+            every=int(every),
+        )
+    names = ("account", "order_id", "parcel", "line_id", "units", "state", "tracking_number", "shipped_at", "reason")
+    found = [{**dict(zip(names, row, strict=True)), "shipped_at": iso(row[7])} for row in rows]
+    if as_json:
+        print_json(found)
+        return
+    table = Table("account", "order", "parcel", "line", "units", "state", "number", "left", "why")
+    for one in found:
+        table.add_row(*(str(one[name]) for name in names))
+    out.print(table if found else "Every parcel is told.")

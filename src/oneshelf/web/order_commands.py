@@ -1,0 +1,84 @@
+"""Commands about orders: a merchant's word on a short line, and what an account leaves to us."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from oneshelf.core.errors import Park
+from oneshelf.core.instants import to_us
+from oneshelf.db.journal import note
+from oneshelf.db.tx import Tx
+from oneshelf.orders import decisions, short
+from oneshelf.shipping.telling import WHOLE_ORDERS
+from oneshelf.tenants.accounts import change_setting
+from oneshelf.wiring import Service
+
+_WORDS = ("wait", "backorder", "cancel")
+#: What `orders leave` may set, by its own name: account setting, what it takes.
+_LEFT_TO_US = {
+    "short": (short.MODE_SHORT, ("ask", "auto")),
+    "removed": (short.MODE_REMOVED, ("ask", "auto")),
+    "whole_orders": (WHOLE_ORDERS, ("first", "all")),
+}
+
+
+class NotTaken(Park):
+    """The command can't be carried out as it was given."""
+
+
+async def run_decide(service: Service, payload: dict[str, Any]) -> Any:
+    """Take a merchant's word on a short line."""
+    word = payload["word"]
+    if word not in _WORDS:
+        raise NotTaken(f"{word!r} is no decision. Say one of {', '.join(_WORDS)}.")
+    step = partial(
+        decisions.decide_line,
+        tenant_id=service.tenant_id,
+        order_id=payload["order"],
+        line_id=payload.get("line") or "",
+        word=word,
+        channels=service.cancel_channels(),
+        now=to_us(service.clock.now()),
+        by="merchant",
+    )
+    said = await service.writer.do(step)
+    service.wake_all()
+    return {"order": payload["order"], "line": payload.get("line") or "", "word": word, "said": said}
+
+
+async def run_leave(service: Service, payload: dict[str, Any]) -> Any:
+    """Say what one account leaves to us; what is not named stays."""
+    account_id = int(payload["account_id"])
+    if account_id not in service.running:
+        raise NotTaken(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
+    changes: dict[str, str] = {}
+    for name, (setting, takes) in _LEFT_TO_US.items():
+        value = payload.get(name)
+        if value is None:
+            continue
+        if value not in takes:
+            raise NotTaken(f"{name.replace('_', '-')} takes {' or '.join(takes)}, not {value!r}.")
+        changes[setting] = value
+    if payload.get("value_max_minor") is not None:
+        if int(payload["value_max_minor"]) < 0:
+            raise NotTaken("The value limit is 0 or more, in the smallest unit of the order's currency (cents).")
+        changes[short.VALUE_SETTING] = str(int(payload["value_max_minor"]))
+    now = to_us(service.clock.now())
+
+    def step(tx: Tx) -> None:
+        for setting, value in changes.items():
+            change_setting(tx, service.tenant_id, account_id, setting, value)
+        note(
+            tx,
+            service.tenant_id,
+            now,
+            "merchant",
+            "What is left to Oneshelf changed",
+            f"account:{account_id}",
+            **changes,
+        )
+
+    if changes:
+        await service.writer.do(step)
+    return {"account_id": account_id, **changes}
