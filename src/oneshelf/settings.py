@@ -44,6 +44,10 @@ class Settings(BaseSettings):
         "",
         description="The https address under which the channels reach us, for webhooks and sign-in. Empty: no webhooks, polls only.",
     )
+    apps_file: Path | None = Field(
+        None,
+        description="JSON file of your apps at the channels, `{channel: {settings, app}}`, for signing in in the browser. Keep it secret.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
     log_form: Literal["auto", "json", "console"] = Field(
         "auto", description="How: JSON lines, or text for a terminal. `auto`: text if there is a terminal."

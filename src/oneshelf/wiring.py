@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ import msgspec
 import structlog
 
 from oneshelf.channels import amazon, ebay, etsy, shopify
-from oneshelf.channels.abilities import Cancels, Ships
-from oneshelf.channels.contract import Capabilities, Channel, Door, Hub, RawMessage
+from oneshelf.channels.abilities import Cancels, Ships, SignsIn, Unsubscribes
+from oneshelf.channels.contract import Capabilities, Channel, Door, Finding, Hub, NoAnswer, RawMessage
 from oneshelf.channels.session import Priority, Session
 from oneshelf.core.errors import OneshelfError, Stop
 from oneshelf.core.ids import HUB, ChannelName
@@ -30,10 +30,13 @@ from oneshelf.db.tx import Tx
 from oneshelf.imports import worker as hub_writes
 from oneshelf.intake import queue as queues
 from oneshelf.intake import worker as intake
-from oneshelf.intake.departed import handle_departed
+from oneshelf.intake.departed import Departed, handle_departed
 from oneshelf.intake.handle import Handled
 from oneshelf.intake.signing_keys import SigningKeys
 from oneshelf.intake.webhook import Counts, Receiver
+from oneshelf.onboarding import subscribing
+from oneshelf.onboarding.leaving import forget_old_secrets, leave
+from oneshelf.onboarding.signing_in import SignInState as SignInState
 from oneshelf.orders import intents, short
 from oneshelf.publish import worker as publishing
 from oneshelf.publish.limiter import AppBudgets, Limiter
@@ -58,6 +61,13 @@ CONNECTORS: dict[ChannelName, Callable[[Mapping[str, str]], Channel]] = {
     ChannelName.AMAZON: amazon.connect,
     ChannelName.EBAY: ebay.connect,
     ChannelName.ETSY: etsy.connect,
+}
+
+#: How a merchant signs in to each channel in the browser, where its connector can do that.
+SIGN_INS: dict[str, SignsIn] = {
+    module.__name__.rsplit(".", 1)[-1]: module.SIGN_IN
+    for module in (shopify, amazon, ebay, etsy)
+    if hasattr(module, "SIGN_IN")
 }
 
 #: How often open orders are looked over for those that are due to be read again by id.
@@ -130,26 +140,6 @@ class Running:
         return amazon.queue_message(body, message_id)
 
 
-class Departed:
-    """An account that is no longer connected: what its platform still asks by law is heard (`intake/departed`)."""
-
-    def __init__(self, row: AccountRow, channel: Channel, app: dict[str, str]) -> None:
-        self.row = row
-        self.channel = channel
-        self.app = app
-
-    @property
-    def tenant_id(self) -> int:
-        return self.row.tenant_id
-
-    @property
-    def account_id(self) -> int:
-        return self.row.account_id
-
-    def app_secret(self) -> Mapping[str, str]:
-        return self.app
-
-
 class Service:
     """The whole product in one process: writer, loops, and what the web needs of them. One tenant for now."""
 
@@ -165,6 +155,9 @@ class Service:
         self.levels_bell = Bell()
         self.privacy_bell = Bell()
         self.stopping = asyncio.Event()
+        #: Where the site listens on this machine, once it does.
+        self.local_url = ""
+        self.sign_ins: dict[str, SignInState] = {}
         self.running: dict[int, Running] = {}
         #: Accounts that were disconnected and of which the platform may still have something to say.
         self.departed: dict[int, Departed] = {}
@@ -244,8 +237,57 @@ class Service:
 
     # --- accounts --------------------------------------------------------------------------------------------------------
 
+    def background(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Let something run to its end beside the loops; a stop ends it."""
+        task = asyncio.ensure_future(work)
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
+
+    def callback_url(self, channel: ChannelName) -> str | None:
+        """Return where the channel sends its webhooks; None: nowhere (Amazon: to the queue)."""
+        public = self.settings.public_url
+        return f"{public}/webhooks/{channel}" if public and channel is not ChannelName.AMAZON else None
+
+    async def stop_account(self, account_id: int) -> Running | None:
+        """End an account's loops. What they had under way may have been done: it is looked at when the account runs again."""
+        one = self.running.pop(account_id, None)
+        if one is None:
+            return None
+        tasks, one.tasks = one.tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.writer.do(partial(self._recover_account, one=one))
+        return one
+
+    def _recover_account(self, tx: Tx, one: Running) -> None:
+        recover_slots(tx, one.tenant_id, to_us(self.clock.now()), one.account_id)
+        if one.channel.name is HUB:
+            intents.recover(tx, one.tenant_id)
+
+    async def disconnect(self, account_id: int) -> tuple[list[Finding], int]:
+        """Unsubscribe where that can be done, stop the loops, delete the keys, keep the history. Returns what unsubscribing said and
+        how many linked listings keep their number."""
+        one = self.running[account_id]
+        said: list[Finding] = []
+        if isinstance(one.channel, Unsubscribes):
+            http = one.session.with_priority(Priority.CATALOGUE)
+            try:
+                said = await one.channel.unsubscribe(http, self.callback_url(one.channel.name), one.app)
+            except (NoAnswer, OneshelfError) as error:
+                said = [Finding("The channel was told to send nothing more", False, str(error), code="subscription")]
+        await self.stop_account(account_id)
+        now = to_us(self.clock.now())
+        left = await self.writer.do(
+            partial(leave, tenant_id=self.tenant_id, account_id=account_id, now=now, by="merchant")
+        )
+        await self.load_departed()
+        return said, left
+
     async def run_account(self, row: AccountRow) -> Running:
-        """Build the connector of a stored account and start its loops."""
+        """Build the connector of a stored account and start its loops; those of an earlier connection end."""
+        await self.stop_account(row.account_id)
+        self.departed.pop(row.account_id, None)
         channel = build_channel(row.channel, row.settings)
         app = self._apps.setdefault(channel.name, AppBudgets(channel.limits, self.clock, share=self.settings.app_share))
         limiter = Limiter(channel.limits, self.clock, app)
@@ -286,6 +328,20 @@ class Service:
         self._start_loop(intake.fetch_loop(*common, one.poke_fetch, self.news, self.stopping), one)
         if channel.can.rereads_open_orders_s is not None:
             self._start_loop(self._reread_loop(one, channel.can.rereads_open_orders_s), one)
+        self._start_loop(
+            subscribing.run(
+                row.tenant_id,
+                row.account_id,
+                channel,
+                one.session.with_priority(Priority.CATALOGUE),
+                self.callback_url(channel.name),
+                one.app,
+                self.writer,
+                self.clock,
+                self.stopping,
+            ),
+            one,
+        )
         if channel.name is HUB:
             self._start_hub_loops(one)
         else:
@@ -338,6 +394,7 @@ class Service:
         return load_secret(tx, self.sealer, row.tenant_id, row.account_id, "app")
 
     def _handle_departed(self, tx: Tx) -> int:
+        forget_old_secrets(tx, self.tenant_id, to_us(self.clock.now()))
         parsers = {account_id: one.channel for account_id, one in self.departed.items()}
         return handle_departed(tx, self.tenant_id, parsers, to_us(self.clock.now()))
 

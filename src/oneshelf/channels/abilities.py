@@ -56,6 +56,15 @@ class SignsIn(Protocol):
 
 
 @runtime_checkable
+class Unsubscribes(Protocol):
+    """A channel that can be told to send nothing more."""
+
+    async def unsubscribe(self, http: Http, callback_url: str | None, app_secret: Mapping[str, str]) -> list[Finding]:
+        """Take back every subscription of ours that points at `callback_url` (None: the queue). Safe to repeat; those that are gone
+        are not missed. Raises NoAnswer, Retry, SignInAgain."""
+
+
+@runtime_checkable
 class Checks(Protocol):
     """A channel that can say what is missing. Reads only; safe at any time."""
 

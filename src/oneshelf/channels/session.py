@@ -13,12 +13,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import IntEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 import structlog
 
-from oneshelf.core.errors import SignInAgain
+from oneshelf.core.errors import Retry, SignInAgain
 from oneshelf.runtime.clock import Clock
 
 from .contract import Auth, BudgetSeen, Http, NoAnswer, Request, Response, Secret
@@ -60,6 +60,25 @@ class CredentialStore(Protocol):
 
     async def save(self, secret: Secret, expected_version: int) -> Secret:
         """Store `secret` durably if `expected_version` is still the stored one; return what is stored now (ours, or a newer one)."""
+
+
+@runtime_checkable
+class Leases(Protocol):
+    """A CredentialStore that several processes share: only one of them renews at a time."""
+
+    async def fresh(self) -> Secret:
+        """Return what is stored now, read anew."""
+
+    async def lease(self, version: int) -> bool:
+        """Take the right to renew this version for a while; False: somebody else has it, or the version is another."""
+
+    async def give_back(self, version: int) -> None:
+        """The renewal did not happen."""
+
+
+#: How often a renewal by another process is looked after, and how often at most (more than its lease).
+LEASE_LOOK_S = 0.5
+LEASE_LOOKS_MAX = 120
 
 
 class Calls(msgspec.Struct):
@@ -244,19 +263,48 @@ class Session:
             secret = await self._save_unsaved()
             if secret.version != used.version and not self._auth.needs_renewal(secret, self._clock.now()):
                 return secret
+            renewed = await self._leased(secret)
+            if renewed is not None:
+                return renewed
             try:
                 new = await self._auth.renew(self._only_bare, secret, self._clock.now())
             except SignInAgain:
                 # Another worker may have renewed with the same refresh token, which made ours void.
-                latest = await self._credentials.load()
+                latest = await self._newest()
                 if latest.version > secret.version:
                     return latest
+                await self._give_back(secret)
+                raise
+            except Retry:
+                await self._give_back(secret)
                 raise
             except NoAnswer as error:
+                await self._give_back(secret)
                 raise NoAnswer(f"token renewal: {error.reason}", sent=False) from error
             self._account.renewed += 1
             self._account.unsaved = (msgspec.structs.replace(new, version=secret.version + 1), secret.version)
             return await self._save_unsaved()
+
+    async def _leased(self, secret: Secret) -> Secret | None:
+        """Take the right to renew; None: it is ours. Else wait for who has it, and return what they stored."""
+        store = self._credentials
+        if not isinstance(store, Leases):
+            return None
+        for _ in range(LEASE_LOOKS_MAX):
+            if await store.lease(secret.version):
+                return None
+            latest = await store.fresh()
+            if latest.version != secret.version:
+                return latest
+            await asyncio.sleep(LEASE_LOOK_S)
+        raise Retry("another process has been renewing the access token for too long")
+
+    async def _give_back(self, secret: Secret) -> None:
+        if isinstance(self._credentials, Leases):
+            await self._credentials.give_back(secret.version)
+
+    async def _newest(self) -> Secret:
+        return await (self._credentials.fresh() if isinstance(self._credentials, Leases) else self._credentials.load())
 
     async def _save_unsaved(self) -> Secret:
         """Store the renewed secret, if there is one; return what is stored.

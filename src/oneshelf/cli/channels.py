@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from oneshelf.core.instants import iso
+from oneshelf.onboarding.signing_in import APP_NAMES
 from oneshelf.tenants.accounts import FIRST_TENANT
 
 from .base import Json, app, ask_service, err, out, print_json, reader, settings_of
@@ -43,12 +46,18 @@ def channels_list(as_json: Json = False) -> None:
 
 @group.command("connect")
 def channels_connect(
-    file: Annotated[
-        Path,
+    what: Annotated[
+        str,
         typer.Argument(
-            help="JSON: {channel, settings, secret, app}; docs/how-to/connect-a-channel.md says what.", exists=True
+            help="shopify, amazon, ebay or etsy: sign in in the browser. Or a JSON file {channel, settings, secret, app}; "
+            "docs/how-to/connect-a-channel.md says what."
         ),
     ],
+    shop: Annotated[str | None, typer.Option(help="Shopify: the shop's address, x.myshopify.com.")] = None,
+    app_file: Annotated[
+        Path | None,
+        typer.Option(help="JSON {settings, app}: your app at the channel. Without it, it is asked for.", exists=True),
+    ] = None,
     live: Annotated[
         bool, typer.Option(help="Go live at once if the preview sets at most 20 % of listings to 0.")
     ] = False,
@@ -56,11 +65,10 @@ def channels_connect(
     as_json: Json = False,
 ) -> None:
     """Connect an account: read its catalogue, tie listings by SKU, show what going live would change."""
-    try:
-        account = json.loads(file.read_text())
-    except ValueError as error:
-        err.print(f"{file} is not JSON: {error}")
-        raise typer.Exit(2) from None
+    if what in APP_NAMES:
+        _sign_in(what, shop, app_file, as_json)
+        return
+    account = _read_json(Path(what))
     done = ask_service("connect", {"account": account, "live": live, "zeros": zeros})
     if as_json:
         print_json(done)
@@ -69,6 +77,111 @@ def channels_connect(
         out.print(line)
     if not done["live"]:
         out.print(f"Look at the preview and go live: oneshelf channels live {done['account_id']} --yes")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except FileNotFoundError:
+        err.print(f"{path} is neither a channel (shopify, amazon, ebay, etsy) nor a file.")
+        raise typer.Exit(2) from None
+    except ValueError as error:
+        err.print(f"{path} is not JSON: {error}")
+        raise typer.Exit(2) from None
+    if not isinstance(found, dict):
+        err.print(f"{path} holds no JSON object.")
+        raise typer.Exit(2)
+    return found
+
+
+def _sign_in(channel: str, shop: str | None, app_file: Path | None, as_json: bool) -> None:
+    """Send the merchant to the channel, and tell what became of it. Secrets come from a file or a prompt, never from arguments."""
+    file = app_file or settings_of().apps_file
+    given = _read_json(file) if file is not None else {}
+    given = given.get(channel, given)
+    app_values = dict(given.get("app") or {})
+    settings = dict(given.get("settings") or {})
+    if shop:
+        settings["shop"] = shop
+    for name in APP_NAMES[channel]:
+        if not app_values.get(name):
+            if as_json or not sys.stdin.isatty():
+                err.print(f"{channel.title()} needs its app's {name}: give --app-file or ONESHELF_APPS_FILE.")
+                raise typer.Exit(2)
+            app_values[name] = typer.prompt(f"{channel.title()} {name}", hide_input="secret" in name or "token" in name)
+    begun = ask_service("sign_in", {"channel": channel, "settings": settings, "app": app_values})
+    if as_json:
+        print_json(begun)
+        return
+    out.print("Open this address and say yes; you come back to Oneshelf:", highlight=False)
+    out.print(begun["url"], highlight=False, soft_wrap=True)
+    said = 0
+    while True:
+        state = ask_service("sign_in_state", {"key": begun["key"]})
+        for line in state["said"][said:]:
+            out.print(line, highlight=False)
+        said = len(state["said"])
+        if state["state"] == "failed":
+            err.print(f"Not connected: {state['problem']}", highlight=False)
+            raise typer.Exit(1)
+        if state["state"] == "done":
+            out.print(state["next"], highlight=False)
+            return
+        time.sleep(1.0)
+
+
+@group.command("check")
+def channels_check(
+    account_id: Annotated[int | None, typer.Argument(help="One account; without it, all.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What is missing: scopes, subscriptions, queue, locations, features, credentials, polls. Exit 1 if something is."""
+    found = ask_service("channels_check", {"account_id": account_id})
+    if as_json:
+        print_json(found)
+    else:
+        for one in found:
+            out.print(f"[bold]{one['account_id']} {one['channel']}[/bold] {one['label']}, {one['state']}")
+            for finding in one["findings"]:
+                which = f" ({finding['which']})" if finding.get("which") else ""
+                out.print(f"  {'ok' if finding['ok'] else 'NOT'}  {finding['what']}{which}", highlight=False)
+                if not finding["ok"]:
+                    out.print(f"       {finding.get('todo', '')}", highlight=False)
+        if not found:
+            out.print("No account is connected.")
+    raise typer.Exit(0 if found and all(one["ok"] for one in found) else 1)
+
+
+@group.command("disconnect")
+def channels_disconnect(
+    account_id: Annotated[int, typer.Argument(help="The account's number, from `oneshelf channels list`.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Disconnect now; what the listings show stays as it is.")] = False,
+    zero: Annotated[bool, typer.Option("--zero", help="First let every listing of the account show 0.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Disconnect an account. Its orders, listings and links stay, its credentials are deleted; connecting again goes on with them."""
+    if yes and zero:
+        err.print("--zero comes first; when the listings show 0, disconnect with --yes.")
+        raise typer.Exit(2)
+    done = ask_service("disconnect", {"account_id": account_id, "yes": yes, "zero": zero})
+    if as_json:
+        print_json(done)
+        return
+    if done["disconnected"]:
+        for finding in done["findings"]:
+            if not finding["ok"]:
+                out.print(f"{finding['what']}: {finding['todo']}", highlight=False)
+        out.print(f"Disconnected. {done['showing']} listings go on showing a number above 0 that nobody corrects now.")
+    elif zero:
+        out.print(
+            f"{done['showing']} listings are on their way to 0. Then: oneshelf channels disconnect {account_id} --yes"
+        )
+    else:
+        out.print(
+            f"{done['showing']} listings show a number above 0 and would keep it, and nobody would correct it.\n"
+            f"Let them show 0 first: oneshelf channels disconnect {account_id} --zero\n"
+            f"As they are: oneshelf channels disconnect {account_id} --yes"
+        )
 
 
 @group.command("live")

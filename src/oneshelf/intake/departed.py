@@ -10,13 +10,34 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from oneshelf.channels.contract import RawMessage
+from oneshelf.channels.contract import Channel, RawMessage
 from oneshelf.core.errors import Park
 from oneshelf.core.facts import ErasureAsked
 from oneshelf.customers import privacy
 from oneshelf.db.tx import Tx
+from oneshelf.tenants.accounts import AccountRow
 
 from .handle import HANDLE_MAX, Parses
+
+
+class Departed:
+    """An account that is no longer connected: what its platform still asks by law is heard (`intake/departed`)."""
+
+    def __init__(self, row: AccountRow, channel: Channel, app: dict[str, str]) -> None:
+        self.row = row
+        self.channel = channel
+        self.app = app
+
+    @property
+    def tenant_id(self) -> int:
+        return self.row.tenant_id
+
+    @property
+    def account_id(self) -> int:
+        return self.row.account_id
+
+    def app_secret(self) -> Mapping[str, str]:
+        return self.app
 
 
 def handle_departed(tx: Tx, tenant_id: int, parsers: Mapping[int, Parses], now: int, limit: int = HANDLE_MAX) -> int:

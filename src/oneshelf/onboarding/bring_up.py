@@ -109,7 +109,7 @@ async def bring_up(
     row = next(
         r for r in await runner.writer.do(lambda tx: accounts(tx, runner.tenant_id)) if r.account_id == account_id
     )
-    one = runner.running.get(account_id) or await runner.run_account(row)
+    one = await runner.run_account(row)  # its loops begin anew: credentials and settings may be others
     done = BroughtUp(account_id, entered.channel, who.label)
     http = one.session.with_priority(Priority.CATALOGUE)
     done.findings = await one.channel.subscribe(http, callback_url, one.app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 import msgspec
 
@@ -26,6 +27,8 @@ class Entered(msgspec.Struct, frozen=True):
     settings: dict[str, str]
     secret: dict[str, str]
     app: dict[str, str]
+    #: When the access token in `secret` ends, where that is known.
+    expires_at: datetime | None = None
 
 
 async def introduce(
@@ -43,7 +46,7 @@ async def introduce(
     Raises SignInAgain when the channel refuses the credentials, AccountTaken when another tenant has the account.
     """
     channel = build(entered.channel, entered.settings)
-    held = HeldCredentials(Secret(values=dict(entered.secret)))
+    held = HeldCredentials(Secret(values=dict(entered.secret), expires_at=entered.expires_at))
     session = Session(http, channel.auth, held, Limiter(channel.limits, clock), clock, budget_seen=channel.budget_seen)
     who = await channel.who(session)
 

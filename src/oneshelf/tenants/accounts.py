@@ -193,7 +193,7 @@ def save_secret(
     tx.run(
         """INSERT INTO credential (tenant_id, account_id, kind, sealed, version, updated_at) VALUES (:t, :a, :k, :s, :v, :now)
            ON CONFLICT (tenant_id, account_id, kind) DO UPDATE SET sealed = excluded.sealed, version = excluded.version,
-               updated_at = excluded.updated_at""",
+               updated_at = excluded.updated_at, lease_until = 0""",
         t=tenant_id,
         a=account_id,
         k=kind,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oneshelf.core.errors import SignInAgain
-from oneshelf.core.instants import to_us
+from oneshelf.core.instants import SECOND, to_us
 from oneshelf.core.secret import Secret
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
@@ -13,6 +13,8 @@ from .seal import Sealer
 
 #: So long a secret is used without looking whether the account was connected again meanwhile.
 HELD_S = 5.0
+#: So long a process that renews is waited for: longer than a token call may take. One that died is not waited for longer.
+LEASE_S = 30
 
 
 class StoredCredentials:
@@ -37,6 +39,38 @@ class StoredCredentials:
         if self._held is None:
             raise SignInAgain(f"Account {self._account_id} has no credentials. Connect it again.")
         return self._held
+
+    async def fresh(self) -> Secret:
+        """Return what is stored now, whatever was used so far: another process may have renewed. Raises SignInAgain if nothing is."""
+        self._held = None
+        return await self.load()
+
+    async def lease(self, version: int) -> bool:
+        """Take the right to renew the secret of this version, for LEASE_S. False: somebody else renews it, or has."""
+        now = to_us(self._clock.now())
+        taken = await self._writer.do(
+            lambda tx: tx.run(
+                "UPDATE credential SET lease_until = :until WHERE tenant_id = :t AND account_id = :a AND kind = 'account' "
+                "AND version = :v AND lease_until <= :now",
+                until=now + LEASE_S * SECOND,
+                t=self._tenant_id,
+                a=self._account_id,
+                v=version,
+                now=now,
+            )
+        )
+        return taken == 1
+
+    async def give_back(self, version: int) -> None:
+        """The renewal did not happen: let another one try at once."""
+        await self._writer.do(
+            lambda tx: tx.run(
+                "UPDATE credential SET lease_until = 0 WHERE tenant_id = :t AND account_id = :a AND kind = 'account' AND version = :v",
+                t=self._tenant_id,
+                a=self._account_id,
+                v=version,
+            )
+        )
 
     async def save(self, secret: Secret, expected_version: int) -> Secret:
         """Store durably; if another worker was faster, return its newer one."""

@@ -52,8 +52,9 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
 }
 
-#: Below this address the channels knock: their messages are signed, so any Host may bring them.
-DOORS = "/webhooks/"
+#: Below these addresses the channels knock (their messages are signed) and send the merchant back after a sign-in (which is known by its
+#: state): any Host may bring them.
+DOORS = ("/webhooks/", "/connect/")
 
 #: Longest SKU or search that is looked for.
 TEXT_MAX = 200
@@ -101,6 +102,7 @@ def build(
         exception_handlers={Missing: site.missing, 404: site.missing, Exception: site.broken},
     )
     app.state.live = live
+    app.state.page = pages.error
     return app
 
 

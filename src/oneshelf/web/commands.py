@@ -12,19 +12,19 @@ import msgspec
 
 from oneshelf.channels.session import Priority
 from oneshelf.core.errors import Park
-from oneshelf.core.ids import HUB
+from oneshelf.core.ids import HUB, ChannelName
 from oneshelf.core.instants import to_us
 from oneshelf.customers import privacy
 from oneshelf.db.tx import Tx
 from oneshelf.imports import counts
 from oneshelf.listings import links
 from oneshelf.listings.policy import EVERY_ACCOUNT, EVERY_SKU, drop_rule, set_rule
-from oneshelf.onboarding import marketplace
+from oneshelf.onboarding import checking, leaving, marketplace, signing_in
 from oneshelf.onboarding.bring_up import bring_up
 from oneshelf.onboarding.connect import Entered
-from oneshelf.tenants.accounts import accounts, change_setting
+from oneshelf.tenants.accounts import accounts, change_setting, load_secret
 from oneshelf.watch.check import Checked, check
-from oneshelf.wiring import Service, build_channel
+from oneshelf.wiring import SIGN_INS, Running, Service, build_channel
 
 from . import order_commands
 
@@ -73,8 +73,7 @@ async def run_connect(service: Service, payload: dict[str, Any]) -> Any:
     """Connect an account; it goes live only with `live` (and `zeros` where many listings would go to 0)."""
     said: list[str] = []
     entered = msgspec.convert({"settings": {}, "secret": {}, "app": {}, **payload["account"]}, Entered)
-    public = service.settings.public_url
-    callback = f"{public}/webhooks/{entered.channel}" if public and entered.channel != "amazon" else None
+    callback = service.callback_url(ChannelName(entered.channel))
 
     async def accept(preview: marketplace.Preview) -> bool:
         return bool(payload.get("live")) and (bool(payload.get("zeros")) or not preview.needs_second_yes)
@@ -86,6 +85,92 @@ async def run_connect(service: Service, payload: dict[str, Any]) -> Any:
     except ValueError as error:
         raise NotPossible(f"{error}. Correct it and connect again.") from error
     return {**msgspec.to_builtins(done), "said": said}
+
+
+async def run_sign_in(service: Service, payload: dict[str, Any]) -> Any:
+    """Begin a sign-in in the browser: where to go, and by which key to ask how it went."""
+    channel = str(payload["channel"])
+    if not service.local_url:
+        raise NotPossible("The channel sends you back to the running service. Start it first: oneshelf serve")
+    sign_in = SIGN_INS.get(channel)
+    if sign_in is None:
+        raise NotPossible(f"{channel.title()} can't be signed in to in the browser; connect it by a file.")
+    address = service.settings.public_url or service.local_url.replace("127.0.0.1", "localhost")
+    begun = await signing_in.begin(
+        service, sign_in, channel, dict(payload.get("settings") or {}), dict(payload.get("app") or {}), address
+    )
+    return msgspec.to_builtins(begun)
+
+
+async def run_sign_in_state(service: Service, payload: dict[str, Any]) -> Any:
+    """How far a sign-in is: waiting (for the merchant), running, done or failed."""
+    state = service.sign_ins.get(str(payload["key"]))
+    return {"state": "waiting", "said": []} if state is None else msgspec.to_builtins(state)
+
+
+async def run_channels_check(service: Service, payload: dict[str, Any]) -> Any:
+    """Look at one account or all: the channel's own word, and our side of it."""
+    wanted = payload.get("account_id")
+    if wanted is not None and int(wanted) not in service.running:
+        raise NotPossible(f"Account {wanted} is not connected. `oneshelf channels list` shows the accounts.")
+    checked = []
+    for one in service.running.values():
+        if wanted is not None and one.account_id != int(wanted):
+            continue
+        channel, http = one.channel, one.session.with_priority(Priority.VERIFY)
+        found = await checking.ask_channel(channel, http, service.callback_url(channel.name), one.app)
+        poll_s = service.settings.poll_interval_s(channel.name, channel.can.poll_interval_s)
+
+        def ours(tx: Tx, one: Running = one, poll_s: float = poll_s) -> Any:
+            secret = load_secret(tx, service.sealer, service.tenant_id, one.account_id, "account")
+            now = service.clock.now()
+            findings = checking.own_findings(tx, service.tenant_id, one.account_id, one.channel, poll_s, secret, now)
+            state = tx.one(
+                "SELECT state FROM account WHERE tenant_id = :t AND account_id = :a",
+                t=service.tenant_id,
+                a=one.account_id,
+            )
+            return findings, state[0] if state else ""
+
+        findings, state = await service.writer.do(ours)
+        findings = [*found, *findings]
+        checked.append(
+            checking.AccountChecked(
+                account_id=one.account_id,
+                channel=str(channel.name),
+                label=one.row.label,
+                state=state,
+                ok=all(finding.ok for finding in findings),
+                findings=findings,
+            )
+        )
+    return msgspec.to_builtins(checked)
+
+
+async def run_disconnect(service: Service, payload: dict[str, Any]) -> Any:
+    """Disconnect an account with `yes`; with `zero` let it show 0 everywhere first; with neither say what would be."""
+    account_id = int(payload["account_id"])
+    one = service.running.get(account_id)
+    if one is None:
+        raise NotPossible(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
+    tenant_id, now = service.tenant_id, to_us(service.clock.now())
+    shown = await service.writer.do(lambda tx: leaving.showing_more_than_zero(tx, tenant_id, account_id))
+    if payload.get("zero"):
+        await service.writer.do(lambda tx: set_rule(tx, tenant_id, account_id, EVERY_SKU, now, by="merchant", cap=0))
+        service.wake_all()
+        return {"account_id": account_id, "disconnected": False, "showing": shown, "on_the_way_to_zero": True}
+    if not payload.get("yes"):
+        return {"account_id": account_id, "disconnected": False, "showing": shown}
+    if one.channel.name is HUB and len(service.running) > 1:
+        raise NotPossible("Disconnect the marketplaces first: without the shop nobody counts for them.")
+    said, left = await service.disconnect(account_id)
+    return {
+        "account_id": account_id,
+        "disconnected": True,
+        "showing": shown,
+        "listings_left_as_they_are": left,
+        "findings": msgspec.to_builtins(said),
+    }
 
 
 async def run_live(service: Service, payload: dict[str, Any]) -> Any:
@@ -217,6 +302,10 @@ async def run_privacy_export(service: Service, payload: dict[str, Any]) -> Any:
 
 
 COMMANDS: dict[str, Command] = {
+    "sign_in": run_sign_in,
+    "sign_in_state": run_sign_in_state,
+    "channels_check": run_channels_check,
+    "disconnect": run_disconnect,
     "privacy_export": run_privacy_export,
     "check": run_check,
     "count": run_count,

@@ -12,6 +12,7 @@ from oneshelf.db.tx import Tx
 from oneshelf.intake.webhook import routes
 from oneshelf.wiring import Service
 
+from . import signing_in
 from .app import build
 from .local import open_door
 
@@ -47,9 +48,16 @@ def site(service: Service, url: str) -> Starlette:
         public_url=service.settings.public_url,
         on_news=service.news.ring,
     )
-    return build(
+    service.local_url = url
+
+    def page(title: str, text: str) -> str:
+        shown: str = app.state.page(title, text)
+        return shown
+
+    app = build(
         State(service),
-        extra_routes=[*doors, *open_door(service, url)],
+        extra_routes=[*doors, *signing_in.routes(service, page), *open_door(service, url)],
         can=service.capabilities,
         stopping=service.stopping.is_set,
     )
+    return app

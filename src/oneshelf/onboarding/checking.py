@@ -1,0 +1,163 @@
+"""Is an account as it should be? The channel's own word, and ours: is it heard, read and told.
+
+In: a running account. Out: findings, each with what to do. Never: changes anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from oneshelf.channels.abilities import Checks
+from oneshelf.channels.contract import Channel, Finding, Http, NoAnswer
+from oneshelf.core.errors import Park, Retry, SignInAgain
+from oneshelf.core.instants import SECOND, to_us
+from oneshelf.core.secret import Secret
+from oneshelf.db.tx import Tx
+
+#: A feed that was not complete for so many of its poll intervals is late; never less than the shortest.
+LATE_AFTER_POLLS = 5
+LATE_AFTER_S_MIN = 300.0
+#: Messages that wait longer than this to be handled are too many, or nobody handles them.
+INBOX_LATE_US = 300 * SECOND
+#: A consent that ends within so many days is renewed by a person in time.
+CONSENT_DAYS = 14
+
+
+class AccountChecked(msgspec.Struct, frozen=True):
+    """What one account's check found."""
+
+    account_id: int
+    channel: str
+    label: str
+    state: str
+    ok: bool
+    findings: list[Finding]
+
+
+async def ask_channel(channel: Channel, http: Http, callback_url: str | None, app: Mapping[str, str]) -> list[Finding]:
+    """Ask the channel itself: access, scopes, subscriptions, features. Never raises for what it answers."""
+    try:
+        if isinstance(channel, Checks):
+            return await channel.check(http, callback_url, app)
+        who = await channel.who(http)
+        return [Finding(f"Signed in as {who.label}", True, code="access")]
+    except SignInAgain as error:
+        todo = f"Connect the account again: oneshelf channels connect {channel.name}. The channel said: {error}"
+        return [Finding("The channel takes our credentials", False, todo, code="access")]
+    except (NoAnswer, Retry) as error:
+        return [Finding("The channel answers", False, f"Try again in a few minutes: {error}", code="answer")]
+    except Park as error:
+        return [Finding("The channel can be asked", False, str(error), code="access")]
+
+
+def own_findings(
+    tx: Tx, tenant_id: int, account_id: int, channel: Channel, poll_s: float, secret: Secret | None, now: datetime
+) -> list[Finding]:
+    """Look at our side of an account: credentials, feed, queue of messages, subscriptions, and what waits for a person."""
+    at = to_us(now)
+    return [
+        _credentials(secret, now),
+        _feed(tx, tenant_id, account_id, channel, poll_s, at),
+        _inbox(tx, tenant_id, account_id, at),
+        *_subscriptions(tx, tenant_id, account_id),
+        *_tasks(tx, tenant_id, account_id),
+        _catalogue(tx, tenant_id, account_id),
+    ]
+
+
+def _credentials(secret: Secret | None, now: datetime) -> Finding:
+    what = "Credentials are stored"
+    if secret is None:
+        return Finding(what, False, "Connect the account again.", code="credentials")
+    ends = secret.values.get("refresh_expires_at", "")
+    try:
+        left = None if not ends else (datetime.fromisoformat(ends) - now).total_seconds() / 86_400
+    except (ValueError, TypeError):
+        left = None
+    if left is not None and left < CONSENT_DAYS:
+        todo = f"The consent ends in {max(0, round(left))} days: connect the account again before."
+        return Finding(what, False, todo, code="credentials")
+    return Finding(what, True, code="credentials")
+
+
+def _feed(tx: Tx, tenant_id: int, account_id: int, channel: Channel, poll_s: float, now: int) -> Finding:
+    row = tx.one(
+        "SELECT complete_through_at, polled_at, failing_since, problem FROM feed WHERE tenant_id = :t AND account_id = :a "
+        "AND name = 'orders'",
+        t=tenant_id,
+        a=account_id,
+    )
+    what = "Orders are heard by polling"
+    if row is None or row[1] is None:
+        return Finding(what, False, "No poll has ended yet: is the service running? oneshelf serve", code="feed")
+    complete, polled_at, failing_since, problem = row
+    if failing_since is not None:
+        return Finding(what, False, f"It fails since {_ago(failing_since, now)}: {problem}", code="feed")
+    late_us = round(max(LATE_AFTER_S_MIN, LATE_AFTER_POLLS * poll_s + channel.can.visibility_delay_s) * SECOND)
+    if now - max(polled_at, complete or 0) > late_us:
+        return Finding(
+            what, False, f"The last poll was {_ago(polled_at, now)} ago: is the service running?", code="feed"
+        )
+    return Finding(what, True, code="feed")
+
+
+def _ago(at: int, now: int) -> str:
+    minutes = max(0, (now - at) // (60 * SECOND))
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
+
+
+def _inbox(tx: Tx, tenant_id: int, account_id: int, now: int) -> Finding:
+    row = tx.one(
+        "SELECT COUNT(*), MIN(received_at) FROM inbox WHERE tenant_id = :t AND state = 'NEW' AND account_id = :a",
+        t=tenant_id,
+        a=account_id,
+    )
+    what = "Messages are handled"
+    if row is not None and row[1] is not None and now - row[1] > INBOX_LATE_US:
+        todo = f"{row[0]} wait, the oldest for {_ago(row[1], now)}: is the service running, is the shop connected?"
+        return Finding(what, False, todo, code="inbox")
+    return Finding(what, True, code="inbox")
+
+
+def _subscriptions(tx: Tx, tenant_id: int, account_id: int) -> list[Finding]:
+    row = tx.one(
+        "SELECT state, problem FROM upkeep WHERE tenant_id = :t AND account_id = :a AND name = 'subscriptions'",
+        t=tenant_id,
+        a=account_id,
+    )
+    if row is None:
+        return []
+    kept: dict[str, Any] = json.loads(row[0])
+    bad = [one for one in kept.get("findings", []) if not one["ok"]]
+    if row[1] or bad:
+        todo = row[1] or "; ".join(f"{one['what']}: {one.get('todo', '')}" for one in bad)
+        return [Finding("Subscriptions were there at the last hourly look", False, todo, code="subscription")]
+    return [Finding("Subscriptions were there at the last hourly look", True, code="subscription")]
+
+
+def _tasks(tx: Tx, tenant_id: int, account_id: int) -> list[Finding]:
+    rows = tx.all(
+        "SELECT kind, what, why FROM task WHERE tenant_id = :t AND closed_at IS NULL AND subject = :a "
+        "AND kind IN ('connect_again', 'queue_not_usable') ORDER BY task_no",
+        t=tenant_id,
+        a=str(account_id),
+    )
+    codes = {"connect_again": "access", "queue_not_usable": "queue"}
+    return [Finding(what, False, why or what, code=codes[kind], which="task") for kind, what, why in rows]
+
+
+def _catalogue(tx: Tx, tenant_id: int, account_id: int) -> Finding:
+    row = tx.one(
+        "SELECT problem, failures FROM upkeep WHERE tenant_id = :t AND account_id = :a AND name = 'catalogue'",
+        t=tenant_id,
+        a=account_id,
+    )
+    what = "The catalogue is read again every night"
+    if row is not None and row[0]:
+        return Finding(what, False, f"It stopped {row[1]} times: {row[0]}", code="catalogue")
+    return Finding(what, True, code="catalogue")

@@ -1,0 +1,130 @@
+"""A sign-in in the browser: from the consent address to an account that is brought up.
+
+In: app credentials that a person entered, the channel's callback. Out: what `bring_up` takes.
+Never: trades a code of a state that is not ours, or twice.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from functools import partial
+from typing import Protocol
+
+import msgspec
+
+from oneshelf.channels.abilities import SignInWish, SignsIn
+from oneshelf.channels.contract import Http
+from oneshelf.core.errors import Park
+from oneshelf.core.instants import to_us
+from oneshelf.db.tx import Tx
+from oneshelf.runtime.clock import Clock
+from oneshelf.runtime.writer import Writer
+from oneshelf.tenants import sign_ins
+from oneshelf.tenants.seal import Sealer
+
+from .connect import Entered
+
+#: What each channel's app is known by: asked for where it was not given. The how-to says where to find each.
+APP_NAMES: dict[str, tuple[str, ...]] = {
+    "shopify": ("client_id", "client_secret"),
+    "amazon": ("application_id", "client_id", "client_secret"),
+    "ebay": ("client_id", "client_secret", "ru_name", "verification_token"),
+    "etsy": ("keystring", "shared_secret", "webhook_secret"),
+}
+#: A state or verifier: 48 random bytes are 64 letters (RFC 7636 wants 43 to 128).
+_RANDOM_BYTES = 48
+
+
+class Signing(Protocol):
+    """The running service as a sign-in needs it."""
+
+    @property
+    def tenant_id(self) -> int: ...
+    @property
+    def http(self) -> Http: ...
+    @property
+    def writer(self) -> Writer: ...
+    @property
+    def sealer(self) -> Sealer: ...
+    @property
+    def clock(self) -> Clock: ...
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """A sign-in that was begun. `url`: where the merchant says yes. `key`: how to ask what became of it."""
+
+    url: str
+    key: str
+    redirect_uri: str
+
+
+class SignInState(msgspec.Struct):
+    """What became of a sign-in: `state` is running, done or failed. `said`: the steps so far, for people."""
+
+    state: str
+    said: list[str] = []
+    problem: str = ""
+    next: str = ""
+    account_id: int | None = None
+
+
+async def begin(
+    service: Signing, sign_in: SignsIn, channel: str, settings: dict[str, str], app: dict[str, str], address: str
+) -> Begun:
+    """Keep the sign-in, then say where to go. `address`: where this service is reached by the merchant's browser.
+
+    Raises Park naming what is missing.
+    """
+    missing = [name for name in APP_NAMES[channel] if not app.get(name)]
+    if missing:
+        raise Park(f"{channel.title()} needs its app's {', '.join(missing)}.")
+    pending = sign_ins.Pending(
+        channel=channel,
+        settings=settings,
+        app=app,
+        redirect_uri=f"{address}/connect/{channel}/callback",
+        state=secrets.token_urlsafe(_RANDOM_BYTES),
+        verifier=secrets.token_urlsafe(_RANDOM_BYTES),
+    )
+    url = sign_in.consent_url(_wish(pending))  # before it is kept: what is missing is said now
+
+    def store(tx: Tx) -> str:
+        return sign_ins.keep(tx, service.sealer, service.tenant_id, pending, to_us(service.clock.now()))
+
+    return Begun(url, await service.writer.do(store), pending.redirect_uri)
+
+
+async def finish(service: Signing, sign_in: SignsIn, channel: str, query: Mapping[str, str]) -> Entered:
+    """Take the channel's callback and trade its code. Raises Park, Retry, NoAnswer with what to do."""
+    now = service.clock.now()
+    pending = await service.writer.do(
+        partial(
+            sign_ins.take,
+            sealer=service.sealer,
+            tenant_id=service.tenant_id,
+            channel=channel,
+            state=query.get("state", ""),
+            now=to_us(now),
+        )
+    )
+    wish = _wish(pending)
+    sign_in.code(wish, query, now)
+    got = await sign_in.signed_in(service.http, wish, query, now)
+    return Entered(
+        channel=channel,
+        settings={**pending.settings, **got.settings},
+        secret=dict(got.secret.values),
+        app=pending.app,
+        expires_at=got.secret.expires_at,
+    )
+
+
+def _wish(pending: sign_ins.Pending) -> SignInWish:
+    return SignInWish(
+        settings=pending.settings,
+        app=pending.app,
+        redirect_uri=pending.redirect_uri,
+        state=pending.state,
+        verifier=pending.verifier,
+    )
