@@ -46,7 +46,7 @@ UNDESCRIBED = {
     },
     "amazon": {
         r"/auth/o2/token": "sign-in",
-        r"/(feeds|documents|reports|uploads?)/.*": "a document, by its signed address",
+        r"/(feed|report)-storage/.*": "a document, by its signed address",
     },
     "ebay": {r"/identity/v1/oauth2/token": "sign-in", r"/ws/api\.dll": "the XML door"},
     "etsy": {r"/v3/public/oauth/token": "sign-in"},

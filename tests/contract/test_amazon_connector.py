@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 import pytest
 
-from oneshelf.channels.abilities import Parcel
+from oneshelf.channels.abilities import CancelState, CancelWish, Parcel
 from oneshelf.channels.amazon import Amazon, connect
 from oneshelf.channels.contract import (
     BudgetSeen,
@@ -600,7 +600,7 @@ async def test_what_is_missing_is_found_and_said(
 # --- every request against Amazon's models ----------------------------------------------------------------------------
 
 #: The old orders model first: of an operation that both have, the newer one's word counts.
-MODELS = ("ordersV0", "orders_2026-01-01", "listingsItems_2021-08-01", "notifications", "sellers")
+MODELS = ("ordersV0", "orders_2026-01-01", "feeds_2021-06-30", "listingsItems_2021-08-01", "notifications", "sellers")
 
 
 def swagger() -> dict[str, tuple[dict[str, Any], str, str, dict[str, Any]]]:
@@ -682,6 +682,19 @@ async def every_call() -> list[Request]:
         MADE,
         *[NO_SUBSCRIPTION, SUBSCRIBED] * 2,
         ("confirmShipment", answer(204)),
+        ("createFeedDocument", answer(201, {"feedDocumentId": "d", "url": "https://storage.example/d"})),
+        ("feedUpload", answer(200)),
+        ("createFeed", answer(202, {"feedId": "7"})),
+        ("getOrder", answer(200, payload("orders_get"))),
+        ("getFeed", answer(200, {"feedId": "7", "processingStatus": "DONE", "resultFeedDocumentId": "r"})),
+        ("getFeedDocument", answer(200, {"feedDocumentId": "r", "url": "https://storage.example/r"})),
+        (
+            "feedDownload",
+            answer(
+                200,
+                b"<AmazonEnvelope><Message><ProcessingReport><ProcessingSummary/></ProcessingReport></Message></AmazonEnvelope>",
+            ),
+        ),
     )
     page = await channel.fetch(http, Cursor(since=NOW - timedelta(hours=1)), NOW)
     await channel.fetch(http, page.cursor, NOW)
@@ -695,7 +708,11 @@ async def every_call() -> list[Request]:
     await channel.subscribe(http, None, APP)
     parcel = Parcel("901", {"05015851154158": 1}, NOW, "Bike Courier", "1Z999")
     await channel.ship(http, "171-9876543-2109876", parcel, {"marketplace_id": "ATVPDKIKX0DER"})
-    return [request for request in http.asked if request.operation != "lwaToken"]
+    wish = CancelWish("171-9876543-2109876", {"1": 1}, True, "k", {"marketplace_id": "ATVPDKIKX0DER"})
+    await channel.cancel(http, wish)
+    assert await channel.cancel_state(http, wish, "7") == CancelState("running", "the feed is done")
+    unmetered = ("lwaToken", "feedUpload", "feedDownload")  # sign-in, and addresses outside the API
+    return [request for request in http.asked if request.operation not in unmetered]
 
 
 async def test_every_request_fits_amazons_model_and_is_metered() -> None:

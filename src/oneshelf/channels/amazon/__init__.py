@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from oneshelf.channels.abilities import Parcel, ShipAbility, ShipmentTold
-from oneshelf.channels.amazon import client, listings, notifications, parcels
+from oneshelf.channels.abilities import CancelAbility, CancelState, CancelWish, Parcel, ShipAbility, ShipmentTold
+from oneshelf.channels.amazon import cancels, client, listings, notifications, parcels
 from oneshelf.channels.amazon import parse as parsing
 from oneshelf.channels.amazon.account import VISIBILITY_DELAY_S, Account, account_of
 from oneshelf.channels.amazon.auth import LoginWithAmazon
@@ -96,6 +96,7 @@ class Amazon:
     can: Capabilities = CAN
     limits: tuple[RateLimit, ...] = LIMITS
     ships: ShipAbility = parcels.SHIPS
+    cancels: CancelAbility = cancels.CANCELS
     operations = {"read": "searchListingsItems", "write": "patchListingsItem"}
 
     def __init__(self, account: Account) -> None:
@@ -147,3 +148,12 @@ class Amazon:
 
     async def ship(self, http: Http, order_id: str, parcel: Parcel, known: Mapping[str, Any]) -> Outcome:
         return await parcels.ship(http, self.account, order_id, parcel, known)
+
+    def cancel_link(self, order_id: str) -> str:
+        return cancels.link(order_id)
+
+    async def cancel(self, http: Http, wish: CancelWish) -> Outcome:
+        return await cancels.cancel(http, self.account, wish)
+
+    async def cancel_state(self, http: Http, wish: CancelWish, reference: str | None) -> CancelState:
+        return await cancels.cancel_state(http, self.account, wish, reference)

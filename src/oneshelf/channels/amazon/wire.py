@@ -320,6 +320,25 @@ class SubscriptionAnswer(_Shape):
     payload: Subscription
 
 
+# --- feeds ------------------------------------------------------------------------------------------------------------
+
+
+class FeedDocument(_Shape):
+    feed_document_id: str
+    url: str
+    compression_algorithm: str | None = None
+
+
+class FeedMade(_Shape):
+    feed_id: str
+
+
+class Feed(_Shape):
+    feed_id: str
+    processing_status: str
+    result_feed_document_id: str | None = None
+
+
 # --- decoding ---------------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from oneshelf.channels.abilities import Parcel, ShipAbility, ShipmentTold
+from oneshelf.channels.abilities import CancelAbility, CancelState, CancelWish, Parcel, ShipAbility, ShipmentTold
 from oneshelf.channels.contract import (
     AccountSeen,
     Auth,
@@ -36,9 +36,9 @@ from oneshelf.channels.etsy.client import ROWS_MAX, EtsyClient
 from oneshelf.channels.etsy.parse import ORDER_EVENTS, parse
 from oneshelf.channels.etsy.wire import text, whole
 from oneshelf.core.errors import SignInAgain
-from oneshelf.core.facts import Fact
+from oneshelf.core.facts import Fact, OrderSeen
 from oneshelf.core.ids import ChannelName
-from oneshelf.core.outcome import Outcome
+from oneshelf.core.outcome import Outcome, Rejected
 
 __all__ = ["Etsy", "connect"]
 
@@ -60,6 +60,9 @@ CAN = Capabilities(
     rereads_open_orders_s=3_600.0,
 )
 
+#: A person cancels on etsy.com; refunds may be asked back by cases and cost reviews. Source: no such operation in the Open API v3.
+CANCELS = CancelAbility(how="person", lines=False, counts_against="Etsy counts cases and reviews; there is no rate")
+
 
 class Etsy:
     """One Etsy shop as a Channel. One listing is one write unit: pass all offers of a listing in one publish."""
@@ -77,6 +80,7 @@ class Etsy:
         self.shop_id = shop_id
         self.can = CAN
         self.ships: ShipAbility = parcels.SHIPS
+        self.cancels: CancelAbility = CANCELS
         self.limits: tuple[RateLimit, ...] = limits.LIMITS
         #: The same object as `auth`, with what only signing in needs.
         self.oauth = EtsyAuth(token_url or f"{endpoint.rstrip('/')}/v3/public/oauth/token")
@@ -147,6 +151,22 @@ class Etsy:
     async def ship(self, http: Http, order_id: str, parcel: Parcel, known: Mapping[str, Any]) -> Outcome:
         """Tell one parcel of a receipt."""
         return await parcels.ship(self._client, http, order_id, parcel)
+
+    def cancel_link(self, order_id: str) -> str:
+        """Return the receipt's page, where a person cancels it."""
+        return f"https://www.etsy.com/your/orders/sold?order_id={order_id}"
+
+    async def cancel(self, http: Http, wish: CancelWish) -> Outcome:
+        """Etsy has no call for it (S7)."""
+        return Rejected("Etsy has no call that cancels; do it on etsy.com", code="person")
+
+    async def cancel_state(self, http: Http, wish: CancelWish, reference: str | None) -> CancelState:
+        """Read whether a person has cancelled it. Raises Retry, SignInAgain, NoAnswer."""
+        message = await feed.fetch_order(self._client, http, wish.order_id)
+        facts = self.parse(message) if message is not None else []
+        if any(isinstance(fact, OrderSeen) and fact.cancelled for fact in facts):
+            return CancelState("done")
+        return CancelState("none", "nobody has cancelled it on etsy.com yet")
 
 
 def connect(settings: Mapping[str, str]) -> Etsy:
