@@ -30,7 +30,8 @@ def commands(command: Any, name: str) -> list[tuple[str, Any]]:
     inner = getattr(command, "commands", None)
     if inner is None:
         return [(name, command)]
-    return [one for part, sub in inner.items() for one in commands(sub, f"{name} {part}")]
+    itself = [(name, command)] if getattr(command, "invoke_without_command", False) else []
+    return itself + [one for part, sub in inner.items() for one in commands(sub, f"{name} {part}")]
 
 
 def cell(text: str | None) -> str:

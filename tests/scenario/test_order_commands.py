@@ -93,3 +93,5 @@ def test_the_command_line_lists_short_lines_and_parcels(tmp_path: Path, monkeypa
     assert [(one["order_id"], one["pieces"], one["decision"]) for one in short] == [("E-1", 2, "")]
     parcels = json.loads(CliRunner().invoke(app, ["orders", "parcels", "--json"]).stdout)
     assert [(one["parcel"], one["state"], one["reason"]) for one in parcels] == [("F1", "REFUSED", "no such carrier")]
+    orders = json.loads(CliRunner().invoke(app, ["orders", "--json"]).stdout)
+    assert [one["order_id"] for one in orders] == ["E-1"], "without a further word it lists what was bought"

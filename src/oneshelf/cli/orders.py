@@ -1,4 +1,4 @@
-"""Orders that wait for a word, and parcels told to their marketplaces."""
+"""Orders: what was bought, short lines that wait for a word, parcels told to their marketplaces."""
 
 from __future__ import annotations
 
@@ -12,8 +12,41 @@ from oneshelf.tenants.accounts import FIRST_TENANT
 
 from .base import Json, app, ask_service, out, print_json, reader, settings_of
 
-group = typer.Typer(no_args_is_help=True, help="Orders: short lines, cancels, parcels told to marketplaces.")
+group = typer.Typer()
 app.add_typer(group, name="orders")
+
+
+@group.callback(invoke_without_command=True)
+def orders(
+    context: typer.Context,
+    channel: Annotated[str | None, typer.Option(help="Only this channel.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="Only this state: PENDING, OPEN, SHIPPED, CANCELLED, PARTIAL, UNLINKED …")
+    ] = None,
+    short: Annotated[bool, typer.Option("--short", help="Only orders that nothing on hand stands behind.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=100_000)] = 50,
+    as_json: Json = False,
+) -> None:
+    """What was bought, newest first, and where it stands in Shopify."""
+    if context.invoked_subcommand is not None:
+        return
+    from oneshelf.watch.listing import order_rows
+
+    with reader(settings_of()) as tx:
+        rows = order_rows(tx, FIRST_TENANT, channel=channel, state=state, short=short, limit=limit)
+    if as_json:
+        print_json(rows)
+        return
+    table = Table()
+    for name in ("placed", "channel", "order", "state", "in Shopify", "lines"):
+        table.add_column(name)
+    for row in rows:
+        lines = ", ".join(
+            f"{line.pieces} × {line.sku or 'not linked'}{' SHORT' if line.coverage == 'SHORT' else ''}"
+            for line in row.lines
+        )
+        table.add_row(row.placed_at, row.channel, row.order_id, row.state, row.hub_order_id or "–", lines)
+    out.print(table)
 
 
 @group.command("short")

@@ -52,36 +52,6 @@ def stock(
 
 
 @app.command()
-def orders(
-    channel: Annotated[str | None, typer.Option(help="Only this channel.")] = None,
-    state: Annotated[
-        str | None, typer.Option(help="Only this state: PENDING, OPEN, SHIPPED, CANCELLED, PARTIAL, UNLINKED …")
-    ] = None,
-    short: Annotated[bool, typer.Option("--short", help="Only orders that nothing on hand stands behind.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=100_000)] = 50,
-    as_json: Json = False,
-) -> None:
-    """What was bought, newest first, and where it stands in Shopify."""
-    from oneshelf.watch.listing import order_rows
-
-    with reader(settings_of()) as tx:
-        rows = order_rows(tx, FIRST_TENANT, channel=channel, state=state, short=short, limit=limit)
-    if as_json:
-        print_json(rows)
-        return
-    table = Table()
-    for name in ("placed", "channel", "order", "state", "in Shopify", "lines"):
-        table.add_column(name)
-    for row in rows:
-        lines = ", ".join(
-            f"{line.pieces} × {line.sku or 'not linked'}{' SHORT' if line.coverage == 'SHORT' else ''}"
-            for line in row.lines
-        )
-        table.add_row(row.placed_at, row.channel, row.order_id, row.state, row.hub_order_id or "–", lines)
-    out.print(table)
-
-
-@app.command()
 def explain(
     sku: Annotated[str, typer.Argument(help="The SKU.")],
     channel: Annotated[str | None, typer.Option(help="Only this channel's number.")] = None,

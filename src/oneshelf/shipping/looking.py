@@ -81,15 +81,13 @@ def _not_ours(
     tx: Tx, tenant_id: int, rows: list[ShipmentRow], told: Sequence[ShipmentTold], units: dict[str, Units], now: int
 ) -> None:
     """None of them is this parcel: what was shipped there without us is not told again; the rest goes out."""
-    shipped_there = sum(one.units is None for one in told)
+    whole = any(one.units is None for one in told)  # a channel that does not say which lines ships whole orders (S10.6)
     gone: list[ShipmentRow] = []
     for row in rows:
         row.looked = 1
         of_line = units[row.line_id]
         listed = sum(one.units.get(row.line_id, 0) for one in told if one.units is not None)
-        if shipped_there:  # the channel does not say which lines: its own count of the line decides
-            listed = max(listed, of_line.told_shipped)
-        left = of_line.wanted - max(listed, of_line.told_shipped, of_line.ours)
+        left = 0 if whole else of_line.wanted - max(listed, of_line.told_shipped, of_line.ours)
         row.units = min(row.units, max(0, left))
         if not row.units:
             gone.append(row)
