@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 from tests.scenario.service import EBAY, Shop, until
 
+from oneshelf.channels.abilities import Ships
 from oneshelf.demo.emulator import Marketplaces, entered
 from oneshelf.onboarding.bring_up import BroughtUp, bring_up
 from oneshelf.onboarding.marketplace import Preview
@@ -30,7 +31,27 @@ FACTOR = 60.0
 CHANNELS = ("shopify", "amazon", "ebay", "etsy")
 ACCOUNT = {channel: number for number, channel in enumerate(CHANNELS, 1)}
 STOCK = 20
-PRODUCTS = ("REACH", "LOST", "TWICE", "STOP", "HTML-SHOPIFY", "HTML-AMAZON", "HTML-EBAY", "HTML-ETSY", "TOKEN", "LAST")
+PRODUCTS = (
+    "REACH",
+    "LOST",
+    "TWICE",
+    "STOP",
+    "HTML-SHOPIFY",
+    "HTML-AMAZON",
+    "HTML-EBAY",
+    "HTML-ETSY",
+    "TOKEN",
+    "LAST",
+    "SHIP",
+)
+
+
+#: What tells each marketplace of a parcel, by its own name.
+TELLS = {
+    "amazon": "confirmShipment",
+    "ebay": "createShippingFulfillment",
+    "etsy": "createReceiptShipment",
+}
 
 
 class Street:
@@ -85,6 +106,14 @@ class Street:
         """How many orders of the shop say that they are this marketplace order."""
         orders = (await self.marketplaces.ask("GET", "/orders?channel=shopify"))["orders"]
         return [(one["source_name"], one["source_identifier"]) for one in orders].count((channel, order_id))
+
+    async def copy_of(self, channel: str, order_id: str) -> tuple[str] | None:
+        """The hub order of a marketplace order, once it is made."""
+        return await self.shop.one(
+            "SELECT hub_order_id FROM orders WHERE account_id = :a AND order_id = :o AND hub_order_id IS NOT NULL",
+            a=ACCOUNT[channel],
+            o=order_id,
+        )
 
     async def fault(self, name: str, chance: float, channel: str = "*") -> None:
         await self.marketplaces.ask("POST", "/faults", {"name": name, "chance": chance, "channel": channel})
@@ -253,6 +282,42 @@ async def test_a_token_call_that_is_answered_with_a_page_is_tried_again(street: 
     await street.shows("TOKEN", STOCK - 1)
     assert await street.injected("error_503_html") == before + 3
     assert await street.shop.all("SELECT kind FROM task WHERE kind = 'connect_again'") == []  # not even for a moment
+
+
+async def test_what_is_shipped_in_the_shop_is_told_to_each_marketplace_once(street: Street) -> None:
+    """The first answer of each is cut off: it is read then, and the marketplace knows one parcel."""
+    orders = {channel: await street.buy(channel, "SHIP") for channel in CHANNELS if channel != "shopify"}
+    hub_orders: dict[str, str] = {}
+    for channel, order_id in orders.items():
+        row = await until(lambda c=channel, o=order_id: street.copy_of(c, o), f"{channel} imported", 90)
+        hub_orders[channel] = row[0]
+    before = await street.injected("cut_answer")
+    for channel, operation in TELLS.items():
+        cut = {"name": "cut_answer", "channel": channel, "operation": operation, "times": 1}
+        await street.marketplaces.ask("POST", "/arm", cut)
+    for channel, hub_order in hub_orders.items():
+        parcel = {"company": "UPS", "number": f"1Z{channel.upper()}", "url": ""}
+        action = {"channel": "shopify", "action": "fulfil", "order": hub_order, "tracking": parcel}
+        await street.marketplaces.ask("POST", "/console", action)
+
+    async def confirmed() -> bool:
+        rows = await street.shop.all("SELECT state FROM shipment")
+        return len(rows) == 3 and {state for (state,) in rows} == {"CONFIRMED"}
+
+    try:
+        await until(confirmed, "", 90)
+    except AssertionError:
+        raise AssertionError(str(await street.shop.all("SELECT account_id, state, reason FROM shipment"))) from None
+    for channel, order_id in orders.items():
+        there = (await street.marketplaces.ask("GET", f"/orders?channel={channel}"))["orders"]
+        assert next(one for one in there if one["id"] == order_id)["shipped"], channel
+        one = street.shop.service.running[ACCOUNT[channel]]
+        assert isinstance(one.channel, Ships)
+        told = await one.channel.shipments(one.session, order_id)
+        assert [parcel.tracking_number for parcel in told] == [f"1Z{channel.upper()}"], channel
+    assert await street.injected("cut_answer") == before + 3
+    shelf = await street.shop.one("SELECT on_hand, committed FROM stock_level WHERE sku = 'SHIP'")
+    assert shelf == (STOCK - 3, 0)
 
 
 async def test_a_deleted_ebay_account_is_heard_of(street: Street) -> None:
