@@ -21,6 +21,7 @@ from oneshelf.channels.contract import (
     Door,
     Finding,
     Http,
+    ListingFound,
     Offer,
     Outlet,
     Page,
@@ -30,19 +31,21 @@ from oneshelf.channels.contract import (
     Response,
     Seen,
 )
-from oneshelf.channels.etsy import feed, limits, parcels, shelf
+from oneshelf.channels.etsy import checks, feed, limits, parcels, shelf
 from oneshelf.channels.etsy.auth import EtsyAuth, EtsyDoor
 from oneshelf.channels.etsy.client import ROWS_MAX, EtsyClient
-from oneshelf.channels.etsy.parse import ORDER_EVENTS, parse
+from oneshelf.channels.etsy.parse import parse
+from oneshelf.channels.etsy.signing_in import ENDPOINT, EtsySignIn
 from oneshelf.channels.etsy.wire import text, whole
 from oneshelf.core.errors import SignInAgain
 from oneshelf.core.facts import Fact, OrderSeen
 from oneshelf.core.ids import ChannelName
 from oneshelf.core.outcome import Outcome, Rejected
 
-__all__ = ["Etsy", "connect"]
+__all__ = ["SIGN_IN", "Etsy", "connect"]
 
-ENDPOINT = "https://openapi.etsy.com"
+#: How a seller signs in, before an account exists.
+SIGN_IN = EtsySignIn()
 
 CAN = Capabilities(
     write="absolute",
@@ -115,14 +118,15 @@ class Etsy:
 
         Source: Etsy developer documentation, essentials/webhooks, read 2026-11.
         """
-        if callback_url is None or app_secret.get("webhook_secret"):
-            return [Finding("Etsy webhooks", ok=True)]
-        events = ", ".join(sorted(ORDER_EVENTS))
-        todo = (
-            f"Optional, commercial apps only: in the developer site set the webhook address {callback_url}, choose {events} and the "
-            "inventory and listing events, and enter the signing secret (whsec_…) as webhook_secret. Until then orders are polled."
-        )
-        return [Finding("Etsy webhooks", ok=True, todo=todo)]
+        return [checks.webhooks(callback_url, app_secret)]
+
+    async def check(self, http: Http, callback_url: str | None, app_secret: Mapping[str, str]) -> list[Finding]:
+        """Say what is missing: access, scopes, quota, shop, processing profiles, the right to ship, webhooks. Reads only."""
+        return await checks.check(self._client, http, self.shop_id, callback_url, app_secret)
+
+    async def listings_of(self, http: Http, external_id: str) -> list[ListingFound]:
+        """Read one listing again, whole, with all its products. Empty: Etsy does not know it."""
+        return await shelf.listings_of(self._client, http, external_id)
 
     async def catalogue(self, http: Http, cursor: dict[str, Any] | None) -> CataloguePage:
         """Read up to 100 listings of one state."""

@@ -73,6 +73,10 @@ class EtsyAuth:
             "x-api-key": api_key(secret),
             "authorization": f"Bearer {secret.values.get('access_token', '')}",
         }
+        if request.operation == "tokenScopes":
+            # The one call that names the token in its body. Source: tokenScopes, form field `token`.
+            body = urlencode({"token": secret.values.get("access_token", "")}).encode()
+            return msgspec.structs.replace(request, headers=headers, body=body)
         return msgspec.structs.replace(request, headers=headers)
 
     def needs_renewal(self, secret: Secret, now: datetime) -> bool:

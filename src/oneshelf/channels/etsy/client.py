@@ -60,6 +60,28 @@ class EtsyClient:
         request = Request(method="GET", url=f"{self._base}/shops/{shop_id}", operation="getShop")
         return body_of_read(request, await http.request(request), dict[str, Any])
 
+    async def token_scopes(self, http: Http) -> tuple[frozenset[str], Response]:
+        """POST /scopes, form `token` (put in by EtsyAuth.authorized, which has it) → {"scopes": […]}. Changes nothing."""
+        request = Request(
+            method="POST",
+            url=f"{self._base}/scopes",
+            operation="tokenScopes",
+            headers={"content-type": "application/x-www-form-urlencoded"},
+        )
+        response = await http.request(request)
+        given = body_of_read(request, response, dict[str, Any]).get("scopes")
+        return frozenset(map(str, given if isinstance(given, list) else ())), response
+
+    async def get_readiness_states(self, http: Http) -> int:
+        """GET /shops/{shop}/readiness-state-definitions → how many processing profiles there are. Scope shops_r."""
+        request = Request(
+            method="GET",
+            url=f"{self._shop}/readiness-state-definitions?limit=1",
+            operation="getShopReadinessStateDefinitions",
+        )
+        answer = body_of_read(request, await http.request(request), Rows)
+        return len(answer.results) if answer.count is None else answer.count
+
     # --- orders --------------------------------------------------------------------------------------------------
 
     async def get_shop_receipts(

@@ -36,6 +36,11 @@ def _number(headers: dict[str, str], *names: str) -> float | None:
     return None
 
 
+def quota(response: Response) -> tuple[float | None, float | None]:
+    """Return (calls left, calls allowed) of the sliding day, None where the answer does not say."""
+    return _number(response.headers, "x-remaining-today"), _number(response.headers, "x-limit-per-day")
+
+
 def wait_s(response: Response) -> float:
     """Return how long a 429 asks to wait, in seconds. Source: header retry-after, up to 86,400 seen (etsy/open-api #256)."""
     asked = _number(response.headers, "retry-after")

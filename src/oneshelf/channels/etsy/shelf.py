@@ -61,6 +61,17 @@ async def catalogue(client: EtsyClient, http: Http, cursor: dict[str, Any] | Non
     return CataloguePage(found, {"state": at + 1, "offset": 0} if at + 1 < len(SWEEP) else None)
 
 
+async def listings_of(client: EtsyClient, http: Http, listing_id: str) -> list[ListingFound]:
+    """Read one listing with its products: two reads. Raises Retry, SignInAgain, Park, NoAnswer."""
+    if not listing_id.isdigit():
+        return []
+    row, _ = await client.get_listing(http, listing_id)
+    if row is None:
+        return []
+    answer = await client.get_listing_inventory(http, listing_id)
+    return listings_found(row if answer is None else {**row, "inventory": answer[0]})
+
+
 def listings_found(row: dict[str, Any]) -> list[ListingFound]:
     """Return one ListingFound a product of a listing; those that share a number name one outlet."""
     listing_id, title = str(whole(row.get("listing_id")) or ""), text(row.get("title")) or ""
@@ -71,14 +82,16 @@ def listings_found(row: dict[str, Any]) -> list[ListingFound]:
     if not isinstance(inventory, dict) or not inventory.get("products"):
         return [_without_record(listing_id, title, state, row)]
     try:
-        return _products_found(listing_id, title, state, inventory)
+        return _products_found(listing_id, title, state, inventory, digital=row.get("listing_type") == "download")
     except Unreadable as bad:
         # One listing that can't be read must not hide the others.
         found = _without_record(listing_id, title, state, row)
         return [msgspec.structs.replace(found, quantity=None, extra={"problem": str(bad)})]
 
 
-def _products_found(listing_id: str, title: str, state: str, inventory: dict[str, Any]) -> list[ListingFound]:
+def _products_found(
+    listing_id: str, title: str, state: str, inventory: dict[str, Any], *, digital: bool
+) -> list[ListingFound]:
     numbers = etsy_listing.shown(etsy_listing.document_of(listing_id, state, inventory, single=False))
     found = []
     for product in etsy_listing.products_of(inventory):
@@ -97,6 +110,7 @@ def _products_found(listing_id: str, title: str, state: str, inventory: dict[str
                 state=numbers[key].state,
                 price_minor=None if price is None else price.minor,
                 currency=None if price is None else price.currency,
+                untracked=digital,
             )
         )
     return found
@@ -116,6 +130,7 @@ def _without_record(listing_id: str, title: str, state: str, row: dict[str, Any]
         title=title,
         quantity=quantity if live else 0,
         state="out_of_stock" if live and quantity == 0 else etsy_listing.STATES.get(state, "live"),
+        untracked=row.get("listing_type") == "download",
         extra={"no_inventory_record": True},
     )
 
