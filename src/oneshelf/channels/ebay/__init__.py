@@ -11,7 +11,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from oneshelf.channels.abilities import Parcel, ShipAbility, ShipmentTold
+from oneshelf.channels.abilities import (
+    CancelAbility,
+    CancelState,
+    CancelWish,
+    Parcel,
+    PriceAbility,
+    PriceOffer,
+    PriceSeen,
+    ShipAbility,
+    ShipmentTold,
+    SignsIn,
+)
 from oneshelf.channels.contract import (
     AccountSeen,
     Auth,
@@ -31,18 +42,23 @@ from oneshelf.channels.contract import (
     Response,
     Seen,
 )
-from oneshelf.channels.ebay import feed, limits, parcels, shelf
+from oneshelf.channels.ebay import cancels, feed, limits, parcels, prices, shelf
 from oneshelf.channels.ebay.auth import EbayAuth, EbayDoor, key_id_fits
 from oneshelf.channels.ebay.client import BULK_MAX, LOCALES, EbayClient
 from oneshelf.channels.ebay.notifications import Notifications
+from oneshelf.channels.ebay.order import order_link
 from oneshelf.channels.ebay.parse import parse
+from oneshelf.channels.ebay.sign_in import EbaySignIn
 from oneshelf.channels.ebay.wire import text
 from oneshelf.core.errors import Park, SignInAgain
 from oneshelf.core.facts import Fact
 from oneshelf.core.ids import ChannelName
 from oneshelf.core.outcome import Outcome
 
-__all__ = ["Ebay", "connect"]
+__all__ = ["SIGN_IN", "Ebay", "connect"]
+
+#: How a seller signs in, before an account exists.
+SIGN_IN: SignsIn = EbaySignIn()
 
 ENDPOINT = "https://api.ebay.com"
 APIZ_ENDPOINT = "https://apiz.ebay.com"
@@ -71,6 +87,7 @@ CAN = Capabilities(
     writes_per_unit_day=250,
 )
 
+_ASK_PREFERENCE = "<ShowOutOfStockControlPreference>true</ShowOutOfStockControlPreference>"
 _PREFERENCE = re.compile(rb"<OutOfStockControlPreference>\s*(true|false)\s*</OutOfStockControlPreference>")
 
 
@@ -79,6 +96,9 @@ class Ebay:
 
     name = ChannelName.EBAY
     operations = {"read": "bulkGetInventoryItem", "write": "bulkUpdatePriceQuantity"}
+    prices: PriceAbility = prices.ABILITY
+    ships: ShipAbility = parcels.SHIPS
+    cancels: CancelAbility = cancels.ABILITY
 
     def __init__(
         self,
@@ -94,7 +114,6 @@ class Ebay:
         self.user_id = user_id
         self.marketplace_id = marketplace_id
         self.can = CAN
-        self.ships: ShipAbility = parcels.SHIPS
         self.limits: tuple[RateLimit, ...] = limits.LIMITS
         #: The same object as `auth`, with what only signing in needs.
         self.oauth = EbayAuth(token_url or f"{endpoint.rstrip('/')}/identity/v1/oauth2/token")
@@ -104,6 +123,7 @@ class Ebay:
         self._client = EbayClient(endpoint, apiz_endpoint, locale or LOCALES.get(marketplace_id, "en-US"))
         self._feed = feed.Feed(self._client)
         self._notifications = Notifications(endpoint, self.oauth)
+        self._cancels = cancels.Cancels(self._client, marketplace_id)
 
     def parse(self, message: RawMessage) -> list[Fact]:
         """Read one message. Raises Unreadable."""
@@ -149,7 +169,7 @@ class Ebay:
     async def _out_of_stock_control(self, http: Http) -> Finding:
         """Without it eBay ends a listing at 0, and putting it back makes a new one (S8.16)."""
         what = "eBay out-of-stock control"
-        response = await self._client.get_user_preferences(http)
+        response = await self._client.trading(http, "GetUserPreferences", _ASK_PREFERENCE)
         found = _PREFERENCE.search(response.body) if response.status == 200 else None
         if found is None:
             return Finding(what, ok=True, todo="It could not be read; make sure it is on in eBay's site preferences.")
@@ -177,13 +197,33 @@ class Ebay:
         """Write item-level quantities of up to 25 SKUs."""
         return await shelf.publish(self._client, http, offers)
 
+    async def read_prices(self, http: Http, outlets: Sequence[Outlet]) -> list[PriceSeen]:
+        """Read the offers of up to 10 SKUs."""
+        return await prices.read_prices(self._client, http, outlets, self.marketplace_id)
+
+    async def publish_prices(self, http: Http, offers: Sequence[PriceOffer]) -> list[Outcome]:
+        """Write the prices of up to 25 SKUs' published offers; quantities stay as they are."""
+        return await prices.publish_prices(self._client, http, offers)
+
     async def shipments(self, http: Http, order_id: str) -> list[ShipmentTold]:
-        """Read the parcels that eBay knows."""
+        """Read the parcels that eBay knows of an order."""
         return await parcels.shipments(self._client, http, order_id)
 
     async def ship(self, http: Http, order_id: str, parcel: Parcel, known: Mapping[str, Any]) -> Outcome:
-        """Tell one parcel."""
+        """Tell one parcel, once."""
         return await parcels.ship(self._client, http, order_id, parcel)
+
+    def cancel_link(self, order_id: str) -> str:
+        """Return the order's page in Seller Hub."""
+        return order_link(order_id, self.marketplace_id)
+
+    async def cancel(self, http: Http, wish: CancelWish) -> Outcome:
+        """Cancel a whole order that can't be delivered, or agree to the buyer's wish to cancel it."""
+        return await self._cancels.cancel(http, wish)
+
+    async def cancel_state(self, http: Http, wish: CancelWish, reference: str | None) -> CancelState:
+        """Read how far a cancel is; without a reference, by the order."""
+        return await self._cancels.cancel_state(http, wish, reference)
 
 
 def connect(settings: Mapping[str, str]) -> Ebay:

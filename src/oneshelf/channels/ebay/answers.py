@@ -18,7 +18,7 @@ from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled, Unknow
 T = TypeVar("T")
 
 #: System error; concurrent access to the item or its group. Nothing is promised about what was done.
-_UNSETTLED = {25001, 25025}
+_UNSETTLED = {25001, 25025, 30500}
 _TOO_MANY = 2001
 #: 25002 wraps whatever the listing engine said; some of it passes by itself.
 _WRAPPER = 25002

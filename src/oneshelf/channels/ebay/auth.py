@@ -24,8 +24,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from oneshelf.channels.contract import Claimed, Http, NoAnswer, RawRequest, Request, Response, Secret
+from oneshelf.channels.ebay import signing
 from oneshelf.channels.ebay.limits import wait_s
-from oneshelf.channels.ebay.wire import decoded, inside, instant, text
+from oneshelf.channels.ebay.wire import decoded, inside, instant, iso, text
 from oneshelf.core.errors import Park, Retry, SignInAgain, Unreadable
 
 CONSENT_URL = "https://auth.ebay.com/oauth2/authorize"
@@ -37,10 +38,20 @@ SCOPES = (
     f"{_SCOPE}/sell.fulfillment",
     f"{_SCOPE}/commerce.notification.subscription",
     f"{_SCOPE}/commerce.identity.readonly",
+    # Selling limits and business policies, for `check`.
+    f"{_SCOPE}/sell.account.readonly",
 )
 
 #: Trading takes the token in a header of its own. Source: Trading API, OAuth: X-EBAY-API-IAF-TOKEN.
-TRADING_OPERATIONS = {"GetUserPreferences"}
+TRADING_OPERATIONS = {"GetUserPreferences", "GetMyeBaySelling", "GetItem"}
+#: Post-Order takes it under a scheme of its own. Source: Post-Order v2: `Authorization: IAF <token>`.
+POST_ORDER_OPERATIONS = {
+    "createCancellation",
+    "checkCancellationEligibility",
+    "searchCancellations",
+    "getCancellation",
+    "approveCancellationRequest",
+}
 
 _RENEW_BEFORE = timedelta(seconds=60)
 #: Errors of the token address that no waiting cures. Source: developer.ebay.com OAuth errors.
@@ -57,6 +68,7 @@ class _Token(msgspec.Struct):
     access_token: str
     expires_in: int = 7200
     refresh_token: str = ""
+    refresh_token_expires_in: int = 0
 
 
 def consent_url(client_id: str, ru_name: str, state: str, *, base: str = CONSENT_URL) -> str:
@@ -77,12 +89,18 @@ class EbayAuth:
     def __init__(self, token_url: str) -> None:
         self._token_url = token_url
         self._application: dict[str, str] = {}
+        #: When the consent ends, as the secret of the last call said.
+        self.consent_ends_at: datetime | None = None
 
     def authorized(self, request: Request, secret: Secret) -> Request:
         """Return the request with the seller's token."""
         token = secret.values.get("access_token", "")
+        self.consent_ends_at = instant(secret.values.get("refresh_expires_at"))
         if request.operation in TRADING_OPERATIONS:
             return msgspec.structs.replace(request, headers={**request.headers, "x-ebay-api-iaf-token": token})
+        if request.operation in POST_ORDER_OPERATIONS:
+            own = signing.signed(request, secret)
+            return msgspec.structs.replace(own, headers={**own.headers, "authorization": f"IAF {token}"})
         return msgspec.structs.replace(request, headers={**request.headers, "authorization": f"Bearer {token}"})
 
     def needs_renewal(self, secret: Secret, now: datetime) -> bool:
@@ -95,6 +113,11 @@ class EbayAuth:
         """Ask for a new access token. Raises SignInAgain (revoked, password changed, too old), Retry."""
         if not secret.values.get("refresh_token"):
             raise SignInAgain("eBay: there is no refresh token; connect the account again")
+        ends_at = instant(secret.values.get("refresh_expires_at"))
+        if ends_at is not None and ends_at <= now:
+            raise SignInAgain(
+                f"eBay: the seller's consent ended on {ends_at:%d %B %Y} (it lasts about 18 months); connect the account again"
+            )
         form = {"grant_type": "refresh_token", "refresh_token": secret.values["refresh_token"]}
         return _renewed(secret, await self._mint(http, secret.values, form, "token"), now)
 
@@ -174,6 +197,9 @@ def _renewed(secret: Secret, token: _Token, now: datetime) -> Secret:
     values = {**secret.values, "access_token": token.access_token}
     if token.refresh_token:
         values["refresh_token"] = token.refresh_token
+        values.pop("refresh_expires_at", None)
+        if token.refresh_token_expires_in > 0:
+            values["refresh_expires_at"] = iso(now + timedelta(seconds=token.refresh_token_expires_in))
     return Secret(values=values, expires_at=now + timedelta(seconds=token.expires_in), version=secret.version + 1)
 
 

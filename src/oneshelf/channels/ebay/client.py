@@ -15,7 +15,8 @@ import msgspec
 
 from oneshelf.channels.contract import Http, Request, Response
 from oneshelf.channels.ebay.answers import body_of_read
-from oneshelf.channels.ebay.wire import explained_body
+from oneshelf.channels.ebay.wire import explained_body, objects
+from oneshelf.core.errors import Retry
 
 #: Source: getOrders `limit`, at most 200; bulk calls take at most 25.
 ORDERS_MAX = 200
@@ -23,6 +24,8 @@ BULK_MAX = 25
 
 #: errorId "offer not available" (an inventory item without one); "Invalid order ID".
 _NO_OFFER = 25713
+#: errorIds that say: there is no such SKU.
+NO_SKU = {25702, 25710}
 _NO_ORDER = 32100
 _JSON = {"content-type": "application/json"}
 
@@ -78,23 +81,23 @@ class EbayClient:
         request = Request(method="GET", url=f"{self._apiz}/commerce/identity/v1/user/", operation="getUser")
         return body_of_read(request, await http.request(request), dict[str, Any])
 
-    async def get_user_preferences(self, http: Http) -> Response:
-        """Trading GetUserPreferences, asking for the out-of-stock control only."""
+    async def trading(self, http: Http, call: str, inner: str) -> Response:
+        """One Trading call. Its errors come with HTTP 200. `inner` is the request's content, escaped."""
         request = Request(
             method="POST",
             url=f"{self._api}/ws/api.dll",
-            operation="GetUserPreferences",
+            operation=call,
             headers={
                 "content-type": "text/xml",
-                "x-ebay-api-call-name": "GetUserPreferences",
+                "x-ebay-api-call-name": call,
                 "x-ebay-api-siteid": "0",
                 "x-ebay-api-compatibility-level": "1193",
             },
             body=(
-                b'<?xml version="1.0" encoding="utf-8"?>'
-                b'<GetUserPreferencesRequest xmlns="urn:ebay:apis:eBLBaseComponents">'
-                b"<ShowOutOfStockControlPreference>true</ShowOutOfStockControlPreference></GetUserPreferencesRequest>"
-            ),
+                f'<?xml version="1.0" encoding="utf-8"?><{call}Request xmlns="urn:ebay:apis:eBLBaseComponents">'
+                f"{inner}</{call}Request>"
+            ).encode(),
+            timeout_s=60.0,
         )
         return await http.request(request)
 
@@ -140,10 +143,13 @@ class EbayClient:
         )
         response = await http.request(request)
         found = body_of_read(request, response, dict[str, msgspec.Raw])
-        return found.get("fulfillments", msgspec.Raw(b"[]")), response.received_at
+        if "fulfillments" not in found:
+            # The list is required: an answer without it proves no absence.
+            raise Retry(f"eBay getShippingFulfillments answered without a list for order {order_id}")
+        return found["fulfillments"], response.received_at
 
     async def create_shipping_fulfillment(self, http: Http, order_id: str, body: Mapping[str, Any]) -> Response:
-        """POST /order/{orderId}/shipping_fulfillment → 201, empty, Location. No idempotency key."""
+        """POST /order/{orderId}/shipping_fulfillment: one parcel. 201 without a body; Location ends in its fulfillmentId."""
         request = Request(
             method="POST",
             url=f"{self._fulfillment}/order/{quote(order_id, safe='')}/shipping_fulfillment",
@@ -153,6 +159,29 @@ class EbayClient:
             writes=True,
         )
         return await http.request(request)
+
+    # --- cancels (Post-Order) ------------------------------------------------------------------------------------
+
+    async def post_order(
+        self,
+        http: Http,
+        method: str,
+        path: str,
+        operation: str,
+        marketplace_id: str,
+        body: Mapping[str, Any] | None,
+        signs: Mapping[str, str] | None = None,
+    ) -> tuple[Request, Response]:
+        """Ask /post-order/v2/cancellation…; its token goes as `IAF`. `signs`: the header that names what is to be signed."""
+        request = Request(
+            method=method,
+            url=f"{self._api}/post-order/v2/cancellation{path}",
+            operation=operation,
+            headers={"x-ebay-c-marketplace-id": marketplace_id, **({} if body is None else _JSON), **(signs or {})},
+            body=b"" if body is None else msgspec.json.encode(body),
+            writes=method == "POST" and operation != "checkCancellationEligibility",
+        )
+        return request, await http.request(request)
 
     # --- listings ------------------------------------------------------------------------------------------------
 
@@ -168,6 +197,10 @@ class EbayClient:
 
     async def get_offers(self, http: Http, sku: str) -> list[dict[str, Any]]:
         """GET /offer?sku=…; an item without an offer answers 404 (25713)."""
+        return (await self.get_offers_at(http, sku))[0]
+
+    async def get_offers_at(self, http: Http, sku: str) -> tuple[list[dict[str, Any]], datetime]:
+        """The same, with the instant of the answer."""
         asked = urlencode({"sku": sku, "limit": 100, "offset": 0}, quote_via=quote, safe="")
         request = Request(
             method="GET",
@@ -177,9 +210,35 @@ class EbayClient:
         )
         response = await http.request(request)
         if response.status == 404 or (response.status == 400 and explained_body(response.body).error_id == _NO_OFFER):
-            return []
+            return [], response.received_at
         found = body_of_read(request, response, dict[str, Any]).get("offers")
-        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        return objects(found), response.received_at
+
+    async def get_inventory_item(self, http: Http, sku: str) -> dict[str, Any] | None:
+        """GET /inventory_item/{sku}. None: eBay says that there is none."""
+        request = Request(
+            method="GET",
+            url=f"{self._inventory}/inventory_item/{quote(sku, safe='')}",
+            operation="getInventoryItem",
+            headers=dict(self._language),
+        )
+        response = await http.request(request)
+        if response.status == 404 or (response.status == 400 and explained_body(response.body).error_id in NO_SKU):
+            return None
+        return body_of_read(request, response, dict[str, Any])
+
+    async def bulk_migrate_listing(self, http: Http, listing_ids: Sequence[str]) -> Response:
+        """POST /bulk_migrate_listing: 1 to 5 listings made elsewhere come under Sell Inventory, for good."""
+        request = Request(
+            method="POST",
+            url=f"{self._inventory}/bulk_migrate_listing",
+            operation="bulkMigrateListing",
+            headers=dict(_JSON),
+            body=msgspec.json.encode({"requests": [{"listingId": one} for one in listing_ids]}),
+            writes=True,
+            timeout_s=60.0,
+        )
+        return await http.request(request)
 
     async def bulk_get_inventory_item(self, http: Http, skus: Sequence[str]) -> tuple[Request, Response]:
         """POST /bulk_get_inventory_item: up to 25 different SKUs. It only reads."""
@@ -192,17 +251,14 @@ class EbayClient:
         )
         return request, await http.request(request)
 
-    async def bulk_update_price_quantity(self, http: Http, quantities: Mapping[str, int]) -> Response:
-        """POST /bulk_update_price_quantity: item-level quantity of up to 25 SKUs; what is left out stays as it is."""
-        requests = [
-            {"sku": sku, "shipToLocationAvailability": {"quantity": quantity}} for sku, quantity in quantities.items()
-        ]
+    async def bulk_update_price_quantity(self, http: Http, entries: Sequence[Mapping[str, Any]]) -> Response:
+        """POST /bulk_update_price_quantity: up to 25 entries, one a SKU; what an entry leaves out stays as it is."""
         request = Request(
             method="POST",
             url=f"{self._inventory}/bulk_update_price_quantity",
             operation="bulkUpdatePriceQuantity",
             headers=dict(_JSON),
-            body=msgspec.json.encode({"requests": requests}),
+            body=msgspec.json.encode({"requests": entries}),
             writes=True,
         )
         return await http.request(request)

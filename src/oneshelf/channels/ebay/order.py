@@ -8,6 +8,7 @@ Source: eBay Sell Fulfillment v1.20.6, schemas Order, LineItem, ShippingFulfillm
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -67,6 +68,7 @@ class _Order(msgspec.Struct, rename="camel"):
     buyer: Any = None
     buyer_checkout_notes: Any = None
     pricing_summary: Any = None
+    payment_summary: Any = None
     fulfillment_start_instructions: Any = None
     program: Any = None
 
@@ -74,6 +76,30 @@ class _Order(msgspec.Struct, rename="camel"):
 class _Document(msgspec.Struct, rename="camel"):
     order: _Order | None = None
     shipping_fulfillments: Any = None
+
+
+#: Hosts of the sites that are not ebay.com. A seller's pages open on any of them.
+SITES = {
+    "EBAY_GB": "www.ebay.co.uk",
+    "EBAY_DE": "www.ebay.de",
+    "EBAY_AT": "www.ebay.at",
+    "EBAY_CH": "www.ebay.ch",
+    "EBAY_FR": "www.ebay.fr",
+    "EBAY_IT": "www.ebay.it",
+    "EBAY_ES": "www.ebay.es",
+    "EBAY_NL": "www.ebay.nl",
+    "EBAY_BE": "www.ebay.be",
+    "EBAY_IE": "www.ebay.ie",
+    "EBAY_PL": "www.ebay.pl",
+    "EBAY_CA": "www.ebay.ca",
+    "EBAY_AU": "www.ebay.com.au",
+}
+
+
+def order_link(order_id: str, marketplace_id: str | None) -> str:
+    """Return an order's page in Seller Hub, where a person cancels it. Not a documented address: eBay's own pages link so."""
+    host = SITES.get(marketplace_id or "", "www.ebay.com")
+    return f"https://{host}/mesh/ord/details?orderid={quote(order_id, safe='')}"
 
 
 def listing_key(item_id: str, variation_id: str | None) -> str:
@@ -118,8 +144,34 @@ def order_seen(body: bytes) -> OrderSeen:
         totals=totals,
         ship_by_at=min((at for at in dates if at), default=None),
         fulfilled_by_channel=by_ebay,
+        deep_link=order_link(order_id, next((text(one.listing_marketplace_id) for one in order.line_items), None)),
         note=_note(order, instructions, cancel_state, remark),
+        cancel_asked=_cancel_asked(order, cancel_state),
+        refunded=_refunded(order),
     )
+
+
+def _cancel_asked(order: _Order, cancel_state: str) -> str:
+    """Return the buyer's reason while the seller has to answer. Only a read by id names who asks; without it somebody does."""
+    requests = objects(inside(order.cancel_status, "cancelRequests"))
+    for one in requests:
+        by_buyer = (text(one.get("cancelInitiator")) or "BUYER").upper() == "BUYER"
+        if by_buyer and (text(one.get("cancelRequestState")) or "").upper() == "REQUESTED":
+            return text(one.get("cancelReason")) or "asked"
+    return "asked" if cancel_state == "IN_PROGRESS" and not requests else ""
+
+
+def _refunded(order: _Order) -> Money | None:
+    """Return what was given back so far; refunds that are pending or failed are not. None: not said, or in several currencies."""
+    refunds, total = inside(order.payment_summary, "refunds"), inside(order.pricing_summary, "total")
+    try:
+        whole_order = money(total)
+        if whole_order is None or not isinstance(refunds, list):
+            return None
+        done = [one for one in objects(refunds) if (text(one.get("refundStatus")) or "").upper() == "REFUNDED"]
+        return Money(sum(_minor(one.get("amount"), whole_order.currency) for one in done), whole_order.currency)
+    except Unreadable:
+        return None
 
 
 # --- lines -----------------------------------------------------------------------------------------------------------

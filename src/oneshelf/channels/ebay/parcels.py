@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import msgspec
-
 from oneshelf.channels.abilities import Parcel, ShipAbility, ShipmentTold
 from oneshelf.channels.contract import Http, NoAnswer
 from oneshelf.channels.ebay.answers import outcome_of_refusal
 from oneshelf.channels.ebay.client import EbayClient
 from oneshelf.channels.ebay.wire import decoded, instant, iso, objects, text, whole
+from oneshelf.core.errors import Retry, Unreadable
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled, Unknown
 
 #: A parcel can't be changed or taken back: a wrong number is corrected by another parcel, the first stays.
@@ -27,7 +26,9 @@ CARRIERS = {
     "ups": "UPS",
     "usps": "USPS",
     "unitedstatespostalservice": "USPS",
+    "unitedparcelservice": "UPS",
     "fedex": "FedEx",
+    "federalexpress": "FedEx",
     "dhl": "DHL",
     "dhlexpress": "DHL",
 }
@@ -56,9 +57,11 @@ async def ship(client: EbayClient, http: Http, order_id: str, parcel: Parcel) ->
         return Rejected("eBay can't change a parcel that it was told; add the right number on eBay", code="no_edit")
     tracking = tracking_of(parcel.tracking_number)
     body: dict[str, Any] = {
-        "lineItems": [{"lineItemId": line, "quantity": units} for line, units in parcel.units.items()],
+        "lineItems": [{"lineItemId": line, "quantity": units} for line, units in parcel.units.items() if units > 0],
         "shippedDate": iso(parcel.shipped_at),
     }
+    if not body["lineItems"]:
+        return Rejected("the parcel holds nothing of this order", code="empty")
     if tracking:  # carrier and number only together (32300)
         body |= {"shippingCarrierCode": carrier_of(parcel.carrier), "trackingNumber": tracking}
     try:
@@ -70,14 +73,20 @@ async def ship(client: EbayClient, http: Http, order_id: str, parcel: Parcel) ->
         return Accepted(made[1] if made else tracking or None)
     if 200 <= response.status < 300:  # not eBay's yes: something in between answered
         return Unknown(f"HTTP {response.status} where 201 was promised")
+    if response.status == 409:
+        # "exists": maybe by a try of ours; the list of parcels tells.
+        return Unknown("eBay answered 409: the parcel may be known already")
     return outcome_of_refusal(response)
 
 
 async def shipments(client: EbayClient, http: Http, order_id: str) -> list[ShipmentTold]:
     """Return the parcels that eBay knows of an order. Raises Park, Retry, SignInAgain, NoAnswer."""
     raw, _ = await client.get_shipping_fulfillments(http, order_id)
-    found = decoded(bytes(raw), list[msgspec.Raw], "shipping fulfillments")
-    return [_told(decoded(bytes(one), dict[str, Any], "shipping fulfillment")) for one in found]
+    try:
+        found = decoded(bytes(raw), list[dict[str, Any]], "shipping fulfillments")
+    except Unreadable as bad:  # what can't be read proves no absence
+        raise Retry(str(bad)) from bad
+    return [_told(one) for one in found]
 
 
 def _told(parcel: dict[str, Any]) -> ShipmentTold:

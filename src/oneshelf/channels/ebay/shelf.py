@@ -7,12 +7,12 @@ Source: eBay Sell Inventory 1.18.5, bulkUpdatePriceQuantity; eBay KB 5100, read 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from oneshelf.channels.contract import CataloguePage, Http, ListingFound, NoAnswer, Offer, Outlet, Seen
 from oneshelf.channels.ebay.answers import body_of_read, outcome_of_refusal, outcome_of_row
-from oneshelf.channels.ebay.client import EbayClient
+from oneshelf.channels.ebay.client import NO_SKU, EbayClient
 from oneshelf.channels.ebay.order import listing_key
 from oneshelf.channels.ebay.wire import decoded, explained, explained_body, inside, money, objects, text, whole
 from oneshelf.core.errors import Park, SignInAgain, Unreadable
@@ -22,9 +22,6 @@ State = Literal["live", "out_of_stock", "inactive", "ended", "draft"]
 
 #: Items a catalogue step: each costs one more call for its offers.
 ITEMS_A_STEP = 25
-
-#: errorIds that say: there is no such SKU.
-_NO_SKU = {25702, 25710}
 
 #: listingStatus in our words. Source: ListingStatusEnum. Live sometimes says ACTIVE with quantity 0.
 STATES: dict[str, State] = {
@@ -80,11 +77,9 @@ def listing_found(
     item: dict[str, Any], sku: str, offers: Sequence[dict[str, Any]], marketplace_id: str, problem: str = ""
 ) -> ListingFound:
     """Return one inventory item as an outlet. `extra`: its offers; `pinned` if an offer-level quantity holds the number down."""
-    fixed = [one for one in offers if (text(one.get("format")) or "FIXED_PRICE").upper() == "FIXED_PRICE"]
-    grouped = bool(item.get("inventoryItemGroupKeys") or item.get("groupIds"))
-    published = [one for one in fixed if (text(one.get("status")) or "").upper() == "PUBLISHED"]
-    # Our marketplace first; the offers of a SKU share one item quantity.
-    published.sort(key=lambda one: text(one.get("marketplaceId")) != marketplace_id)
+    fixed = fixed_price(offers)
+    groups = [name for name in map(text, item.get("inventoryItemGroupKeys") or item.get("groupIds") or ()) if name]
+    published = published_first(fixed, marketplace_id)
     quantity = item_quantity(item)
     limits = [n for n in (whole(one.get("availableQuantity")) for one in published) if n is not None]
     pinned = quantity is not None and any(number < quantity for number in limits)
@@ -92,7 +87,7 @@ def listing_found(
     price = _price(published or fixed)
     listing_ids = [text(inside(one, "listing", "listingId")) for one in published]
     # A variation's id is not in this API: a group's members are known by SKU only.
-    keys = [] if grouped else [listing_key(listing_id, None) for listing_id in listing_ids if listing_id]
+    keys = [] if groups else [listing_key(listing_id, None) for listing_id in listing_ids if listing_id]
     return ListingFound(
         outlet_external_id=sku,
         write_unit=sku,
@@ -100,27 +95,48 @@ def listing_found(
         sku=sku,
         title=text(inside(item, "product", "title")) or "",
         quantity=shown,
-        state=_state(published, shown),
+        state=state_of(published, shown),
         price_minor=price[0],
         currency=price[1],
         extra={
-            "offers": [
-                {
-                    "offer_id": text(one.get("offerId")),
-                    "listing_id": text(inside(one, "listing", "listingId")),
-                    "marketplace_id": text(one.get("marketplaceId")),
-                    "available_quantity": whole(one.get("availableQuantity")),
-                }
-                for one in fixed
-            ],
+            "offers": offers_kept(fixed),
             "pinned": pinned,
-            "grouped": grouped,
+            "grouped": bool(groups),
+            # Revisions are counted a listing: the variations of a group share it (250 a day).
+            "ration_unit": next((one for one in listing_ids if one), None) or next(iter(groups), sku),
             **({"problem": problem} if problem else {}),
         },
     )
 
 
-def _state(published: Sequence[dict[str, Any]], shown: int | None) -> State:
+def fixed_price(offers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the fixed-price ones: an auction's number is not ours."""
+    return [one for one in offers if (text(one.get("format")) or "FIXED_PRICE").upper() == "FIXED_PRICE"]
+
+
+def published_first(offers: Sequence[dict[str, Any]], marketplace_id: str) -> list[dict[str, Any]]:
+    """Return the published ones, our marketplace's first; the offers of a SKU share one item quantity."""
+    published = [one for one in offers if (text(one.get("status")) or "").upper() == "PUBLISHED"]
+    return sorted(published, key=lambda one: text(one.get("marketplaceId")) != marketplace_id)
+
+
+def offers_kept(offers: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what is to be known of a SKU's offers later."""
+    return [
+        {
+            "offer_id": text(one.get("offerId")),
+            "listing_id": text(inside(one, "listing", "listingId")),
+            "marketplace_id": text(one.get("marketplaceId")),
+            "available_quantity": whole(one.get("availableQuantity")),
+            "published": (text(one.get("status")) or "").upper() == "PUBLISHED",
+            "currency": text(inside(one, "pricingSummary", "price", "currency")),
+        }
+        for one in offers
+    ]
+
+
+def state_of(published: Sequence[dict[str, Any]], shown: int | None) -> State:
+    """Return the best state among published offers; live with nothing to sell is out of stock (eBay sometimes says ACTIVE)."""
     if not published:
         return "draft"
     states = {
@@ -166,7 +182,7 @@ async def _read_into(seen: dict[str, Seen], client: EbayClient, http: Http, skus
         await _read_into(seen, client, http, skus[:half])
         await _read_into(seen, client, http, skus[half:])
         return
-    if refused and not _rows(response.body) and explained_body(response.body).error_id in _NO_SKU:
+    if refused and not _rows(response.body) and explained_body(response.body).error_id in NO_SKU:
         seen[skus[0]] = Seen(skus[0], None, read_at, state="gone")
         return
     rows = _rows(response.body) if refused else None
@@ -181,7 +197,7 @@ async def _read_into(seen: dict[str, Seen], client: EbayClient, http: Http, skus
             seen[sku] = Seen(sku, None, read_at, problem="eBay gave this SKU no answer")
             continue
         status, error = whole(row.get("statusCode")) or 200, explained(row.get("errors"))
-        if status == 404 or error.error_id in _NO_SKU:
+        if status == 404 or error.error_id in NO_SKU:
             seen[sku] = Seen(sku, None, read_at, state="gone")
         elif not 200 <= status < 300:
             seen[sku] = Seen(sku, None, read_at, problem=f"{error.error_id} {error.words}")
@@ -204,39 +220,51 @@ def _rows(body: bytes) -> list[dict[str, Any]]:
 
 async def publish(client: EbayClient, http: Http, offers: Sequence[Offer]) -> list[Outcome]:
     """Write item-level quantities. One outcome an offer, in order."""
-    quantities = {offer.outlet.external_id: offer.quantity for offer in offers}
-    outcomes = await _write(client, http, quantities)
+    entries = {
+        offer.outlet.external_id: {
+            "sku": offer.outlet.external_id,
+            "shipToLocationAvailability": {"quantity": offer.quantity},
+        }
+        for offer in offers
+    }
+    outcomes = await write(client, http, entries)
     return [outcomes[offer.outlet.external_id] for offer in offers]
 
 
-async def _write(client: EbayClient, http: Http, quantities: dict[str, int]) -> dict[str, Outcome]:
-    skus = list(quantities)
+async def write(client: EbayClient, http: Http, entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Outcome]:
+    """Send entries of bulkUpdatePriceQuantity, by SKU (at most 25), absolute numbers all. One outcome a SKU."""
+    skus = list(entries)
     if not skus:
         return {}
     try:
-        response = await client.bulk_update_price_quantity(http, quantities)
+        response = await client.bulk_update_price_quantity(http, list(entries.values()))
     except NoAnswer as gone:
         lost: Outcome = Unknown(gone.reason) if gone.sent else Throttled(wait_s=1.0, reason=gone.reason)
         return dict.fromkeys(skus, lost)
     rows = _rows(response.body)
     if 200 <= response.status < 300 or (response.status == 400 and rows):
-        return {sku: _of_rows(sku, rows) for sku in skus}
+        return {sku: _of_rows(sku, entries[sku], rows) for sku in skus}
     outcome = outcome_of_refusal(response)
     if 400 <= response.status < 500 and response.status not in (401, 403, 408, 429) and len(skus) > 1:
         # Refused as a whole without a word on each: one bad entry may stand among good ones. Absolute numbers may be sent again,
         # so each half is asked by itself, down to the one it is about.
         half = len(skus) // 2
-        first = await _write(client, http, {sku: quantities[sku] for sku in skus[:half]})
-        return first | await _write(client, http, {sku: quantities[sku] for sku in skus[half:]})
+        first = await write(client, http, {sku: entries[sku] for sku in skus[:half]})
+        return first | await write(client, http, {sku: entries[sku] for sku in skus[half:]})
     return dict.fromkeys(skus, outcome)
 
 
-def _of_rows(sku: str, rows: Sequence[dict[str, Any]]) -> Outcome:
-    mine = [outcome_of_row(row) for row in rows if text(row.get("sku")) == sku]
+def _of_rows(sku: str, entry: Mapping[str, Any], rows: Sequence[dict[str, Any]]) -> Outcome:
+    mine = [row for row in rows if text(row.get("sku")) == sku]
     if not mine:
         return Unknown("eBay's answer leaves this SKU out")
-    bad = [one for one in mine if not isinstance(one, Accepted)]
+    outcomes = [outcome_of_row(row) for row in mine]
+    bad = [one for one in outcomes if not isinstance(one, Accepted)]
+    asked = {text(one.get("offerId")) for one in objects(entry.get("offers"))}
+    named = {text(row.get("offerId")) for row in mine}
+    if not bad and None not in named and not asked <= named:
+        return Unknown("eBay's answer leaves one of this SKU's offers out")
     if not bad:
-        return mine[0]
+        return outcomes[0]
     # Rows that disagree: a part of it may have been done.
     return bad[0] if len(bad) == len(mine) else Unknown(f"eBay accepted a part only: {bad[0].reason}")

@@ -90,7 +90,7 @@ def money(value: Any) -> Money | None:
     amount, currency = text(inside(value, "value")), text(inside(value, "currency"))
     if amount is None or currency is None:
         return None
-    decimals = 0 if currency in _NO_DECIMALS else 3 if currency in _THREE_DECIMALS else 2
+    decimals = decimals_of(currency)
     try:
         minor = int((Decimal(amount) * 10**decimals).quantize(Decimal(1), rounding=ROUND_HALF_UP))
     except (InvalidOperation, ValueError, OverflowError) as bad:
@@ -98,6 +98,18 @@ def money(value: Any) -> Money | None:
     if abs(minor) > _MINOR_MAX:
         raise Unreadable(f"eBay amount {amount!r} is no price")
     return Money(minor, currency)
+
+
+def amount(price: Money) -> dict[str, str]:
+    """Return money as eBay writes it: `{"value": "12.50", "currency": "USD"}`."""
+    decimals = decimals_of(price.currency)
+    value = Decimal(price.minor).scaleb(-decimals)
+    return {"value": f"{value:.{decimals}f}", "currency": price.currency}
+
+
+def decimals_of(currency: str) -> int:
+    """Return how many decimals a currency has. Source: ISO 4217 table A.1."""
+    return 0 if currency in _NO_DECIMALS else 3 if currency in _THREE_DECIMALS else 2
 
 
 class Explained(NamedTuple):
@@ -111,18 +123,21 @@ _WORDS_MAX = 300
 
 
 def explained(errors: Any) -> Explained:
-    """Read the first of `errors`: {errorId, message, longMessage, parameters}. Never raises."""
+    """Read the first of `errors`: {errorId, message, longMessage, parameters}; Post-Order says `parameter`. Never raises."""
     for error in objects(errors):
         said = [text(error.get("longMessage")) or text(error.get("message"))]
-        said += [text(parameter.get("value")) for parameter in objects(error.get("parameters"))]
+        said += [
+            text(parameter.get("value")) for parameter in objects(error.get("parameters") or error.get("parameter"))
+        ]
         words = " · ".join(word for word in said if word)[:_WORDS_MAX]
         return Explained(whole(error.get("errorId")) or 0, words or "no words")
     return Explained(0, "")
 
 
 def explained_body(body: bytes) -> Explained:
-    """Read an error answer. Never raises."""
+    """Read an error answer; Post-Order names its list `error`. Never raises."""
     try:
-        return explained(decoded(body, dict[str, Any], "error").get("errors"))
+        answer = decoded(body, dict[str, Any], "error")
     except Unreadable:
         return Explained(0, "")
+    return explained(answer.get("errors") or answer.get("error"))
