@@ -210,7 +210,8 @@ _LINES = Rejected("eBay cancels whole orders only, and not all of this one is to
 def _outcome(response: Response, asked: str | None) -> Outcome:
     if 200 <= response.status < 300:
         if asked is not None:
-            return Accepted(reference=asked)
+            page = response.body.lstrip().startswith(b"<")
+            return Unknown("a page came in place of eBay's answer") if page else Accepted(reference=asked)
         try:
             made = text(decoded(response.body, dict[str, Any], "cancellation").get("cancelId"))
         except Unreadable:

@@ -16,7 +16,7 @@ import msgspec
 
 from oneshelf.channels.contract import Cursor, Http, Page, RawMessage, Response
 from oneshelf.channels.ebay.client import EbayClient
-from oneshelf.channels.ebay.wire import instant, iso, text
+from oneshelf.channels.ebay.wire import inside, instant, iso, text
 from oneshelf.core.errors import Retry
 
 #: How far each poll reaches back over the last one: 10 min plus twice the visibility delay (S4.6).
@@ -38,6 +38,7 @@ class _Stamp(msgspec.Struct, rename="camel"):
     order_id: Any = None
     last_modified_date: Any = None
     order_fulfillment_status: Any = None
+    cancel_status: Any = None
 
 
 class _Document(msgspec.Struct, rename="camel"):
@@ -57,7 +58,7 @@ class Feed:
         run = cursor.run or _window(cursor, now)
         offset = int(run["offset"])
         page, received_at = await self._client.get_orders(http, start=run["from"], end=run["to"], offset=offset)
-        messages = [await self._message(http, bytes(raw), received_at) for raw in page.orders]
+        messages = [await self._message(http, await self._whole(http, bytes(raw)), received_at) for raw in page.orders]
         count = len(messages)
         more = offset + count < page.total if page.total is not None else bool(page.next)
         fallen = int(run["total"]) - page.total if run.get("total") and page.total is not None else 0
@@ -79,12 +80,18 @@ class Feed:
             return None
         return await self._message(http, response.body, response.received_at, fresh=True)
 
+    async def _whole(self, http: Http, raw: bytes) -> bytes:
+        """Return the order, read by id while a cancel is in progress: only there eBay names who asks (cancelRequests)."""
+        stamp = _stamp(raw)
+        order_id = text(stamp.order_id)
+        if not order_id or (text(inside(stamp.cancel_status, "cancelState")) or "").upper() != "IN_PROGRESS":
+            return raw
+        response = await self._client.get_order(http, order_id)
+        return raw if response is None else response.body
+
     async def _message(self, http: Http, raw: bytes, received_at: datetime, *, fresh: bool = False) -> RawMessage:
         """Return an order as the inbox keeps it. Key: id, update time, content (parcels may come without a new update time)."""
-        try:
-            stamp = msgspec.json.decode(raw, type=_Stamp)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            stamp = _Stamp()
+        stamp = _stamp(raw)
         order_id, updated = text(stamp.order_id), text(stamp.last_modified_date) or ""
         parcels: bytes | None = None
         if order_id and (text(stamp.order_fulfillment_status) or "NOT_STARTED").upper() != "NOT_STARTED":
@@ -103,6 +110,13 @@ class Feed:
             self._parcels.pop(next(iter(self._parcels)))
         self._parcels[key] = (read_at, bytes(raw))
         return bytes(raw)
+
+
+def _stamp(raw: bytes) -> _Stamp:
+    try:
+        return msgspec.json.decode(raw, type=_Stamp)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _Stamp()
 
 
 def _window(cursor: Cursor, now: datetime) -> dict[str, Any]:

@@ -78,7 +78,8 @@ def listing_found(
 ) -> ListingFound:
     """Return one inventory item as an outlet. `extra`: its offers; `pinned` if an offer-level quantity holds the number down."""
     fixed = fixed_price(offers)
-    groups = [name for name in map(text, item.get("inventoryItemGroupKeys") or item.get("groupIds") or ()) if name]
+    grouped = item.get("inventoryItemGroupKeys") or item.get("groupIds")
+    groups = [name for name in map(text, grouped) if name] if isinstance(grouped, list) else []
     published = published_first(fixed, marketplace_id)
     quantity = item_quantity(item)
     limits = [n for n in (whole(one.get("availableQuantity")) for one in published) if n is not None]
