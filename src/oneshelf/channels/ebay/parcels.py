@@ -90,11 +90,10 @@ async def shipments(client: EbayClient, http: Http, order_id: str) -> list[Shipm
 
 
 def _told(parcel: dict[str, Any]) -> ShipmentTold:
-    units = {
-        line_id: whole(line.get("quantity")) or 1
-        for line in objects(parcel.get("lineItems"))
-        if (line_id := text(line.get("lineItemId"))) is not None
-    }
+    counts = [(text(line.get("lineItemId")), whole(line.get("quantity"))) for line in objects(parcel.get("lineItems"))]
+    # A line without its count: eBay does not say what is in the parcel.
+    units = {line: count for line, count in counts if line is not None and count is not None}
+    units = units if len(units) == len(counts) else {}
     return ShipmentTold(
         reference=text(parcel.get("fulfillmentId")) or "",
         units=units or None,
