@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -138,14 +138,14 @@ class Matched(msgspec.Struct, frozen=True):
     ambiguous: int
 
 
-def match_by_sku(tx: Tx, tenant_id: int, account_id: int, now: int) -> Matched:
+def match_by_sku(tx: Tx, tenant_id: int, account_id: int, now: int, *, only: Collection[str] | None = None) -> Matched:
     """Tie every unlinked outlet of the account to the item of exactly the same SKU. Nothing else is guessed (FC-E02, FC-E03).
 
     A SKU that stands on two hub variants is refused by the hub's catalogue reading and never linked here; a listing without a SKU or
-    with one that the hub doesn't have gets a task.
+    with one that the hub doesn't have gets a task. `only`: the external ids to look at.
     """
     rows = tx.all(
-        """SELECT o.outlet_id, o.sku_text, o.title, i.sku FROM outlet o
+        """SELECT o.outlet_id, o.sku_text, o.title, i.sku, o.external_id FROM outlet o
              LEFT JOIN item i ON i.tenant_id = o.tenant_id AND i.sku = o.sku_text AND i.deleted = 0 AND o.sku_text <> ''
              LEFT JOIN link k ON k.tenant_id = o.tenant_id AND k.outlet_id = o.outlet_id
             WHERE o.tenant_id = :t AND o.account_id = :a AND k.outlet_id IS NULL AND o.fulfilled_by_channel = 0
@@ -153,8 +153,10 @@ def match_by_sku(tx: Tx, tenant_id: int, account_id: int, now: int) -> Matched:
         t=tenant_id,
         a=account_id,
     )
+    if only is not None:
+        rows = [row for row in rows if row[4] in only]
     linked = 0
-    for outlet_id, sku_text, title, sku in rows:
+    for outlet_id, sku_text, title, sku, _ in rows:
         if sku is not None:
             link(tx, tenant_id, outlet_id, {sku: 1}, now, by="the same SKU")
             linked += 1

@@ -45,6 +45,10 @@ def numbers_of(
     if not skus:
         return {}
     k = available_of(tx, tenant_id, sorted(skus))
+    for (sku,) in tx.all(
+        "SELECT sku FROM item WHERE tenant_id = :t AND deleted = 1 AND sku {in:skus}", t=tenant_id, skus=sorted(skus)
+    ):
+        k[sku] = min(k[sku], 0)  # deleted in the shop: nobody can ship it from there
     rules = rules_for(tx, tenant_id, account_id, {*skus, EVERY_SKU})
     return {
         outlet_id: _bundle(outlet_id, parts, k, rules, can)
