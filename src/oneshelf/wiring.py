@@ -34,7 +34,7 @@ from oneshelf.intake.departed import Departed, handle_departed
 from oneshelf.intake.handle import Handled
 from oneshelf.intake.signing_keys import SigningKeys
 from oneshelf.intake.webhook import Counts, Receiver
-from oneshelf.onboarding import subscribing
+from oneshelf.onboarding import keeping
 from oneshelf.onboarding.leaving import forget_old_secrets, leave
 from oneshelf.onboarding.signing_in import SignInState as SignInState
 from oneshelf.orders import intents, short
@@ -109,6 +109,8 @@ class Running:
         self.poke_poll = Bell()
         self.poke_fetch = Bell()
         self.bell = Bell()
+        self.catalogue_bell = Bell()
+        self.reading_catalogue = asyncio.Lock()
         self.ship_bell = Bell()
         self.tasks: list[asyncio.Task[Any]] = []
 
@@ -328,20 +330,10 @@ class Service:
         self._start_loop(intake.fetch_loop(*common, one.poke_fetch, self.news, self.stopping), one)
         if channel.can.rereads_open_orders_s is not None:
             self._start_loop(self._reread_loop(one, channel.can.rereads_open_orders_s), one)
-        self._start_loop(
-            subscribing.run(
-                row.tenant_id,
-                row.account_id,
-                channel,
-                one.session.with_priority(Priority.CATALOGUE),
-                self.callback_url(channel.name),
-                one.app,
-                self.writer,
-                self.clock,
-                self.stopping,
-            ),
-            one,
-        )
+        for loop in keeping.loops(
+            one, self.writer, self.clock, self.stopping, self.callback_url(channel.name), self._on_catalogue
+        ):
+            self._start_loop(loop, one)
         if channel.name is HUB:
             self._start_hub_loops(one)
         else:
@@ -527,9 +519,16 @@ class Service:
         self.wake_all()
         if done.wake_hub:
             self.levels_bell.ring()
+        for account_id in done.catalogue:
+            if (one := self.running.get(account_id)) is not None:
+                one.catalogue_bell.ring()
         for account_id in done.poll:
             if (one := self.running.get(account_id)) is not None:
                 one.poke_fetch.ring()
+
+    def _on_catalogue(self) -> None:
+        self.levels_bell.ring()
+        self.wake_all()
 
     def wake_all(self) -> None:
         self.hub_bell.ring()

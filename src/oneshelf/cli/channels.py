@@ -152,6 +152,33 @@ def channels_check(
     raise typer.Exit(0 if found and all(one["ok"] for one in found) else 1)
 
 
+@group.command("reread")
+def channels_reread(
+    account_id: Annotated[int, typer.Argument(help="The account's number, from `oneshelf channels list`.")],
+    as_json: Json = False,
+) -> None:
+    """Read an account's whole catalogue again. A reading that was interrupted goes on where it stopped; Ctrl-C leaves it running."""
+    state = ask_service("reread", {"account_id": account_id})
+    shown = ""
+    while state["busy"]:
+        line = f"{state.get('read', 0)} of {state.get('total') or '?'} listings read"
+        if line != shown and not as_json:
+            out.print(line, highlight=False)
+        shown = line
+        time.sleep(0.5)
+        state = ask_service("reread_state", {"account_id": account_id})
+    if as_json:
+        print_json(state)
+    elif not state["problem"]:
+        out.print(
+            f"{state['read']} listings read: {state['new']} new, {state['linked']} linked, {state['gone']} gone; "
+            f"{state['booked']} waiting orders booked."
+        )
+    if state["problem"]:
+        err.print(f"Not read to the end: {state['problem']} It goes on by itself in ten minutes.", highlight=False)
+        raise typer.Exit(1)
+
+
 @group.command("disconnect")
 def channels_disconnect(
     account_id: Annotated[int, typer.Argument(help="The account's number, from `oneshelf channels list`.")],

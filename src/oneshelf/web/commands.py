@@ -19,7 +19,7 @@ from oneshelf.db.tx import Tx
 from oneshelf.imports import counts
 from oneshelf.listings import links
 from oneshelf.listings.policy import EVERY_ACCOUNT, EVERY_SKU, drop_rule, set_rule
-from oneshelf.onboarding import checking, leaving, marketplace, signing_in
+from oneshelf.onboarding import checking, following, leaving, marketplace, signing_in
 from oneshelf.onboarding.bring_up import bring_up
 from oneshelf.onboarding.connect import Entered
 from oneshelf.tenants.accounts import accounts, change_setting, load_secret
@@ -145,6 +145,39 @@ async def run_channels_check(service: Service, payload: dict[str, Any]) -> Any:
             )
         )
     return msgspec.to_builtins(checked)
+
+
+async def run_reread(service: Service, payload: dict[str, Any]) -> Any:
+    """Read an account's whole catalogue again: beside the running service, or, where none runs, until it is done."""
+    one = service.running.get(int(payload["account_id"]))
+    if one is None:
+        raise NotPossible(
+            f"Account {payload['account_id']} is not connected. `oneshelf channels list` shows the accounts."
+        )
+    tenant_id, account_id = service.tenant_id, one.account_id
+    if not service.local_url:
+        http = one.session.with_priority(Priority.CATALOGUE)
+        await following.reread(tenant_id, account_id, one.channel, http, service.writer, service.clock)
+    elif not one.reading_catalogue.locked():
+        await service.writer.do(lambda tx: following.plan_next(tx, tenant_id, account_id, 0))
+        one.catalogue_bell.ring()
+    return await run_reread_state(service, payload)
+
+
+async def run_reread_state(service: Service, payload: dict[str, Any]) -> Any:
+    """How far the reading of an account's catalogue is, and why it stopped if it did."""
+    account_id = int(payload["account_id"])
+    run, due_at = await service.writer.do(lambda tx: following.load_run(tx, service.tenant_id, account_id))
+    row = await service.writer.do(
+        lambda tx: tx.one(
+            "SELECT problem FROM upkeep WHERE tenant_id = :t AND account_id = :a AND name = 'catalogue'",
+            t=service.tenant_id,
+            a=account_id,
+        )
+    )
+    one = service.running.get(account_id)
+    busy = due_at == 0 or (one is not None and one.reading_catalogue.locked())
+    return {**(msgspec.to_builtins(run) if run else {}), "busy": busy, "problem": row[0] if row else ""}
 
 
 async def run_disconnect(service: Service, payload: dict[str, Any]) -> Any:
@@ -306,6 +339,8 @@ COMMANDS: dict[str, Command] = {
     "sign_in_state": run_sign_in_state,
     "channels_check": run_channels_check,
     "disconnect": run_disconnect,
+    "reread": run_reread,
+    "reread_state": run_reread_state,
     "privacy_export": run_privacy_export,
     "check": run_check,
     "count": run_count,
