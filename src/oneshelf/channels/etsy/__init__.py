@@ -10,7 +10,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from oneshelf.channels.abilities import CancelAbility, CancelState, CancelWish, Parcel, ShipAbility, ShipmentTold
+from oneshelf.channels.abilities import (
+    CancelAbility,
+    CancelState,
+    CancelWish,
+    Parcel,
+    PriceAbility,
+    PriceOffer,
+    PriceSeen,
+    ShipAbility,
+    ShipmentTold,
+)
 from oneshelf.channels.contract import (
     AccountSeen,
     Auth,
@@ -31,7 +41,7 @@ from oneshelf.channels.contract import (
     Response,
     Seen,
 )
-from oneshelf.channels.etsy import checks, feed, limits, parcels, shelf
+from oneshelf.channels.etsy import checks, feed, limits, parcels, prices, shelf
 from oneshelf.channels.etsy.auth import EtsyAuth, EtsyDoor
 from oneshelf.channels.etsy.client import ROWS_MAX, EtsyClient
 from oneshelf.channels.etsy.parse import parse
@@ -83,6 +93,7 @@ class Etsy:
         self.shop_id = shop_id
         self.can = CAN
         self.ships: ShipAbility = parcels.SHIPS
+        self.prices: PriceAbility = prices.PRICES
         self.cancels: CancelAbility = CANCELS
         self.limits: tuple[RateLimit, ...] = limits.LIMITS
         #: The same object as `auth`, with what only signing in needs.
@@ -147,6 +158,14 @@ class Etsy:
     async def publish(self, http: Http, offers: Sequence[Offer]) -> list[Outcome]:
         """Write each listing named once, from the document in `seen` (or a fresh one)."""
         return await shelf.publish(self._client, http, offers)
+
+    async def read_prices(self, http: Http, outlets: Sequence[Outlet]) -> list[PriceSeen]:
+        """Read what outlets ask."""
+        return await prices.read(self._client, http, outlets)
+
+    async def publish_prices(self, http: Http, offers: Sequence[PriceOffer]) -> list[Outcome]:
+        """Write each listing once, freshly read: its prices, and numbers as handed along or as just read."""
+        return await prices.publish(self._client, http, offers)
 
     async def shipments(self, http: Http, order_id: str) -> list[ShipmentTold]:
         """Read the parcels on a receipt."""

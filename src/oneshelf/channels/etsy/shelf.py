@@ -96,7 +96,7 @@ def _products_found(
     found = []
     for product in etsy_listing.products_of(inventory):
         key = etsy_listing.outlet_of(listing_id, inventory, product)
-        values, sku, price = etsy_listing.values_of(product), text(product.get("sku")), _price(product)
+        values, sku, price = etsy_listing.values_of(product), text(product.get("sku")), price_of(product)
         given = [value.get("values") for value in values]
         words = [text(word) for one in given if isinstance(one, list) for word in one]
         found.append(
@@ -135,7 +135,8 @@ def _without_record(listing_id: str, title: str, state: str, row: dict[str, Any]
     )
 
 
-def _price(product: dict[str, Any]) -> Money | None:
+def price_of(product: dict[str, Any]) -> Money | None:
+    """Return what a product asks, None where that can't be read."""
     for offering in etsy_listing.offerings_of(product):
         try:
             return money(msgspec.convert(offering.get("price"), EtsyMoney, strict=False))
@@ -187,7 +188,7 @@ async def _documents(client: EtsyClient, http: Http, ids: Sequence[str]) -> dict
     if not ids:
         return {}
     if len(ids) == 1:
-        return {ids[0]: await _document(client, http, ids[0])}
+        return {ids[0]: await read_document(client, http, ids[0])}
     answer = await client.get_listings_inventory_by_listing_ids(http, ids)
     if answer is None:
         half = len(ids) // 2
@@ -200,11 +201,11 @@ async def _documents(client: EtsyClient, http: Http, ids: Sequence[str]) -> dict
             document = etsy_listing.document_of(listing_id, str(row["state"]), inventory, single=False)
             found[listing_id] = _Found(read_at, document)
     for missing in [one for one in ids if one not in found]:
-        found[missing] = await _document(client, http, missing)
+        found[missing] = await read_document(client, http, missing)
     return found
 
 
-async def _document(client: EtsyClient, http: Http, listing_id: str) -> _Found:
+async def read_document(client: EtsyClient, http: Http, listing_id: str) -> _Found:
     answer = await client.get_listing_inventory(http, listing_id)
     parent: dict[str, Any] | None = None
     if answer is not None:
@@ -243,9 +244,9 @@ async def _publish_listing(
     document = _just_read(offers)
     if document is None or _needs_own_read(document):
         try:
-            found = await _document(client, http, listing_id)
+            found = await read_document(client, http, listing_id)
         except (Retry, NoAnswer, Park) as bad:
-            return _all(offers, _not_sent(bad))
+            return _all(offers, not_sent(bad))
         if found.document is None:
             gone = Rejected("Etsy does not know this listing", code="gone")
             return _all(offers, gone if found.gone else Rejected(_NO_RECORD, code="no_inventory_record"))
@@ -271,10 +272,10 @@ async def _write(
 
     def put() -> Awaitable[Outcome]:
         three = etsy_listing.variations(body) >= 3
-        return _sent(client.update_listing_inventory(http, listing_id, body, three_variations=three), listing_id)
+        return sent(client.update_listing_inventory(http, listing_id, body, three_variations=three), listing_id)
 
     def patch(to: str) -> Awaitable[Outcome]:
-        return _sent(client.update_listing(http, listing_id, to), listing_id)
+        return sent(client.update_listing(http, listing_id, to), listing_id)
 
     if etsy_listing.sells_nothing(body):
         # Etsy refuses a listing whose offerings are all 0; closing it is how it shows nothing, and costs no fee to undo.
@@ -320,7 +321,7 @@ def _all(offers: Sequence[Offer], outcome: Outcome) -> dict[str, Outcome]:
     return {offer.outlet.external_id: outcome for offer in offers}
 
 
-async def _sent(call: Awaitable[Response], listing_id: str) -> Outcome:
+async def sent(call: Awaitable[Response], listing_id: str) -> Outcome:
     try:
         response = await call
     except NoAnswer as gone:
@@ -334,7 +335,7 @@ async def _sent(call: Awaitable[Response], listing_id: str) -> Outcome:
     return Accepted(listing_id)
 
 
-def _not_sent(bad: Exception) -> Outcome:
+def not_sent(bad: Exception) -> Outcome:
     """Sort a failed read before a write: nothing was written."""
     if isinstance(bad, SignInAgain):
         return Rejected(str(bad), code="unauthorized")
