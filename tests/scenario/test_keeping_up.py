@@ -15,7 +15,7 @@ from oneshelf.core.facts import Address, BuyerSeen, LineSeen, Money, OrderSeen, 
 from oneshelf.core.instants import from_us
 from oneshelf.core.outcome import Rejected, Unknown
 from oneshelf.db.store import Store, transaction
-from oneshelf.imports.changes import ChangeCall, FulfilCall
+from oneshelf.imports.changes import NO_ABILITY, ChangeCall, FulfilCall
 from oneshelf.orders import intents
 from oneshelf.orders.keeping_up import ECHO_WAIT_S
 
@@ -133,6 +133,14 @@ class TestToldLater:
         assert world.tasks() == ["change_copy"]
         later(world, sold, ship_to=OSLO)
         assert carry(world) == []
+
+    def test_a_hub_that_takes_no_changes_leaves_them_to_a_person_in_sight(self, world: World, sold: OrderSeen) -> None:
+        later(world, sold, ship_to=OSLO)
+        world.tick(5)
+        world.settle(world.plan_change(), NO_ABILITY)
+        assert world.rows("SELECT kind, why FROM task WHERE closed_at IS NULL") == [
+            ("change_copy", "Oneshelf can't do this in the shop")
+        ]
 
     def test_S11_5_what_was_told_is_kept_without_the_person(self, world: World, sold: OrderSeen) -> None:
         later(world, sold, ship_to=OSLO, buyer=BuyerSeen(email="jane@x.example"))

@@ -48,6 +48,10 @@ _NO_MINOR = {
 WAIT_S = 10
 
 
+#: What stands for a hub whose connector lacks the ability: a person does it (never a silent pile of what is owed).
+NO_ABILITY = Rejected("Oneshelf can't do this in the shop", "no_ability")
+
+
 class ChangeCall(msgspec.Struct):
     """Change this copy."""
 
@@ -127,9 +131,13 @@ def settle(tx: Tx, tenant_id: int, call: ChangeCall, outcome: Outcome, now: int)
     elif isinstance(outcome, Rejected):
         fields = ", ".join(sorted(call.intent.payload["sent"])).replace("_", " ")
         what = f"Change hub order {call.hub_order_id} by hand: {fields}"
-        intents.give_to_person(tx, tenant_id, call.intent, what, f"Shopify refused it: {outcome.reason}", now)
+        intents.give_to_person(tx, tenant_id, call.intent, what, _why(outcome), now)
     else:
         intents.put_off(tx, tenant_id, call.intent, outcome, now)
+
+
+def _why(outcome: Rejected) -> str:
+    return outcome.reason if outcome == NO_ABILITY else f"Shopify refused it: {outcome.reason}"
 
 
 def plan_fulfilment(tx: Tx, tenant_id: int, now: int) -> FulfilCall | None:
@@ -209,6 +217,6 @@ def settle_fulfilment(tx: Tx, tenant_id: int, call: FulfilCall, outcome: Outcome
         close_task(tx, tenant_id, now, keeping_up.FULFIL, call.intent.entity)
     elif isinstance(outcome, Rejected):
         what = f"Fulfil hub order {call.hub_order_id} by hand: it was shipped at its marketplace"
-        intents.give_to_person(tx, tenant_id, call.intent, what, f"Shopify refused it: {outcome.reason}", now)
+        intents.give_to_person(tx, tenant_id, call.intent, what, _why(outcome), now)
     else:
         intents.put_off(tx, tenant_id, call.intent, outcome, now)

@@ -90,17 +90,19 @@ async def run(
             start(settle_after(counts.send(hub, http, call), counts.settle, call))
 
     async def keep_up() -> None:
-        """What the marketplaces said and did later (S10.6, S14.7), where the hub can take it."""
-        if isinstance(hub, ChangesCopy):
-            change = await writer.do(lambda tx: changes.plan(tx, tenant_id, to_us(clock.now())))
-            if change is not None:
-                doing = hub.change_copy(http, change.hub_order_id, change.change, change.intent.idempotency_key)
-                start(settle_after(doing, changes.settle, change))
-        if isinstance(hub, FulfilsCopy):
-            left = await writer.do(lambda tx: changes.plan_fulfilment(tx, tenant_id, to_us(clock.now())))
-            if left is not None:
-                doing = hub.fulfil_copy(http, left.hub_order_id, left.parcel)
-                start(settle_after(doing, changes.settle_fulfilment, left))
+        """What the marketplaces said and did later (S10.6, S14.7); a person does what the hub's connector can't."""
+        change = await writer.do(lambda tx: changes.plan(tx, tenant_id, to_us(clock.now())))
+        if change is not None and isinstance(hub, ChangesCopy):
+            doing = hub.change_copy(http, change.hub_order_id, change.change, change.intent.idempotency_key)
+            start(settle_after(doing, changes.settle, change))
+        elif change is not None:
+            await settle(changes.settle, change, changes.NO_ABILITY)
+        left = await writer.do(lambda tx: changes.plan_fulfilment(tx, tenant_id, to_us(clock.now())))
+        if left is not None and isinstance(hub, FulfilsCopy):
+            doing = hub.fulfil_copy(http, left.hub_order_id, left.parcel)
+            start(settle_after(doing, changes.settle_fulfilment, left))
+        elif left is not None:
+            await settle(changes.settle_fulfilment, left, changes.NO_ABILITY)
 
     async def settle_after(call: Awaitable[Outcome], step: Callable[..., Any], planned: Any) -> None:
         await settle(step, planned, await outcome_of(call))

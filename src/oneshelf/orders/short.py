@@ -279,7 +279,7 @@ def cost_of_cancel(tx: Tx, tenant_id: int, account: Account, ability: CancelAbil
     if ability is None or not ability.counts_against:
         return ""
     orders, cancels = _own_counts(tx, tenant_id, account.account_id, now)
-    said = f"A cancel counts as {ability.counts_against}"
+    said = f"What a cancel costs there: {ability.counts_against}"
     if ability.limit_percent is None or not orders:
         return f"{said}."
     rate, after = (100 * count / orders for count in (cancels, cancels + 1))

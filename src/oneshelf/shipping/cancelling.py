@@ -28,6 +28,8 @@ from .telling import known_of
 KIND = "cancel"
 #: How long after it was asked for a cancel that its channel does not know counts as never taken.
 NOT_FOUND_AFTER_S = 60.0
+#: The same where a cancel is a job: one that was taken and not answered may still be at work (Amazon's feeds take minutes).
+JOB_NOT_FOUND_AFTER_S = 1800.0
 #: A cancel that is under way at its channel is looked at again after so long.
 RUNNING_WAIT_S = 15.0
 #: An account that is not live is looked at again so often.

@@ -118,6 +118,8 @@ async def cancel_one(
         log.exception("cancel_not_read", account_id=account_id)
         problem = type(error).__name__
     link = channel.cancel_link(call.wish.order_id)
+    if channel.cancels.how == "job":
+        not_found_after_s = max(not_found_after_s, cancelling.JOB_NOT_FOUND_AFTER_S)
     await writer.do(
         lambda tx: cancelling.settle_look(
             tx, tenant_id, call, state, problem, link, to_us(clock.now()), not_found_after_s
