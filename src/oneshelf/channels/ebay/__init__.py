@@ -42,7 +42,7 @@ from oneshelf.channels.contract import (
     Response,
     Seen,
 )
-from oneshelf.channels.ebay import cancels, feed, limits, parcels, prices, shelf
+from oneshelf.channels.ebay import cancels, checks, feed, limits, parcels, prices, shelf
 from oneshelf.channels.ebay.auth import EbayAuth, EbayDoor, key_id_fits
 from oneshelf.channels.ebay.client import BULK_MAX, LOCALES, EbayClient
 from oneshelf.channels.ebay.notifications import Notifications
@@ -87,6 +87,7 @@ CAN = Capabilities(
     writes_per_unit_day=250,
 )
 
+OUT_OF_STOCK = "out_of_stock_control"
 _ASK_PREFERENCE = "<ShowOutOfStockControlPreference>true</ShowOutOfStockControlPreference>"
 _PREFERENCE = re.compile(rb"<OutOfStockControlPreference>\s*(true|false)\s*</OutOfStockControlPreference>")
 
@@ -123,6 +124,9 @@ class Ebay:
         self._client = EbayClient(endpoint, apiz_endpoint, locale or LOCALES.get(marketplace_id, "en-US"))
         self._feed = feed.Feed(self._client)
         self._notifications = Notifications(endpoint, self.oauth)
+        self._checks = checks.Checks(
+            endpoint, apiz_endpoint, locale or LOCALES.get(marketplace_id, "en-US"), self.oauth
+        )
         self._cancels = cancels.Cancels(self._client, marketplace_id)
 
     def parse(self, message: RawMessage) -> list[Fact]:
@@ -166,16 +170,45 @@ class Ebay:
         found = await self._notifications.subscribe(http, callback_url, app_secret, self._alert_email)
         return [*findings, *found]
 
+    async def check(self, http: Http, callback_url: str | None, app_secret: Mapping[str, str]) -> list[Finding]:
+        """Look at access, scopes, notifications, features and budgets. Raises NoAnswer, Retry, SignInAgain."""
+        findings, can_ask = await self._checks.access(http)
+        if not can_ask:
+            return findings
+        known = self.marketplace_id in CURRENCIES
+        todo = "" if known else f"{self.marketplace_id} is no site that Oneshelf knows: prices are taken for USD."
+        findings.append(Finding("eBay currency", ok=known, todo=todo, code="currency"))
+        findings.append(await self._out_of_stock_control(http))
+        if not any(one.which == "sell.inventory" and not one.ok for one in findings):
+            findings.append(checks.pinned((await self.catalogue(http, None)).listings))
+        findings += await self._checks.quota(http, app_secret)
+        if callback_url is None:
+            todo = "Give Oneshelf a public https address: eBay demands account-deletion notices, and orders are only polled."
+            return [*findings, Finding("eBay notifications", ok=False, todo=todo, code="subscription")]
+        return [*findings, *await self._notifications.check(http, callback_url, app_secret)]
+
     async def _out_of_stock_control(self, http: Http) -> Finding:
         """Without it eBay ends a listing at 0, and putting it back makes a new one (S8.16)."""
         what = "eBay out-of-stock control"
         response = await self._client.trading(http, "GetUserPreferences", _ASK_PREFERENCE)
         found = _PREFERENCE.search(response.body) if response.status == 200 else None
         if found is None:
-            return Finding(what, ok=True, todo="It could not be read; make sure it is on in eBay's site preferences.")
+            return Finding(
+                what,
+                ok=True,
+                code="feature",
+                which=OUT_OF_STOCK,
+                todo="It could not be read; make sure it is on in eBay's site preferences.",
+            )
         if found.group(1) == b"true":
-            return Finding(what, ok=True)
-        return Finding(what, ok=False, todo="Switch it on in eBay's site preferences: without it a listing ends at 0.")
+            return Finding(what, ok=True, code="feature", which=OUT_OF_STOCK)
+        return Finding(
+            what,
+            ok=False,
+            code="feature",
+            which=OUT_OF_STOCK,
+            todo="Switch it on in eBay's site preferences: without it a listing ends at 0.",
+        )
 
     async def catalogue(self, http: Http, cursor: dict[str, Any] | None) -> CataloguePage:
         """Read 25 inventory items with their offers."""

@@ -6,14 +6,26 @@ Source: developer.ebay.com/develop/get-started/api-call-limits and getRateLimits
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from oneshelf.channels.contract import BudgetSeen, RateLimit, Request, Response
+from oneshelf.channels.ebay.wire import decoded, objects, text, whole
+from oneshelf.core.errors import Unreadable
 
 _DAILY = "developer.ebay.com/develop/get-started/api-call-limits; getRateLimits of a production key, 2026-09-30"
 
 LIMITS: tuple[RateLimit, ...] = (
     RateLimit(
         name="sell.inventory",
-        operations=("getInventoryItems", "getOffers", "bulkGetInventoryItem", "bulkUpdatePriceQuantity"),
+        operations=(
+            "getInventoryItems",
+            "getOffers",
+            "getInventoryItem",
+            "bulkGetInventoryItem",
+            "bulkUpdatePriceQuantity",
+            "bulkMigrateListing",
+        ),
         source=_DAILY,
         scope="app",
         per_day=2_000_000,
@@ -32,6 +44,20 @@ LIMITS: tuple[RateLimit, ...] = (
         scope="app",
         per_day=10_000,
     ),
+    RateLimit(
+        name="post-order.cancellation",
+        operations=(
+            "createCancellation",
+            "checkCancellationEligibility",
+            "searchCancellations",
+            "getCancellation",
+            "approveCancellationRequest",
+        ),
+        source=_DAILY,
+        scope="app",
+        per_day=5_000,
+    ),
+    RateLimit(name="sell.account", operations=("getPrivileges",), source=_DAILY, scope="app", per_day=25_000),
     RateLimit(name="trading", operations=("GetUserPreferences",), source=_DAILY, scope="app", per_day=5_000),
     RateLimit(
         name="token",
@@ -73,11 +99,31 @@ def wait_s(response: Response) -> float:
         return DEFAULT_WAIT_S
 
 
-def budget_seen(request: Request, response: Response) -> list[BudgetSeen]:
-    """Read what a 429 asks to wait: the only thing eBay says about budgets.
+def rates_of(answer: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """Return {resource, lower case: (limit, calls left)} of the daily windows in an answer of getRateLimits."""
+    found = {}
+    for api in objects(answer.get("rateLimits")):
+        for resource in objects(api.get("resources")):
+            for rate in objects(resource.get("rates")):
+                limit, left, window = (whole(rate.get(name)) for name in ("limit", "remaining", "timeWindow"))
+                name = (text(resource.get("name")) or "").lower()
+                if name and limit and left is not None and window in (None, 86_400):
+                    found[name] = (limit, left)
+    return found
 
-    Source: errorId 2001 "The request limit has been reached for the resource."
+
+def budget_seen(request: Request, response: Response) -> list[BudgetSeen]:
+    """Read what a 429 asks to wait, and what getRateLimits says is left today; no other answer tells of budgets.
+
+    Source: errorId 2001 "The request limit has been reached for the resource."; Developer Analytics getRateLimits.
     """
+    if request.operation == "getRateLimits" and response.status == 200:
+        try:
+            rates = rates_of(decoded(response.body, dict[str, Any], "rate limits"))
+        except Unreadable:
+            return []
+        ours = {limit.name for limit in LIMITS if limit.per_day is not None}
+        return [BudgetSeen(limit=name, left_today=left) for name, (_, left) in rates.items() if name in ours]
     if response.status != 429:
         return []
     named = [limit.name for limit in LIMITS if request.operation in limit.operations]

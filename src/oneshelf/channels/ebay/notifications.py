@@ -76,6 +76,58 @@ class Notifications:
             findings += await self._subscriptions(http, app_secret, destination, wanted, by_application=by_application)
         return findings
 
+    async def check(self, http: Http, callback_url: str, app_secret: Mapping[str, str]) -> list[Finding]:
+        """Look whether notices reach `callback_url`; changes nothing. Raises Retry, SignInAgain, NoAnswer."""
+        again = "Run the set-up again (oneshelf does so hourly)."
+        try:
+            get = Request(method="GET", url=f"{self._base}/config", operation="config")
+            response = await self._auth.as_application(http, get, app_secret)
+            configured = response.status != 404
+            if configured:
+                body_of_read(get, response, dict[str, Any])
+            found = [
+                one
+                for one in await self._listed(http, "/destination", "destinations", "destination", app_secret)
+                if inside(one, "deliveryConfig", "endpoint") == callback_url
+            ]
+            own = {text(one.get("destinationId")) for one in found}
+            live = any(text(one.get("status")) == "ENABLED" for one in found)
+            findings = [
+                _found("eBay notifications: configuration", configured, "Enter alert_email. " + again, "config"),
+                _found(
+                    "eBay notifications: destination", live, "eBay has none that is enabled. " + again, "destination"
+                ),
+            ]
+            for by_application in (False, True):
+                secret = app_secret if by_application else None
+                rows = await self._listed(http, "/subscription", "subscriptions", "subscription", secret)
+                on = {
+                    text(r.get("topicId"))
+                    for r in rows
+                    if text(r.get("status")) == "ENABLED" and r.get("destinationId") in own
+                }
+                for topic in TOPICS:
+                    if topic.by_application == by_application:
+                        todo = (
+                            "It is not subscribed or switched off. " + again
+                            if topic.needed
+                            else f"Not had: {topic.why_not}."
+                        )
+                        findings.append(
+                            _found(
+                                f"eBay notifications: {topic.name}",
+                                topic.name in on,
+                                todo,
+                                topic.name,
+                                needed=topic.needed,
+                            )
+                        )
+            return findings
+        except SignInAgain:
+            raise
+        except Park as bad:
+            return [Finding("eBay notifications", ok=False, todo=str(bad), code="subscription")]
+
     async def public_key(self, http: Http, key_id: str, app_secret: Mapping[str, str]) -> str:
         """Return the key that signs under this id, as eBay gives it. Raises Park on an unknown id, Retry, SignInAgain, NoAnswer."""
         request = Request(method="GET", url=f"{self._base}/public_key/{key_id}", operation="getPublicKey")
@@ -217,3 +269,7 @@ class Notifications:
         """Raise unless the write was accepted (most answer 201 or 204 without a body)."""
         if not 200 <= response.status < 300:
             body_of_read(request, response, dict[str, Any])
+
+
+def _found(what: str, there: bool, todo: str, which: str, *, needed: bool = True) -> Finding:
+    return Finding(what, ok=there or not needed, todo="" if there else todo, code="subscription", which=which)
