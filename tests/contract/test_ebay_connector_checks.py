@@ -1,4 +1,4 @@
-"""eBay: what `check` says is missing, and what the rate answer tells the budgets. Requests are held against the specifications."""
+"""eBay: what `check` says is missing, one SKU read again, migration, and what the rate answer tells the budgets. Requests are held against the specifications."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from test_ebay_connector_requests import APP, EMPTY, HERE, NOW, TOKEN, URL, Scripted, preference, seller, subscribed
 
-from oneshelf.channels.abilities import Checks
+from oneshelf.channels.abilities import Checks, FollowsCatalogue
 from oneshelf.channels.contract import Finding, Request, Response, Secret
 from oneshelf.channels.ebay.limits import LIMITS
 from oneshelf.core.errors import Retry
+from oneshelf.core.outcome import Accepted, Rejected, Unknown
 
 USER = (200, {"userId": "ma8vp1jySJC", "username": "tees4u"})
 NO_ITEMS = (200, {"href": "h", "limit": 1, "size": 0, "total": 0, "inventoryItems": []})
@@ -139,3 +140,33 @@ def test_the_rate_answer_tells_each_budget_what_is_left() -> None:
 def test_post_order_has_a_budget_of_its_own() -> None:
     [limit] = [one for one in LIMITS if "createCancellation" in one.operations]
     assert (limit.name, limit.per_day, limit.scope) == ("post-order.cancellation", 5_000, "app")
+
+
+# --- one SKU again, and listings made elsewhere -----------------------------------------------------------------------
+
+
+async def test_one_sku_is_read_again_and_a_relisted_one_has_a_new_name() -> None:
+    item = {"sku": "A/B", "locale": "en_US", "availability": {"shipToLocationAvailability": {"quantity": 7}}}
+    offer = {"offerId": "1", "status": "PUBLISHED", "marketplaceId": "EBAY_US", "listing": {"listingId": "222"}}
+    ebay = seller()
+    http = Scripted((200, item), (200, {"offers": [offer], "total": 1, "href": "h", "limit": 100, "size": 1}))
+    [found] = await ebay.listings_of(http, "A/B")
+    assert http.asked[0].url.endswith("/inventory_item/A%2FB")
+    assert (found.quantity, found.listing_keys[0], found.extra["ration_unit"]) == (7, "listing:222/", "222")
+    gone = Scripted((404, {"errors": [{"errorId": 25702, "message": "not found"}]}))
+    assert isinstance(ebay, FollowsCatalogue) and await ebay.listings_of(gone, "A") == []
+
+
+async def test_migration_ends_as_each_row_proves() -> None:
+    rows = [
+        {"listingId": "1", "marketplaceId": "EBAY_US", "statusCode": 200, "inventoryItems": [{"sku": "A"}]},
+        {"listingId": "2", "statusCode": 400, "errors": [{"errorId": 25718, "message": "Cannot migrate listing."}]},
+    ]
+    http = Scripted((207, {"responses": rows}))
+    outcomes = await seller().migrate(http, ["2", "1", "3"])
+    assert http.asked[0].writes and json.loads(http.asked[0].body)["requests"][0] == {"listingId": "2"}
+    assert outcomes[:2] == [Rejected("25718 Cannot migrate listing.", code="25718"), Accepted("A")]
+    assert isinstance(outcomes[2], Unknown)
+    assert [type(one) for one in await seller().migrate(Scripted((500, {})), ["1"])] == [Unknown]
+    with pytest.raises(ValueError, match="1 to 5"):
+        await seller().migrate(Scripted(), list("123456"))

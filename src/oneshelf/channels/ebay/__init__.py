@@ -33,6 +33,7 @@ from oneshelf.channels.contract import (
     Door,
     Finding,
     Http,
+    ListingFound,
     Offer,
     Outlet,
     Page,
@@ -213,6 +214,14 @@ class Ebay:
     async def catalogue(self, http: Http, cursor: dict[str, Any] | None) -> CataloguePage:
         """Read 25 inventory items with their offers."""
         return await shelf.catalogue(self._client, http, cursor, self.marketplace_id)
+
+    async def listings_of(self, http: Http, external_id: str) -> list[ListingFound]:
+        """Read one SKU again."""
+        return await shelf.listings_of(self._client, http, external_id, self.marketplace_id)
+
+    async def migrate(self, http: Http, listing_ids: Sequence[str]) -> list[Outcome]:
+        """Bring up to 5 listings made elsewhere under Sell Inventory, for good. Only when a person asks."""
+        return await shelf.migrate(self._client, http, listing_ids)
 
     async def fetch(self, http: Http, cursor: Cursor, now: datetime) -> Page:
         """Read one page of changed orders, with their parcels."""

@@ -23,6 +23,9 @@ State = Literal["live", "out_of_stock", "inactive", "ended", "draft"]
 #: Items a catalogue step: each costs one more call for its offers.
 ITEMS_A_STEP = 25
 
+#: Source: bulkMigrateListing, "up to 5 listings".
+MIGRATE_MAX = 5
+
 #: listingStatus in our words. Source: ListingStatusEnum. Live sometimes says ACTIVE with quantity 0.
 STATES: dict[str, State] = {
     "ACTIVE": "live",
@@ -66,6 +69,43 @@ async def catalogue(
     return CataloguePage(
         tuple(found), {"page": page + 1} if more and items.inventory_items else None, total=items.total
     )
+
+
+async def listings_of(client: EbayClient, http: Http, sku: str, marketplace_id: str) -> list[ListingFound]:
+    """Read one SKU again, with its offers. Empty: eBay says that there is no such item."""
+    item = await client.get_inventory_item(http, sku)
+    if item is None:
+        return []
+    return [listing_found(item, sku, await client.get_offers(http, sku), marketplace_id)]
+
+
+async def migrate(client: EbayClient, http: Http, listing_ids: Sequence[str]) -> list[Outcome]:
+    """Bring up to 5 listings made elsewhere under Sell Inventory, for good: Trading's revise calls are refused afterwards.
+
+    One outcome a listing, in order; Accepted.reference: the group's key, or the SKU. Each needs a fixed price, a SKU on it and on every
+    variation, and business policies. Source: bulkMigrateListing (25718 "Cannot migrate listing").
+    """
+    if not 1 <= len(listing_ids) <= MIGRATE_MAX:
+        raise ValueError(f"bulkMigrateListing takes 1 to {MIGRATE_MAX} listings, not {len(listing_ids)}")
+    try:
+        response = await client.bulk_migrate_listing(http, listing_ids)
+    except NoAnswer as gone:
+        lost: Outcome = Unknown(gone.reason) if gone.sent else Throttled(wait_s=1.0, reason=gone.reason)
+        return [lost for _ in listing_ids]
+    rows = {text(row.get("listingId")): row for row in _rows(response.body)}
+    if not 200 <= response.status < 300 and not rows:
+        return [outcome_of_refusal(response) for _ in listing_ids]
+    return [_migrated(rows.get(listing_id)) for listing_id in listing_ids]
+
+
+def _migrated(row: dict[str, Any] | None) -> Outcome:
+    if row is None:
+        return Unknown("eBay's answer leaves this listing out")
+    outcome = outcome_of_row(row)
+    if not isinstance(outcome, Accepted):
+        return outcome
+    skus = [text(one.get("sku")) for one in objects(row.get("inventoryItems"))]
+    return Accepted(reference=text(row.get("inventoryItemGroupKey")) or next((sku for sku in skus if sku), None))
 
 
 def item_quantity(item: Any) -> int | None:
