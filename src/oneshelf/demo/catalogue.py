@@ -31,6 +31,7 @@ from oneshelf.onboarding import hub as hub_load
 from oneshelf.onboarding import marketplace
 from oneshelf.onboarding.connect import Entered
 from oneshelf.runtime.clock import SystemClock
+from oneshelf.runtime.logs import configure_logs
 from oneshelf.runtime.transport import AioHttp
 from oneshelf.runtime.writer import Writer
 from oneshelf.tenants.accounts import FIRST_TENANT, add_account, ensure_tenant
@@ -156,7 +157,7 @@ async def run(skus: int, channels: Sequence[str] = CHANNELS, say: Any = lambda l
             told, _ = await process.communicate(msgspec.json.encode(typed))
             if process.returncode != 0:
                 raise RuntimeError(f"{channel}'s catalogue could not be read; its words are above")
-            found.append(msgspec.json.decode(told, type=Read))
+            found.append(msgspec.json.decode(told.splitlines()[-1], type=Read))
     finally:
         await marketplaces.stop()
     return found
@@ -175,7 +176,8 @@ def tell(reads: Sequence[Read], out: Console) -> None:
 
 
 def main() -> None:
-    """Read the account that stands on standard input; write its row on standard output."""
+    """Read the account that stands on standard input; write its row as the last line on standard output."""
+    configure_logs("error", "auto")
     typed = msgspec.json.decode(sys.stdin.buffer.read(), type=Entered)
     sys.stdout.write(json.dumps(msgspec.to_builtins(asyncio.run(read_one(typed)))))
 
