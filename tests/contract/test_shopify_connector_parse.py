@@ -296,7 +296,7 @@ def test_parcel_and_return() -> None:
             {"487817672276298554": 1},
             "1Z2345",
             "UPS",
-            "gid://shopify/Location/61000000001",
+            location_id="gid://shopify/Location/61000000001",
         ),
         ShipmentSeen(
             "123457",
@@ -304,7 +304,7 @@ def test_parcel_and_return() -> None:
             {"487817672276298554": 1},
             None,
             "UPS",
-            "gid://shopify/Location/61000000001",
+            location_id="gid://shopify/Location/61000000001",
             cancelled=True,
         ),
     )
@@ -313,7 +313,7 @@ def test_parcel_and_return() -> None:
             "487817672276298600",
             "487817672276298554",
             1,
-            "gid://shopify/Location/61000000001",
+            location_id="gid://shopify/Location/61000000001",
             datetime(2022, 1, 1, tzinfo=UTC),
         ),
     )

@@ -22,6 +22,8 @@ from oneshelf_emulator.world import Buyer, Product
 
 #: Longer than any lag, pending or processing of the marketplaces.
 A_WHILE_S = 4 * 3600.0
+#: How long one call takes: calls a second stay within what each marketplace allows.
+A_CALL_S = 0.25
 CALLBACK = {
     "shopify": "https://shelf.example/webhooks/shopify",
     "ebay": "https://shelf.example/webhooks/ebay",
@@ -76,6 +78,7 @@ class Wire:
         return await self.sent(self.channel.auth.authorized(request, self.secret))
 
     async def sent(self, request: Request) -> Response:
+        self.clock.advance(A_CALL_S)
         address = urlsplit(request.url)
         app = self.emulation.apps[self.name]
         try:
