@@ -313,7 +313,7 @@ def test_parcel_and_return() -> None:
             "487817672276298600",
             "487817672276298554",
             1,
-            location_id="gid://shopify/Location/61000000001",
+            "gid://shopify/Location/61000000001",
             datetime(2022, 1, 1, tzinfo=UTC),
         ),
     )
