@@ -133,7 +133,7 @@ async def outcome_of(call: Awaitable[Outcome]) -> Outcome:
     try:
         return await call
     except NoAnswer as error:
-        return Unknown(error.reason)
+        return Unknown(error.reason) if error.sent else Throttled(None, error.reason)  # it never left: nothing was done
     except Retry as error:
         return Throttled(error.wait_s, str(error))
     except Park as error:
