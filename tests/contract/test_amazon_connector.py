@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 import pytest
 
-from oneshelf.channels.abilities import CancelState, CancelWish, Parcel
+from oneshelf.channels.abilities import CancelState, CancelWish, Parcel, PriceOffer
 from oneshelf.channels.amazon import Amazon, connect
 from oneshelf.channels.contract import (
     BudgetSeen,
@@ -29,6 +29,7 @@ from oneshelf.channels.contract import (
     Seen,
 )
 from oneshelf.core.errors import Park, Retry, SignInAgain, Unreadable
+from oneshelf.core.facts import Money
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled, Unknown
 
 PAYLOADS = Path(__file__).parent / "payloads" / "amazon"
@@ -695,6 +696,17 @@ async def every_call() -> list[Request]:
                 b"<AmazonEnvelope><Message><ProcessingReport><ProcessingSummary/></ProcessingReport></Message></AmazonEnvelope>",
             ),
         ),
+        ("getMarketplaceParticipations", answer(200, payload("sellers_participations"))),
+        ("getOrder", answer(404)),
+        found_none,
+        ("getFeeds", answer(200, {"feeds": []})),
+        TOKEN,
+        DESTINATIONS,
+        NO_SUBSCRIPTION,
+        NO_DESTINATIONS,
+        ("getListingsItem", answer(404)),
+        found_none,
+        ("patchListingsItem", answer(503)),
     )
     page = await channel.fetch(http, Cursor(since=NOW - timedelta(hours=1)), NOW)
     await channel.fetch(http, page.cursor, NOW)
@@ -712,6 +724,10 @@ async def every_call() -> list[Request]:
     await channel.cancel(http, wish)
     assert await channel.cancel_state(http, wish, "7") == CancelState("running", "the feed is done")
     unmetered = ("lwaToken", "feedUpload", "feedDownload")  # sign-in, and addresses outside the API
+    await channel.check(http, None, APP)
+    await channel.listings_of(http, "A/1")
+    await channel.read_prices(http, outlets("A/1"))
+    await channel.publish_prices(http, [PriceOffer(outlets("A/1")[0], Money(1999, "USD"))])
     return [request for request in http.asked if request.operation not in unmetered]
 
 

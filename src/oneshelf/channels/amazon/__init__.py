@@ -10,13 +10,25 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from oneshelf.channels.abilities import CancelAbility, CancelState, CancelWish, Parcel, ShipAbility, ShipmentTold
-from oneshelf.channels.amazon import cancels, client, listings, notifications, parcels
+from oneshelf.channels.abilities import (
+    CancelAbility,
+    CancelState,
+    CancelWish,
+    Parcel,
+    PriceAbility,
+    PriceOffer,
+    PriceSeen,
+    ShipAbility,
+    ShipmentTold,
+    SignsIn,
+)
+from oneshelf.channels.amazon import cancels, checking, client, listings, notifications, parcels, prices
 from oneshelf.channels.amazon import parse as parsing
 from oneshelf.channels.amazon.account import VISIBILITY_DELAY_S, Account, account_of
 from oneshelf.channels.amazon.auth import LoginWithAmazon
 from oneshelf.channels.amazon.limits import LIMITS, budget_seen
 from oneshelf.channels.amazon.queue import QueueClaim, claim, queue_message
+from oneshelf.channels.amazon.signing_in import AmazonSignIn
 from oneshelf.channels.contract import (
     AccountSeen,
     Auth,
@@ -28,6 +40,7 @@ from oneshelf.channels.contract import (
     Door,
     Finding,
     Http,
+    ListingFound,
     Offer,
     Outlet,
     Page,
@@ -43,7 +56,9 @@ from oneshelf.core.facts import Fact
 from oneshelf.core.ids import ChannelName
 from oneshelf.core.outcome import Outcome
 
-__all__ = ["Amazon", "NoDoor", "QueueClaim", "claim", "connect", "queue_message"]
+__all__ = ["SIGN_IN", "Amazon", "NoDoor", "QueueClaim", "claim", "connect", "queue_message"]
+
+SIGN_IN: SignsIn = AmazonSignIn()
 
 CAN = Capabilities(
     write="absolute",
@@ -95,6 +110,7 @@ class Amazon:
     name: ChannelName = ChannelName.AMAZON
     can: Capabilities = CAN
     limits: tuple[RateLimit, ...] = LIMITS
+    prices: PriceAbility = prices.PRICES
     ships: ShipAbility = parcels.SHIPS
     cancels: CancelAbility = cancels.CANCELS
     operations = {"read": "searchListingsItems", "write": "patchListingsItem"}
@@ -128,6 +144,13 @@ class Amazon:
         """Point ORDER_CHANGE at our queue. `callback_url` is not used: Amazon calls nobody."""
         return await notifications.subscribe(http, self.account, self._login, app_secret)
 
+    async def check(self, http: Http, callback_url: str | None, app_secret: Mapping[str, str]) -> list[Finding]:
+        """Look at access, roles, marketplaces, queue and subscriptions. Raises NoAnswer, Retry, SignInAgain."""
+        return await checking.check(http, self.account, self._login, app_secret)
+
+    async def listings_of(self, http: Http, external_id: str) -> list[ListingFound]:
+        return await listings.listings_of(http, self.account, external_id)
+
     async def catalogue(self, http: Http, cursor: dict[str, Any] | None) -> CataloguePage:
         return await listings.search_catalogue(http, self.account, cursor)
 
@@ -157,3 +180,9 @@ class Amazon:
 
     async def cancel_state(self, http: Http, wish: CancelWish, reference: str | None) -> CancelState:
         return await cancels.cancel_state(http, self.account, wish, reference)
+
+    async def read_prices(self, http: Http, outlets: Sequence[Outlet]) -> list[PriceSeen]:
+        return await prices.read_prices(http, self.account, outlets)
+
+    async def publish_prices(self, http: Http, offers: Sequence[PriceOffer]) -> list[Outcome]:
+        return [await prices.publish_price(http, self.account, offer) for offer in offers]

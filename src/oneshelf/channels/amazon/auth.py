@@ -67,6 +67,18 @@ class LoginWithAmazon:
             values=values, expires_at=now + timedelta(seconds=max(0, answer.expires_in)), version=secret.version + 1
         )
 
+    async def sign_in(self, http: Http, app: Secret, code: str, redirect_uri: str, now: datetime) -> Secret:
+        """Trade an authorization code for the seller's tokens: the code lives five minutes and works once.
+
+        Raises SignInAgain when refused for good or without a refresh token, Retry otherwise.
+        """
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
+        answer = await self._token(http, form, app.values)
+        if not answer.refresh_token:
+            raise SignInAgain("Login with Amazon gave no refresh token: access would end in an hour")
+        values = {**app.values, "access_token": answer.access_token, "refresh_token": answer.refresh_token}
+        return Secret(values=values, expires_at=now + timedelta(seconds=max(0, answer.expires_in)), version=app.version)
+
     async def grantless_token(self, http: Http, app_secret: Mapping[str, str]) -> str:
         """Ask for a token that belongs to the application, not to a seller: destinations need it.
 
@@ -111,5 +123,16 @@ def _token_of(response: Response) -> _TokenAnswer:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         refusal = _TokenError()
     if response.status in (400, 401, 403) and refusal.error and refusal.error not in _PASSING_ERRORS:
-        raise SignInAgain(f"Login with Amazon: {refusal.error} ({refusal.error_description[:200]})")
+        raise SignInAgain(
+            f"Login with Amazon: {refusal.error} ({refusal.error_description[:200]}){_hint(refusal.error)}"
+        )
     raise Retry(f"Login with Amazon answered HTTP {response.status}")
+
+
+def _hint(error: str) -> str:
+    """Say what to do. A client secret is rotated every 180 days. Source: selling-partner-api-docs issue 3030."""
+    if error == "invalid_client":
+        return "; its client secret was rotated or mistyped: enter the new one of Seller Central → Develop Apps"
+    if error == "invalid_grant":
+        return "; the authorization ended or the code was used: sign in to Amazon again"
+    return ""

@@ -33,6 +33,7 @@ LIMITS: tuple[RateLimit, ...] = (
     _plan("getMarketplaceParticipations", 0.016, 15, _PLAN.format("sellers")),
     _plan("createFeedDocument", 0.5, 15, _PLAN.format("feeds_2021-06-30")),
     _plan("createFeed", 0.0083, 15, _PLAN.format("feeds_2021-06-30")),
+    _plan("getFeeds", 0.0222, 10, _PLAN.format("feeds_2021-06-30")),
     _plan("getFeed", 2, 15, _PLAN.format("feeds_2021-06-30")),
     _plan("getFeedDocument", 0.0222, 10, _PLAN.format("feeds_2021-06-30")),
     _plan("getDestinations", 1, 5, _NOTIFICATIONS),

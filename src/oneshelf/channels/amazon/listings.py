@@ -62,7 +62,7 @@ async def search_listings_items(http: Http, account: Account, outlets: Sequence[
             "includedData": _READ_DATA,
             "pageSize": PAGE_SIZE,
         }
-        request = build(account, "searchListingsItems", _items_path(account), query)
+        request = build(account, "searchListingsItems", items_path(account), query)
         response = await http.request(request)
         answer = decoded(request, body_of_read(request, response), wire.SearchListingsAnswer)
         found = {item.sku: _seen(item, response.received_at) for item in answer.items}
@@ -80,7 +80,7 @@ async def search_listings_items(http: Http, account: Account, outlets: Sequence[
 async def get_listings_item(http: Http, account: Account, sku: str) -> Seen:
     """Read one outlet by its SKU. A 404 is "gone". Raises as `search_listings_items`."""
     query: dict[str, QueryValue] = {"marketplaceIds": account.marketplace_ids, "includedData": _READ_DATA}
-    request = build(account, "getListingsItem", _item_path(account, sku), query)
+    request = build(account, "getListingsItem", item_path(account, sku), query)
     response = await http.request(request)
     if response.status == 404:
         return Seen(external_id=sku, quantity=None, read_at=response.received_at, state="gone")
@@ -101,7 +101,7 @@ async def patch_listings_item(http: Http, account: Account, offer: Offer) -> Out
     request = build(
         account,
         "patchListingsItem",
-        _item_path(account, sku),
+        item_path(account, sku),
         {"marketplaceIds": [str(listed_in[0])], "includedData": ["issues"], "issueLocale": "en_US"},
         method="PATCH",
         body={
@@ -116,7 +116,7 @@ async def patch_listings_item(http: Http, account: Account, offer: Offer) -> Out
         return outcome_of_silence(lost)
     if not 200 <= response.status < 300:
         return outcome_of_refusal(request, response)
-    return _outcome(response, sku)
+    return submission_outcome(response, sku)
 
 
 async def search_catalogue(http: Http, account: Account, cursor: dict[str, Any] | None) -> CataloguePage:
@@ -138,7 +138,7 @@ async def search_catalogue(http: Http, account: Account, cursor: dict[str, Any] 
         query["createdAfter"] = state["created_after"]
     if state.get("token"):
         query["pageToken"] = state["token"]
-    request = build(account, "searchListingsItems", _items_path(account), query)
+    request = build(account, "searchListingsItems", items_path(account), query)
     answer = decoded(request, body_of_read(request, await http.request(request)), wire.SearchListingsAnswer)
     total = state.setdefault("total", answer.number_of_results)
     if answer.items:
@@ -149,6 +149,17 @@ async def search_catalogue(http: Http, account: Account, cursor: dict[str, Any] 
     state["token"] = answer.pagination.next_token if answer.pagination else None
     listings = tuple(_found(item, account) for item in answer.items)
     return CataloguePage(listings=listings, cursor=_next_of(state, answer), total=total)
+
+
+async def listings_of(http: Http, account: Account, sku: str) -> list[ListingFound]:
+    """Read one SKU again, whole, as the catalogue tells it. Empty: Amazon does not know it. Raises as `search_listings_items`."""
+    query: dict[str, QueryValue] = {"marketplaceIds": account.marketplace_ids, "includedData": _CATALOGUE_DATA}
+    request = build(account, "getListingsItem", item_path(account, sku), query)
+    response = await http.request(request)
+    if response.status == 404:
+        return []
+    item = decoded(request, body_of_read(request, response), wire.Item)
+    return [_found(msgspec.structs.replace(item, sku=sku), account)]
 
 
 def _next_of(state: dict[str, Any], answer: wire.SearchListingsAnswer) -> dict[str, Any] | None:
@@ -162,15 +173,15 @@ def _next_of(state: dict[str, Any], answer: wire.SearchListingsAnswer) -> dict[s
     return None
 
 
-def _items_path(account: Account) -> str:
+def items_path(account: Account) -> str:
     return f"/listings/2021-08-01/items/{path_part(account.seller_id)}"
 
 
-def _item_path(account: Account, sku: str) -> str:
-    return f"{_items_path(account)}/{path_part(sku)}"
+def item_path(account: Account, sku: str) -> str:
+    return f"{items_path(account)}/{path_part(sku)}"
 
 
-def _outcome(response: Response, sku: str) -> Outcome:
+def submission_outcome(response: Response, sku: str) -> Outcome:
     """Read a submission's answer. Source: model, ListingsItemSubmissionResponse (HTTP 200 also for INVALID)."""
     try:
         answer = msgspec.json.decode(response.body, type=wire.SubmissionAnswer, strict=False)
@@ -209,7 +220,7 @@ def _by_amazon(item: wire.Item) -> bool:
     return any(code.startswith(AMAZON_CHANNEL_PREFIX) for code in _codes(item))
 
 
-def _quantity(item: wire.Item) -> int | None:
+def quantity_of(item: wire.Item) -> int | None:
     """Return the live merchant quantity; None where Amazon gives none. Should it ever be told twice, the lower one."""
     told = [
         availability.quantity
@@ -220,7 +231,7 @@ def _quantity(item: wire.Item) -> int | None:
     return min(told) if told else None
 
 
-def _state(item: wire.Item, quantity: int | None) -> State:
+def state_of(item: wire.Item, quantity: int | None) -> State:
     """Decide by BUYABLE in any marketplace; a listing with nothing left loses it. No summary: never became a product."""
     if not item.summaries:
         return "draft"
@@ -231,13 +242,13 @@ def _state(item: wire.Item, quantity: int | None) -> State:
 
 def _seen(item: wire.Item, read_at: datetime) -> Seen:
     by_amazon = _by_amazon(item)
-    quantity = None if by_amazon else _quantity(item)
+    quantity = None if by_amazon else quantity_of(item)
     errors = [str(i.message or i.code or "") for i in item.issues or [] if (i.severity or "").upper() == "ERROR"]
     return Seen(
         external_id=item.sku,
         quantity=quantity,
         read_at=read_at,
-        state=_state(item, quantity),
+        state=state_of(item, quantity),
         document={"fulfilled_by_channel": True} if by_amazon else None,
         problem="; ".join(errors)[:_REASON_MAX],
     )
@@ -245,7 +256,7 @@ def _seen(item: wire.Item, read_at: datetime) -> Seen:
 
 def _found(item: wire.Item, account: Account) -> ListingFound:
     by_amazon = _by_amazon(item)
-    quantity = None if by_amazon else _quantity(item)
+    quantity = None if by_amazon else quantity_of(item)
     summaries = {s.marketplace_id: s for s in item.summaries or [] if s.marketplace_id}
     listed_in = [id_ for id_ in account.marketplace_ids if id_ in summaries] or list(summaries)
     main = summaries[listed_in[0]] if listed_in else wire.Summary()
@@ -258,7 +269,7 @@ def _found(item: wire.Item, account: Account) -> ListingFound:
         sku=item.sku,
         title=wire.text(main.item_name) or "",
         quantity=quantity,
-        state=_state(item, quantity),
+        state=state_of(item, quantity),
         fulfilled_by_channel=by_amazon,
         price_minor=price.minor if price else None,
         currency=price.currency if price else None,

@@ -39,30 +39,48 @@ async def subscribe(
             "create a standard SQS queue (not FIFO), allow account 437568002678 SendMessage and GetQueueAttributes on it, "
             "and set queue_url and queue_arn"
         )
-        return [Finding(what="order notifications", ok=False, todo=todo)]
-    wanted: list[tuple[dict[str, Any], tuple[str, ...]]] = [({"sqs": {"arn": account.queue.arn}}, ("ORDER_CHANGE",))]
+        return [Finding(what="order notifications", ok=False, todo=todo, code="queue")]
+    wanted: list[tuple[dict[str, Any], tuple[str, ...]]] = [(resource_of(account, "sqs"), ("ORDER_CHANGE",))]
     if account.event_bridge_account_id:
-        bus = {"region": AWS_REGIONS[account.region], "accountId": account.event_bridge_account_id}
-        wanted.append(({"eventBridge": bus}, EVENT_BRIDGE_TYPES))
+        wanted.append((resource_of(account, "eventBridge"), EVENT_BRIDGE_TYPES))
     try:
         token = await auth.grantless_token(http, app_secret)
     except (Retry, Park) as refused:
-        return [Finding(what="notification destination", ok=False, todo=str(refused))]
+        return [
+            Finding(
+                what="notification destination", ok=False, todo=str(refused), code="subscription", which="destination"
+            )
+        ]
     findings = []
     for resource, types in wanted:
         try:
             destination_id = await _destination(http, account, token, resource)
         except (Retry, Park, NoAnswer) as refused:
-            findings.append(Finding(what="notification destination", ok=False, todo=str(refused)))
+            findings.append(
+                Finding(
+                    what="notification destination",
+                    ok=False,
+                    todo=str(refused),
+                    code="subscription",
+                    which="destination",
+                )
+            )
             continue
         for kind in types:
             findings.append(await _subscription(http, account, token, kind, destination_id))
     return findings
 
 
+def resource_of(account: Account, transport: str) -> dict[str, Any]:
+    """Return what a destination points at: "sqs", our queue; "eventBridge", our AWS account in Amazon's region for this account's."""
+    if transport == "sqs":
+        return {"sqs": {"arn": account.queue.arn}}
+    return {"eventBridge": {"region": AWS_REGIONS[account.region], "accountId": account.event_bridge_account_id}}
+
+
 async def _destination(http: Http, account: Account, token: str, resource: dict[str, Any]) -> str:
     """Return the id of the application's destination for this queue or bus, made if it does not exist."""
-    known = await _known_destination(http, account, token, resource)
+    known = await known_destination(http, account, token, resource)
     if known:
         return known
     name = "oneshelf-" + hashlib.sha256(repr(sorted(resource.items())).encode()).hexdigest()[:12]
@@ -78,14 +96,15 @@ async def _destination(http: Http, account: Account, token: str, resource: dict[
     response = await http.request(request)
     if response.status == 409:
         # Somebody made it between our look and our call.
-        known = await _known_destination(http, account, token, resource)
+        known = await known_destination(http, account, token, resource)
         if known:
             return known
     answer = decoded(request, body_of_read(request, response), wire.DestinationAnswer)
     return answer.payload.destination_id
 
 
-async def _known_destination(http: Http, account: Account, token: str, resource: dict[str, Any]) -> str | None:
+async def known_destination(http: Http, account: Account, token: str, resource: dict[str, Any]) -> str | None:
+    """Return the id of the application's destination for `resource`, None where there is none. Raises as `body_of_read`."""
     request = build(account, "getDestinations", "/notifications/v1/destinations", token=token)
     answer = decoded(request, body_of_read(request, await http.request(request)), wire.DestinationsAnswer)
     for destination in answer.payload or []:
@@ -107,7 +126,7 @@ async def _subscription(http: Http, account: Account, token: str, kind: str, des
         if response.status != 404:
             known = decoded(look, body_of_read(look, response), wire.SubscriptionAnswer).payload
             if known.destination_id == destination_id:
-                return Finding(what=f"notifications {kind}", ok=True)
+                return Finding(what=f"notifications {kind}", ok=True, code="subscription", which=kind)
             drop = build(
                 account,
                 "deleteSubscriptionById",
@@ -127,5 +146,5 @@ async def _subscription(http: Http, account: Account, token: str, kind: str, des
         if response.status != 409:
             body_of_read(create, response)
     except (Retry, Park, NoAnswer) as refused:
-        return Finding(what=f"notifications {kind}", ok=False, todo=str(refused))
-    return Finding(what=f"notifications {kind}", ok=True)
+        return Finding(what=f"notifications {kind}", ok=False, todo=str(refused), code="subscription", which=kind)
+    return Finding(what=f"notifications {kind}", ok=True, code="subscription", which=kind)

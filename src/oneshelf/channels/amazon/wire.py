@@ -212,10 +212,15 @@ class Summary(_Shape):
     created_date: str | None = None
 
 
+class Audience(_Shape):
+    value: str | None = None
+
+
 class ListingOffer(_Shape):
     marketplace_id: str | None = None
     offer_type: str | None = None
     price: AmountSeen | None = None
+    audience: Audience | None = None
 
 
 class Availability(_Shape):
@@ -248,6 +253,12 @@ class Attributes(msgspec.Struct):
     fulfillment_availability: list[SubmittedAvailability] | None = None
 
 
+class OfferAttributes(msgspec.Struct):
+    """`attributes.purchasable_offer` as last submitted, each entry whole: what we do not read is written back with a price."""
+
+    purchasable_offer: list[dict[str, Any]] | None = None
+
+
 class SearchListingsAnswer(_Shape):
     items: list[Item]
     number_of_results: int | None = None
@@ -272,6 +283,7 @@ class SellerMarketplace(_Shape):
 
 class Participation(_Shape):
     is_participating: bool = False
+    has_suspended_listings: bool = False
 
 
 class MarketplaceParticipation(_Shape):
