@@ -17,7 +17,7 @@ from oneshelf.core.instants import to_us
 from oneshelf.customers import privacy
 from oneshelf.db.tx import Tx
 from oneshelf.imports import counts
-from oneshelf.listings import links
+from oneshelf.listings import links, mapping
 from oneshelf.listings.policy import EVERY_ACCOUNT, EVERY_SKU, drop_rule, set_rule
 from oneshelf.onboarding import checking, following, leaving, marketplace, signing_in
 from oneshelf.onboarding.bring_up import bring_up
@@ -262,6 +262,39 @@ async def run_link(service: Service, payload: dict[str, Any]) -> Any:
     return {"outlet_id": int(payload["outlet_id"]), "orders_booked": booked}
 
 
+async def run_unlink(service: Service, payload: dict[str, Any]) -> Any:
+    """Take a listing's link away."""
+    outlet_id, now = int(payload["outlet_id"]), to_us(service.clock.now())
+    if not await service.writer.do(lambda tx: mapping.unlink(tx, service.tenant_id, outlet_id, now, by="merchant")):
+        raise NotPossible(f"Listing {outlet_id} is not linked.")
+    service.wake_all()
+    return {"outlet_id": outlet_id}
+
+
+async def run_import_links(service: Service, payload: dict[str, Any]) -> Any:
+    """Check a CSV file of links; with `yes` carry out its right rows, and book the orders that waited."""
+    from oneshelf.orders.relink import relink
+
+    def step(tx: Tx) -> tuple[mapping.Wanted, int]:
+        wanted = mapping.read_csv(tx, service.tenant_id, payload["text"])
+        if not payload.get("yes"):
+            return wanted, 0
+        now = to_us(service.clock.now())
+        mapping.apply(tx, service.tenant_id, wanted, now, by="merchant")
+        return wanted, sum(relink(tx, service.tenant_id, outlet_id, now) for outlet_id in wanted.links)
+
+    wanted, booked = await service.writer.do(step)
+    service.wake_all()
+    return {
+        "links": len(wanted.links),
+        "unlinks": len(wanted.unlinks),
+        "same": wanted.same,
+        "problems": wanted.problems,
+        "orders_booked": booked,
+        "done": bool(payload.get("yes")),
+    }
+
+
 async def run_rate(service: Service, payload: dict[str, Any]) -> Any:
     """Enter an exchange rate: shop currency per one unit of another, with where it is from (S14.5)."""
     currency, rate, source = payload["currency"].upper(), payload["rate"], payload["source"]
@@ -339,6 +372,8 @@ COMMANDS: dict[str, Command] = {
     "sign_in_state": run_sign_in_state,
     "channels_check": run_channels_check,
     "disconnect": run_disconnect,
+    "unlink": run_unlink,
+    "import_links": run_import_links,
     "reread": run_reread,
     "reread_state": run_reread_state,
     "privacy_export": run_privacy_export,

@@ -1,0 +1,106 @@
+"""Listings and what they sell: what is not linked, with suggestions; link, unlink, by hand or by spreadsheet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from oneshelf.listings import mapping
+from oneshelf.tenants.accounts import FIRST_TENANT
+
+from .base import Json, app, ask_service, err, out, print_json, reader, settings_of
+from .channels import channels_link
+
+group = typer.Typer(no_args_is_help=True, help="Listings and what one unit of each takes from the shelf.")
+app.add_typer(group, name="listings")
+group.command("link")(channels_link)
+
+Account = Annotated[int, typer.Option("--account", help="Only this account's listings (its number); 0: all.")]
+
+
+@group.command("list")
+def listings_list(
+    account: Account = 0,
+    everything: Annotated[bool, typer.Option("--all", help="The linked ones too.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000)] = 200,
+    as_json: Json = False,
+) -> None:
+    """What is not linked and why, with the SKUs that it may be. Nothing here links by itself."""
+    with reader(settings_of()) as tx:
+        found = mapping.rows(tx, FIRST_TENANT, account_id=account, unlinked=not everything, suggest=True, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    table = Table()
+    for name in (
+        "listing",
+        "channel",
+        "SKU there",
+        "title",
+        "state",
+        "sells" if everything else "why not",
+        "it may be",
+    ):
+        table.add_column(name)
+    for row in found:
+        may_be = "\n".join(f"{s.sku}={s.units} ({s.score:.2f}: {s.reason})" for s in row.suggestions)
+        sells = ", ".join(f"{units} × {sku}" for sku, units in row.parts.items()) or row.problem
+        table.add_row(str(row.listing), row.channel, row.sku_text, row.title, row.state, sells, may_be)
+    out.print(table)
+
+
+@group.command("unlink")
+def listings_unlink(
+    outlet_id: Annotated[int, typer.Argument(help="The listing's number, from `oneshelf listings list`.")],
+    as_json: Json = False,
+) -> None:
+    """Take a listing's link away: it is told nothing any more and keeps the number it shows; its new orders wait for a link."""
+    done = ask_service("unlink", {"outlet_id": outlet_id})
+    print_json(done) if as_json else out.print("Unlinked. It keeps the number that it shows; nobody corrects it now.")
+
+
+@group.command("export")
+def listings_export(
+    file: Annotated[Path, typer.Argument(help="The CSV file to write.")],
+    account: Account = 0,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Fill in the best suggestion where nothing is linked.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Write all listings and what they sell as CSV. Change its column `parts`, then import it."""
+    with reader(settings_of()) as tx:
+        found = mapping.rows(tx, FIRST_TENANT, account_id=account, suggest=suggest, limit=10_000_000)
+    file.write_text(mapping.to_csv(found), encoding="utf-8", newline="")
+    done = {"file": str(file), "listings": len(found)}
+    print_json(done) if as_json else out.print(f"{len(found)} listings in {file}.")
+
+
+@group.command("import")
+def listings_import(
+    file: Annotated[Path, typer.Argument(help="CSV with the columns listing and parts.", exists=True)],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without it, only look.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what a file would link; with --yes link it. A row that is wrong stops nothing else; exit 1 if there is one."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        err.print(f"{file} is not UTF-8: save it as CSV UTF-8.")
+        raise typer.Exit(2) from None
+    done = ask_service("import_links", {"text": text, "yes": yes})
+    if as_json:
+        print_json(done)
+    else:
+        for number, problem in done["problems"][:50]:
+            out.print(f"row {number}: {problem}", highlight=False)
+        verb = "linked" if yes else "would be linked"
+        out.print(
+            f"{done['links']} listings {verb}, {done['unlinks']} unlinked, {done['same']} stay; {len(done['problems'])} rows wrong."
+        )
+        if not yes and done["links"] + done["unlinks"]:
+            out.print(f"Do it: oneshelf listings import {file} --yes")
+    raise typer.Exit(1 if done["problems"] else 0)

@@ -1,0 +1,207 @@
+"""What is linked and what is not, as lists for a person and a spreadsheet; and links taken from one.
+
+In: the tables, rows of a CSV file. Out: rows, problems by row. Never: links what has a problem in its row.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterable
+
+import msgspec
+
+from oneshelf.db.journal import note, open_task
+from oneshelf.db.tx import Tx
+
+from . import dirty, links
+from .suggest import Shop, Suggestion, Unlinked
+
+COLUMNS = ("listing", "account", "channel", "external_id", "sku_text", "title", "state", "parts")
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One listing. `parts`: SKU → pieces that one unit takes; empty: not linked. `problem`: why not, as far as that is known."""
+
+    listing: int
+    account: int
+    channel: str
+    external_id: str
+    sku_text: str
+    title: str
+    state: str
+    parts: dict[str, int]
+    problem: str = ""
+    suggestions: list[Suggestion] = []
+
+
+def rows(
+    tx: Tx, tenant_id: int, *, account_id: int = 0, unlinked: bool = False, suggest: bool = False, limit: int = 100_000
+) -> list[Row]:
+    """Return the marketplaces' listings, those of one account or all, in order; with suggestions for the unlinked where asked."""
+    found = tx.all(
+        """SELECT o.outlet_id, o.account_id, a.channel, o.external_id, o.sku_text, o.title, o.state FROM outlet o
+             JOIN account a ON a.tenant_id = o.tenant_id AND a.account_id = o.account_id
+            WHERE o.tenant_id = :t AND a.channel <> 'shopify' AND a.state <> 'DISCONNECTED' AND o.fulfilled_by_channel = 0
+              AND (:a = 0 OR o.account_id = :a) AND (:un = 0 OR (o.state NOT IN ('ended', 'draft', 'gone')
+              AND NOT EXISTS (SELECT 1 FROM link k WHERE k.tenant_id = o.tenant_id AND k.outlet_id = o.outlet_id)))
+            ORDER BY o.account_id, o.outlet_id LIMIT :limit""",
+        t=tenant_id,
+        a=account_id,
+        un=int(unlinked),
+        limit=limit,
+    )
+    parts: dict[int, dict[str, int]] = defaultdict(dict)
+    if not unlinked:
+        for outlet_id, sku, units in tx.all("SELECT outlet_id, sku, units FROM link WHERE tenant_id = :t", t=tenant_id):
+            parts[outlet_id][sku] = units
+    shop = _shop(tx, tenant_id) if suggest else None
+    twice = duplicates(tx, tenant_id)
+    made = []
+    for outlet_id, account, channel, external_id, sku_text, title, state in found:
+        tied = parts.get(outlet_id, {})
+        hints = [] if shop is None or tied else shop.suggest(Unlinked(outlet_id, sku_text, title))
+        problem = "" if tied else _why_not(sku_text, twice)
+        made.append(Row(outlet_id, account, channel, external_id, sku_text, title, state, tied, problem, hints))
+    return made
+
+
+def _shop(tx: Tx, tenant_id: int) -> Shop:
+    return Shop(
+        tx.all("SELECT sku, title FROM item WHERE tenant_id = :t AND deleted = 0 AND tracked = 1", t=tenant_id)  # type: ignore[arg-type]
+    )
+
+
+def duplicates(tx: Tx, tenant_id: int) -> set[str]:
+    """Return the SKUs that stand on two variants of the shop: refused until they stand on one."""
+    rows = tx.all(
+        "SELECT subject FROM task WHERE tenant_id = :t AND kind = 'duplicate_sku' AND closed_at IS NULL", t=tenant_id
+    )
+    return {sku for (sku,) in rows}
+
+
+def _why_not(sku_text: str, twice: set[str]) -> str:
+    if not sku_text:
+        return "it has no SKU"
+    if sku_text in twice:
+        return "its SKU stands on two variants of the shop"
+    return "its SKU is not in the shop"
+
+
+def unlink(tx: Tx, tenant_id: int, outlet_id: int, now: int, *, by: str) -> bool:
+    """Take a listing's tie away: it is told nothing any more, its new orders wait. False: it had none."""
+    title = tx.one("SELECT title FROM outlet WHERE tenant_id = :t AND outlet_id = :o", t=tenant_id, o=outlet_id)
+    if not tx.run("DELETE FROM link WHERE tenant_id = :t AND outlet_id = :o", t=tenant_id, o=outlet_id):
+        return False
+    dirty.mark_outlets(tx, tenant_id, [outlet_id], now, f"unlinked by {by}")
+    what = f"Link the listing “{title[0] if title else outlet_id}”"
+    open_task(tx, tenant_id, now, "unlinked_listing", str(outlet_id), what, "it was unlinked by hand")
+    note(tx, tenant_id, now, by, "A listing was unlinked", f"outlet:{outlet_id}")
+    return True
+
+
+# --- by spreadsheet ----------------------------------------------------------------------------------------------------
+
+
+def to_csv(found: Iterable[Row]) -> str:
+    """Return rows as CSV; `parts` is "SKU=pieces" parts, a blank between them. A text that a spreadsheet would take for a formula gets a
+    leading apostrophe."""
+    out = io.StringIO()
+    write = csv.writer(out)
+    write.writerow(COLUMNS)
+    for row in found:
+        parts = row.parts or ({row.suggestions[0].sku: row.suggestions[0].units} if row.suggestions else {})
+        text = "; ".join(f"{sku}={units}" for sku, units in sorted(parts.items()))
+        cells = (row.listing, row.account, row.channel, row.external_id, row.sku_text, row.title, row.state, text)
+        write.writerow([_plain(str(cell)) for cell in cells])
+    return out.getvalue()
+
+
+def _plain(cell: str) -> str:
+    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What a CSV file asks for. `links`: listing → parts; `same`: rows that change nothing; `problems`: (row number, what is wrong)."""
+
+    links: dict[int, dict[str, int]]
+    unlinks: list[int]
+    same: int
+    problems: list[tuple[int, str]]
+
+
+def read_csv(tx: Tx, tenant_id: int, text: str) -> Wanted:
+    """Check every row of a file with the columns `listing` and `parts` (others are ignored). An empty `parts` leaves a listing as it
+    is, "-" unlinks it. The heading is row 1."""
+    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
+    if reader.fieldnames is None or not {"listing", "parts"} <= set(reader.fieldnames):
+        return Wanted({}, [], 0, [(1, "the file needs the columns listing and parts")])
+    outlets = {
+        outlet_id
+        for (outlet_id,) in tx.all(
+            "SELECT o.outlet_id FROM outlet o JOIN account a ON a.tenant_id = o.tenant_id AND a.account_id = o.account_id "
+            "WHERE o.tenant_id = :t AND a.channel <> 'shopify'",
+            t=tenant_id,
+        )
+    }
+    skus = {sku for (sku,) in tx.all("SELECT sku FROM item WHERE tenant_id = :t AND deleted = 0", t=tenant_id)}
+    now_tied: dict[int, dict[str, int]] = defaultdict(dict)
+    for outlet_id, sku, units in tx.all("SELECT outlet_id, sku, units FROM link WHERE tenant_id = :t", t=tenant_id):
+        now_tied[outlet_id][sku] = units
+    tied: dict[int, dict[str, int]] = {}
+    unlinks: list[int] = []
+    seen: dict[int, int] = {}
+    problems: list[tuple[int, str]] = []
+    same = 0
+    for number, row in enumerate(reader, 2):
+        listing, parts = (row["listing"] or "").strip(), (row["parts"] or "").strip().removeprefix("'")
+        if not parts:
+            same += 1
+            continue
+        try:
+            outlet_id = int(listing)
+        except ValueError:
+            problems.append((number, f"listing {listing!r} is no number"))
+            continue
+        if outlet_id not in outlets:
+            problems.append((number, f"there is no listing {outlet_id}"))
+        elif outlet_id in seen:
+            problems.append((number, f"listing {outlet_id} stands in row {seen[outlet_id]} too"))
+        elif parts == "-":
+            seen[outlet_id] = number
+            unlinks += [outlet_id] if outlet_id in now_tied else []
+        else:
+            seen[outlet_id] = number
+            wanted, wrong = _parts(parts, skus)
+            if wrong:
+                problems.append((number, wrong))
+            elif now_tied.get(outlet_id) == wanted:
+                same += 1
+            else:
+                tied[outlet_id] = wanted
+    return Wanted(tied, unlinks, same, problems)
+
+
+def _parts(text: str, skus: set[str]) -> tuple[dict[str, int], str]:
+    """Read "SKU=pieces; SKU=pieces"; a SKU that holds "=" is one too, where the shop has it."""
+    parts: dict[str, int] = {}
+    for one in (part.strip() for part in text.split(";")):
+        sku, pieces = (one, "1") if one in skus else (one.rpartition("=")[0].strip(), one.rpartition("=")[2].strip())
+        if not sku or not pieces.isascii() or not pieces.isdigit() or not 1 <= int(pieces) <= 10_000:
+            return {}, f"{one!r}: write SKU=pieces with 1 to 10000 pieces"
+        if sku not in skus:
+            return {}, f"the shop has no SKU {sku!r}"
+        if sku in parts:
+            return {}, f"{sku!r} stands twice"
+        parts[sku] = int(pieces)
+    return parts, ""
+
+
+def apply(tx: Tx, tenant_id: int, wanted: Wanted, now: int, *, by: str) -> int:
+    """Carry out what was read; returns how many listings changed. The caller books the orders that waited."""
+    for outlet_id, parts in wanted.links.items():
+        links.link(tx, tenant_id, outlet_id, parts, now, by=by)
+    for outlet_id in wanted.unlinks:
+        unlink(tx, tenant_id, outlet_id, now, by=by)
+    return len(wanted.links) + len(wanted.unlinks)
