@@ -30,7 +30,7 @@ APP_NAMES: dict[str, tuple[str, ...]] = {
     "shopify": ("client_id", "client_secret"),
     "amazon": ("application_id", "client_id", "client_secret"),
     "ebay": ("client_id", "client_secret", "ru_name", "verification_token"),
-    "etsy": ("keystring", "shared_secret", "webhook_secret"),
+    "etsy": ("keystring", "shared_secret"),
 }
 #: A state or verifier: 48 random bytes are 64 letters (RFC 7636 wants 43 to 128).
 _RANDOM_BYTES = 48
