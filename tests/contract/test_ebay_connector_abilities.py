@@ -365,7 +365,10 @@ async def test_an_unpaid_order_says_so() -> None:
 
 @pytest.mark.parametrize(
     "some",
-    [CancelWish("11-1", {"6": 2}, whole=False, key="k"), CancelWish("11-1", {"6": 2, "7": 0}, whole=True, key="k")],
+    [
+        CancelWish("11-1", {"6": 2, "7": 1}, whole=False, key="k"),
+        CancelWish("11-1", {"6": 2, "7": 0}, whole=True, key="k"),
+    ],
 )
 async def test_some_lines_of_an_order_are_for_a_person(some: CancelWish) -> None:
     http = Scripted(an_order())
