@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from oneshelf.channels.abilities import CopyChange, Parcel, PriceAbility, PriceOffer, PriceSeen
 from oneshelf.channels.contract import (
     AccountSeen,
     Auth,
@@ -38,19 +39,26 @@ from oneshelf.channels.contract import (
     Seen,
 )
 from oneshelf.channels.shopify import documents as docs
+from oneshelf.channels.shopify import ids
 from oneshelf.channels.shopify.auth import ShopifyAuth, ShopifyDoor
 from oneshelf.channels.shopify.copies import CopyKeeper
 from oneshelf.channels.shopify.exports import Exporter
 from oneshelf.channels.shopify.graphql import GraphQL
+from oneshelf.channels.shopify.later import LaterLife
 from oneshelf.channels.shopify.limits import NEW_ORDERS, POINTS, budget_seen
 from oneshelf.channels.shopify.order_read import OrderReader
 from oneshelf.channels.shopify.parse import parse
+from oneshelf.channels.shopify.prices import PRICES, Pricer
 from oneshelf.channels.shopify.reads import Reader
+from oneshelf.channels.shopify.signing_in import SIGN_IN
 from oneshelf.channels.shopify.stock import StockWriter
 from oneshelf.channels.shopify.subscriptions import Subscriber, scope_findings
+from oneshelf.core.errors import Retry
 from oneshelf.core.facts import Fact
 from oneshelf.core.ids import ChannelName
 from oneshelf.core.outcome import Outcome, Rejected
+
+__all__ = ["SIGN_IN", "Shopify", "connect"]
 
 API_VERSION = "2026-10"
 
@@ -59,6 +67,9 @@ VISIBILITY_DELAY_S = 10.0
 
 #: Source: Shopify docs, OAuth "Security checks" (the shop parameter), read 2026-11.
 _SHOP = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
+
+#: Pages of one product's variants: 2,048 variants at most by 100. Source: Shopify docs, "API limits", read 2026-11.
+PAGES_OF_ONE_MAX = 25
 
 CAPABILITIES = Capabilities(
     write="compare_and_set",
@@ -91,6 +102,7 @@ class Shopify:
     """One shop. Implements contract.Channel and contract.Hub."""
 
     name = ChannelName.SHOPIFY
+    prices: PriceAbility = PRICES
     can = CAPABILITIES
 
     def __init__(self, settings: Mapping[str, str]) -> None:
@@ -111,6 +123,8 @@ class Shopify:
         self._exporter = Exporter(graphql, self._reader)
         self._stock = StockWriter(graphql)
         self._copies = CopyKeeper(graphql, self._reader, settings.get("source_name"))
+        self._later = LaterLife(graphql, self._copies)
+        self._pricer = Pricer(graphql, self._reader)
         self._subscriber = Subscriber(graphql)
 
     # --- Channel ---------------------------------------------------------------------------------------------------------
@@ -134,6 +148,63 @@ class Shopify:
         )
         scopes = scope_findings(account.extra["scopes"])
         return [version, *scopes, *await self._subscriber.subscribe(http, callback_url)]
+
+    async def check(self, http: Http, callback_url: str | None, app_secret: Mapping[str, str]) -> list[Finding]:
+        """Access, API version, scopes, subscriptions, locations; the webhooks' secret. Raises NoAnswer, Retry, SignInAgain."""
+        account = await self._reader.who(http)
+        served = account.extra["version_served"]
+        right = served in ("", self._api_version)
+        places = await self._reader.locations(http)
+        usable = [one for one in places if one.active and one.fulfils_online and not one.is_fulfillment_service]
+        signed = bool(app_secret.get("client_secret"))
+        return [
+            Finding(f"access to {account.label}", ok=True, code="access"),
+            Finding(
+                f"API version {self._api_version}",
+                ok=right,
+                todo="" if right else f"Shopify served {served} instead: update Oneshelf",
+                code="feature",
+                which="api_version",
+            ),
+            *scope_findings(account.extra["scopes"]),
+            Finding(
+                "a location that fulfils online orders",
+                ok=bool(usable),
+                todo=""
+                if usable
+                else "In Shopify, let at least one active location fulfil online orders; else nothing is on sale",
+                code="location",
+            ),
+            Finding(
+                "the secret that webhooks are signed with",
+                ok=signed,
+                todo=""
+                if signed
+                else "Connect the shop again with the app's client_secret: no webhook can be believed without",
+                code="feature",
+                which="webhook_secret",
+            ),
+            *await self._subscriber.check(http, callback_url),
+        ]
+
+    async def listings_of(self, http: Http, external_id: str) -> list[ListingFound]:
+        """Read a product's variants again, or an item's. `external_id`: a gid, or a product's number."""
+        gid = external_id if external_id.startswith("gid://") else ids.gid("Product", external_id)
+        found: list[ListingFound] = []
+        cursor: dict[str, Any] | None = {"only": gid}
+        for _ in range(PAGES_OF_ONE_MAX):
+            page = await self._reader.catalogue(http, cursor)
+            found += page.listings
+            if page.cursor is None:
+                return found
+            cursor = page.cursor
+        raise Retry(f"{gid} has more than {PAGES_OF_ONE_MAX} pages of variants")
+
+    async def read_prices(self, http: Http, outlets: Sequence[Outlet]) -> list[PriceSeen]:
+        return await self._pricer.read(http, outlets)
+
+    async def publish_prices(self, http: Http, offers: Sequence[PriceOffer]) -> list[Outcome]:
+        return await self._pricer.publish(http, offers)
 
     async def catalogue(self, http: Http, cursor: dict[str, Any] | None) -> CataloguePage:
         return await self._reader.catalogue(http, cursor)
@@ -198,3 +269,10 @@ class Shopify:
 
     async def ensure_order_key(self, http: Http) -> Finding:
         return await self._copies.ensure_order_key(http)
+
+    async def change_copy(self, http: Http, hub_order_id: str, change: CopyChange, key: str) -> Outcome:
+        """`key` names the intent for the caller; orderUpdate takes none, the same change twice is the same order."""
+        return await self._later.change(http, hub_order_id, change)
+
+    async def fulfil_copy(self, http: Http, hub_order_id: str, parcel: Parcel) -> Outcome:
+        return await self._later.fulfil(http, hub_order_id, parcel)

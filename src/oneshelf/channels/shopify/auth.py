@@ -71,7 +71,7 @@ class ShopifyAuth:
             response = await http.request(request)
         except NoAnswer as error:
             raise Retry(f"Shopify's token endpoint gave no answer: {error.reason}") from error
-        return _renewed(secret, _token_answer(response), now)
+        return with_tokens(secret, token_answer(response), now)
 
     def _grant(self, secret: Secret) -> dict[str, str]:
         values = secret.values
@@ -86,7 +86,8 @@ class ShopifyAuth:
         return response.status == 401
 
 
-def _token_answer(response: Response) -> dict[str, Any]:
+def token_answer(response: Response) -> dict[str, Any]:
+    """Return what the token endpoint gave. Raises SignInAgain when it refused for good, Retry otherwise."""
     try:
         answer = msgspec.json.decode(response.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -101,7 +102,8 @@ def _token_answer(response: Response) -> dict[str, Any]:
     raise Retry(f"Shopify's token endpoint answered HTTP {response.status} {error}".rstrip())
 
 
-def _renewed(secret: Secret, answer: dict[str, Any], now: datetime) -> Secret:
+def with_tokens(secret: Secret, answer: dict[str, Any], now: datetime) -> Secret:
+    """Return the secret with the tokens of an answer, one version on."""
     values = {**secret.values, "access_token": str(answer["access_token"])}
     if answer.get("refresh_token"):
         values["refresh_token"] = str(answer["refresh_token"])

@@ -21,9 +21,11 @@ from oneshelf.channels.shopify.form import text
 from oneshelf.channels.shopify.graphql import Failure, GraphQL, outcome_of, refusal, user_errors
 from oneshelf.channels.shopify.money import to_minor
 from oneshelf.channels.shopify.reads import Reader
-from oneshelf.channels.shopify.removal import CopyRead, RemovalProblem, already_done, refund_input
+from oneshelf.channels.shopify.removal import CopyRead, RemovalProblem, already_done, line_key, refund_input
 from oneshelf.core.errors import Park, Retry, SignInAgain
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled, Unknown
+
+__all__ = ["CopyKeeper", "before_sending", "created", "line_key"]
 
 CANCEL_REASONS = {"CUSTOMER", "DECLINED", "FRAUD", "INVENTORY", "OTHER", "STAFF"}
 STAFF_NOTE_MAX = 255
@@ -82,7 +84,7 @@ class CopyKeeper:
         except drafts.DraftProblem as problem:
             return Rejected(str(problem), "draft_problem")
         except (Park, Retry, NoAnswer) as error:
-            return _before_sending(error)
+            return before_sending(error)
         variables = {"order": order, "options": drafts.options(ignore_policy)}
         answer = await self._graphql.tell(http, docs.IMPORT_ORDER, variables)
         if isinstance(answer, Failure):
@@ -128,7 +130,7 @@ class CopyKeeper:
         try:
             copy = await self._read_copy(http, order_id)
         except (Park, Retry, NoAnswer) as error:
-            return _before_sending(error)
+            return before_sending(error)
         if copy is None:
             return Rejected(f"the hub shows no order {hub_order_id}", "NOT_FOUND")
         done = already_done(copy, key)
@@ -148,15 +150,16 @@ class CopyKeeper:
         return refusal(errors) if errors else Accepted((payload.get("refund") or {}).get("id"))
 
     async def _read_copy(self, http: Http, order_id: str) -> CopyRead | None:
-        order, lines = await self._pages(http, docs.COPY_LINES, order_id, "lineItems")
+        order, lines = await self.pages(http, docs.COPY_LINES, order_id, "lineItems")
         if order is None:
             return None
-        _, work = await self._pages(http, docs.COPY_WORK, order_id, "fulfillmentOrders")
+        _, work = await self.pages(http, docs.COPY_WORK, order_id, "fulfillmentOrders")
         return CopyRead(order, lines, work)
 
-    async def _pages(
+    async def pages(
         self, http: Http, document: docs.Document, order_id: str, connection: str
     ) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+        """Read all of one connection of an order (the document calls it `part`); (None, []) if there is no such order."""
         order: dict[str, Any] | None = None
         nodes: list[dict[str, Any]] = []
         after = None
@@ -211,7 +214,7 @@ def _detail(order: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _before_sending(error: Exception) -> Outcome:
+def before_sending(error: Exception) -> Outcome:
     """Nothing was sent yet: a read that failed."""
     if isinstance(error, SignInAgain):
         return Rejected(str(error), "unauthorized")

@@ -16,6 +16,8 @@ COST_MAX = 1000
 
 #: Ids of one `nodes(ids:)` call: 15 × 17 points, and below COST_MAX even if every quantity were charged.
 ITEMS_A_CALL = 15
+#: Variants of one reading of prices: 100 × 2 points.
+PRICES_A_CALL = 100
 #: Entries of one input array. Source: Shopify docs, "API limits", read 2026-11.
 ARRAY_MAX = 250
 
@@ -336,6 +338,68 @@ COPY_WORK = Document(
 }""",
     cost=842,
 )
+#: What a copy shows of itself, to set only what differs.
+COPY_FACE = Document(
+    "CopyFace",
+    """query CopyFace($id: ID!) {
+  order(id: $id) {
+    id note email phone tags
+    shippingAddress { firstName lastName address1 address2 city zip countryCodeV2 provinceCode province phone }
+  }
+}""",
+    cost=2,
+)
+CHANGE_COPY = Document(
+    "ChangeCopy",
+    """mutation ChangeCopy($input: OrderInput!) {
+  orderUpdate(input: $input) { order { id } userErrors { field message } }
+}""",
+    cost=10,
+    writes=True,
+)
+FULFIL_WORK = Document(
+    "FulfilWork",
+    """query FulfilWork($id: ID!, $cursor: String) {
+  part: order(id: $id) {
+    id
+    fulfillmentOrders(first: 10, after: $cursor) {
+      nodes {
+        id status assignedLocation { location { id } }
+        lineItems(first: 40) { nodes { id remainingQuantity lineItem { id } } pageInfo { hasNextPage endCursor } }
+      }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+}""",
+    cost=842,
+)
+FULFIL_COPY = Document(
+    "FulfilCopy",
+    """mutation FulfilCopy($fulfillment: FulfillmentInput!) {
+  fulfillmentCreate(fulfillment: $fulfillment) { fulfillment { id status } userErrors { field message } }
+}""",
+    cost=10,
+    writes=True,
+)
+VARIANT_PRICES = Document(
+    "VariantPrices",
+    """query VariantPrices($ids: [ID!]!) {
+  nodes(ids: $ids) { ... on ProductVariant { id price compareAtPrice product { id status } } }
+}""",
+    cost=1,
+    cost_each=2,
+)
+SET_PRICES = Document(
+    "SetPrices",
+    """mutation SetPrices($product: ID!, $variants: [ProductVariantsBulkInput!]!) {
+  productVariantsBulkUpdate(productId: $product, variants: $variants) {
+    productVariants { id price compareAtPrice }
+    userErrors { field message code }
+  }
+}""",
+    cost=10,
+    writes=True,
+)
 REFUND_PIECES = Document(
     "RefundPieces",
     """mutation RefundPieces($input: RefundInput!, $key: String!) {
@@ -409,6 +473,12 @@ ALL: tuple[Document, ...] = (
     COPY_LINES,
     COPY_WORK,
     REFUND_PIECES,
+    COPY_FACE,
+    CHANGE_COPY,
+    FULFIL_WORK,
+    FULFIL_COPY,
+    VARIANT_PRICES,
+    SET_PRICES,
     SUBSCRIPTIONS,
     SUBSCRIBE,
     UNSUBSCRIBE,

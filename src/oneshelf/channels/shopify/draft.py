@@ -221,13 +221,14 @@ def _people(draft: HubOrderDraft) -> dict[str, Any]:
         if not buyer.email_is_relay:
             people["customer"] = {"toUpsert": {"email": buyer.email}}
     if address is not None:
-        sent = _address(address)
+        sent = mailing_address(address)
         if sent:
             people["shippingAddress"] = sent
     return people
 
 
-def _address(address: Address) -> dict[str, str]:
+def mailing_address(address: Address) -> dict[str, str]:
+    """Return MailingAddressInput with what the marketplace gave; nothing for what it withholds."""
     first, _, last = (address.name or "").strip().rpartition(" ")
     country = _COUNTRY.get((address.country or "").upper(), (address.country or "").upper())
     region = (address.region or "").strip()

@@ -81,7 +81,7 @@ def _taken(copy: CopyRead, pieces: Mapping[str, int]) -> list[tuple[dict[str, An
     for marketplace_line_id, wanted in pieces.items():
         left = wanted
         for line in copy.lines:
-            if left > 0 and _line_key(line) == marketplace_line_id:
+            if left > 0 and line_key(line) == marketplace_line_id:
                 count = min(left, _open(line))
                 left -= count
                 if count > 0:
@@ -91,7 +91,8 @@ def _taken(copy: CopyRead, pieces: Mapping[str, int]) -> list[tuple[dict[str, An
     return taken
 
 
-def _line_key(line: Mapping[str, Any]) -> str | None:
+def line_key(line: Mapping[str, Any]) -> str | None:
+    """Return the marketplace line that a copy's line stands for."""
     attributes = line.get("customAttributes") or []
     return next((text(a.get("value")) for a in attributes if a.get("key") == LINE_KEY), None)
 

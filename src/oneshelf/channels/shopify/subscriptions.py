@@ -39,6 +39,7 @@ TOPICS = (
 #: What the calls and topics above need. Source: Shopify docs, "Access scopes", and requiredAccess in the schema data 2026-10.
 SCOPES = (
     "read_products",
+    "write_products",
     "read_inventory",
     "write_inventory",
     "read_locations",
@@ -47,6 +48,7 @@ SCOPES = (
     "read_customers",
     "write_customers",
     "read_merchant_managed_fulfillment_orders",
+    "write_merchant_managed_fulfillment_orders",
     "read_fulfillments",
 )
 
@@ -67,6 +69,24 @@ class Subscriber:
             ]
         have = await self._list(http)
         return [await self._ensure(http, topic, have.get(topic, []), callback_url) for topic in TOPICS]
+
+    async def check(self, http: Http, callback_url: str | None) -> list[Finding]:
+        """Look at every topic; reads only. Raises Retry, SignInAgain, NoAnswer."""
+        if callback_url is None:
+            todo = "give Oneshelf a public address; until then the shop is only polled"
+            return [Finding("webhooks", ok=False, todo=todo, code="subscription", which="address")]
+        have = await self._list(http)
+        findings = []
+        for topic in TOPICS:
+            mine = [one for one in have.get(topic, []) if one.get("uri") == callback_url]
+            cut = any(one.get("filter") or one.get("includeFields") for one in mine)
+            todo = (
+                ""
+                if mine and not cut
+                else "Oneshelf makes it again within the hour, or at once: connect the shop again"
+            )
+            findings.append(Finding(f"webhook {topic}", ok=not todo, todo=todo, code="subscription", which=topic))
+        return findings
 
     async def _list(self, http: Http) -> dict[str, list[dict[str, Any]]]:
         found: dict[str, list[dict[str, Any]]] = {}
@@ -111,7 +131,11 @@ def scope_findings(granted: list[str]) -> list[Finding]:
     have = set(granted) | {s.replace("write_", "read_", 1) for s in granted if s.startswith("write_")}
     return [
         Finding(
-            f"scope {scope}", ok=scope in have, todo="" if scope in have else f"grant {scope} and install the app again"
+            f"scope {scope}",
+            ok=scope in have,
+            todo="" if scope in have else f"grant {scope} and install the app again",
+            code="scope",
+            which=scope,
         )
         for scope in SCOPES
     ]
