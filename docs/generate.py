@@ -1,14 +1,21 @@
-"""Writes the pages that are generated: docs/reference/settings.md and docs/reference/cli.md. Run it when a setting or command changed.
+"""Writes the pages that are generated: docs/reference/settings.md, cli.md and channels.md. Run it when a setting, a command or what a
+channel can do changed.
 
 tests/docs fails while a page is behind.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import typer.main
+
+# Beside this file, whoever runs or loads it.
+sys.path.insert(0, str(Path(__file__).parent))
+
+import capabilities
 
 from oneshelf.cli import app
 from oneshelf.settings import settings_table
@@ -71,8 +78,13 @@ def commands_page() -> str:
     )
 
 
+def channels_page() -> str:
+    return capabilities.page()
+
+
 def main() -> None:
     (REFERENCE / "settings.md").write_text(settings_page(), encoding="utf-8")
+    (REFERENCE / "channels.md").write_text(channels_page(), encoding="utf-8")
     (REFERENCE / "cli.md").write_text(commands_page(), encoding="utf-8")
 
 

@@ -72,7 +72,10 @@ def generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize(("page", "made_by"), [("settings.md", "settings_page"), ("cli.md", "commands_page")])
+@pytest.mark.parametrize(
+    ("page", "made_by"),
+    [("settings.md", "settings_page"), ("cli.md", "commands_page"), ("channels.md", "channels_page")],
+)
 def test_generated_pages_are_up_to_date(page: str, made_by: str) -> None:
     written = (ROOT / "docs" / "reference" / page).read_text(encoding="utf-8")
     assert written == getattr(generator(), made_by)(), f"docs/reference/{page} is behind: make docs"
