@@ -1,7 +1,7 @@
 """Parcels told to Etsy: a tracking number for a whole receipt, and what the receipt knows.
 
-In: a receipt's id, a parcel. Out: an Outcome; parcels told. Never: a second call for a number that is on the receipt: every success
-mails the buyer.
+In: a receipt's id, a parcel. Out: an Outcome; parcels told. Never: tells a changed parcel without having read what the receipt says:
+every success mails the buyer, and an earlier version may have been told without our knowing.
 Source: Etsy Open API v3, createReceiptShipment; etsy/open-api #135, #201, #451, #589; read 2026-11.
 """
 
@@ -14,8 +14,9 @@ from oneshelf.channels.abilities import Parcel, ShipAbility, ShipmentTold
 from oneshelf.channels.contract import Http, NoAnswer
 from oneshelf.channels.etsy.answers import outcome_of_refusal
 from oneshelf.channels.etsy.client import EtsyClient
+from oneshelf.channels.etsy.shelf import not_sent
 from oneshelf.channels.etsy.wire import decoded, instant, text, whole
-from oneshelf.core.errors import Park, Unreadable
+from oneshelf.core.errors import Park, Retry, Unreadable
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled, Unknown
 
 #: The first parcel marks the whole receipt shipped; a later one is a number more. Nothing can be changed or taken back.
@@ -38,6 +39,8 @@ async def ship(client: EtsyClient, http: Http, order_id: str, parcel: Parcel) ->
     """
     if parcel.version > 1 and parcel.reference:
         return Rejected("Etsy can't change a parcel that it was told; add the right number on Etsy", code="no_edit")
+    if parcel.version > 1 and (told_before := await _told_before(client, http, order_id, parcel)) is not None:
+        return told_before
     body: dict[str, Any] = {"send_bcc": False}
     if parcel.tracking_number:
         body |= {"tracking_code": parcel.tracking_number, "carrier_name": carrier_of(parcel.carrier)}
@@ -55,6 +58,31 @@ async def ship(client: EtsyClient, http: Http, order_id: str, parcel: Parcel) ->
         return Unknown(str(bad))
     mine = [one for one in told if one.tracking_number == parcel.tracking_number] or told
     return Accepted(mine[-1].reference if mine else order_id)
+
+
+def _plain(number: str | None) -> str:
+    """A tracking number as two people would write it alike."""
+    return re.sub(r"[^A-Z0-9]", "", (number or "").upper())
+
+
+async def _told_before(client: EtsyClient, http: Http, order_id: str, parcel: Parcel) -> Outcome | None:
+    """Look whether a changed parcel, or an earlier version of it, is on the receipt (S10.2); None: nothing is, it may be told.
+
+    The receipt knows no key of ours: any other parcel on it may be the earlier version, and the receipt is shipped as a whole by it.
+    """
+    try:
+        told = await shipments(client, http, order_id)
+    except (Retry, NoAnswer, Park) as bad:
+        return not_sent(bad)
+    wanted = _plain(parcel.tracking_number)
+    mine = [one for one in told if _plain(one.tracking_number) == wanted]
+    if mine:
+        return Accepted(mine[-1].reference)
+    if told:
+        return Rejected(
+            "Etsy knows a parcel of this order already and can't change it; add the number on Etsy", code="no_edit"
+        )
+    return None
 
 
 async def shipments(client: EtsyClient, http: Http, order_id: str) -> list[ShipmentTold]:
