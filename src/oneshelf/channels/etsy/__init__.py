@@ -186,7 +186,12 @@ class Etsy:
     async def cancel_state(self, http: Http, wish: CancelWish, reference: str | None) -> CancelState:
         """Read whether a person has cancelled it. Raises Retry, SignInAgain, NoAnswer."""
         message = await feed.fetch_order(self._client, http, wish.order_id)
-        facts = self.parse(message) if message is not None else []
+        if message is None:
+            # A cancelled receipt has answered 404 (etsy/open-api #338, #160), as a foreign one does: no proof either way.
+            return CancelState(
+                "none", "Etsy does not show this order any more; look on etsy.com whether it is cancelled"
+            )
+        facts = self.parse(message)
         if any(isinstance(fact, OrderSeen) and fact.cancelled for fact in facts):
             return CancelState("done")
         return CancelState("none", "nobody has cancelled it on etsy.com yet")

@@ -92,6 +92,12 @@ class _Receipt(msgspec.Struct):
     discount_amt: Any = None
     gift_wrap_price: Any = None
     shipments: list[dict[str, Any]] | None = None
+    refunds: Any = None
+
+
+#: Words in a refund's status that say the money did not go back (yet). Etsy lists no words: every other one counts as given back.
+#: Source: schema ShopRefund, `status` ("The status indication string for the refund"), read 2026-08.
+_NOT_GIVEN_BACK = ("fail", "cancel", "declin", "reject", "pending")
 
 
 def order_seen(body: bytes) -> OrderSeen:
@@ -119,6 +125,8 @@ def order_seen(body: bytes) -> OrderSeen:
         ship_by_at=min(dates, default=None),
         deep_link=f"https://www.etsy.com/your/orders/sold?order_id={receipt.receipt_id}",
         note=_note(receipt, remark),
+        # `cancel_asked` stays empty: a receipt does not say that a buyer asks for a cancel (schema ShopReceipt).
+        refunded=_refunded(receipt),
     )
 
 
@@ -264,19 +272,37 @@ def _taxes(receipt: _Receipt, tax: int, vat: int, weights: list[int], currency: 
     return shares
 
 
+def _refunded(receipt: _Receipt) -> Money | None:
+    """Return what was given back so far; None: not said, unreadable, or in another currency than the order's."""
+    refunds = receipt.refunds
+    if not isinstance(refunds, list) or not all(isinstance(one, dict) for one in refunds):
+        return None
+    try:
+        total = _amount(receipt.grandtotal)
+        if total is None or any(one.get("amount") is None for one in refunds):
+            return None
+        done = [one for one in refunds if not any(word in str(one.get("status")).lower() for word in _NOT_GIVEN_BACK)]
+        return Money(sum(abs(_minor(one["amount"], total.currency)) for one in done), total.currency)
+    except Unreadable:
+        return None
+
+
 # --- people and parcels ----------------------------------------------------------------------------------------------
 
 
 def _shipments(receipt: _Receipt, lines: tuple[LineSeen, ...]) -> tuple[ShipmentSeen, ...]:
     """Return the parcels. The first one marks the whole receipt shipped; a later one is a tracking number more, no more units."""
     units = {line.line_id: line.shipped for line in lines if line.shipped}
-    parcels = []
+    parcels: list[ShipmentSeen] = []
     for place, shipment in enumerate(receipt.shipments or []):
         own = whole(shipment.get("receipt_shipping_id"))
         tracking = text(shipment.get("tracking_code"))
+        shipment_id = str(own) if own else tracking or f"{receipt.receipt_id}-{place + 1}"
+        if any(one.shipment_id == shipment_id for one in parcels):
+            continue  # the same parcel told twice
         parcels.append(
             ShipmentSeen(
-                shipment_id=str(own) if own else tracking or f"{receipt.receipt_id}-{place + 1}",
+                shipment_id=shipment_id,
                 created_at=instant(shipment.get("shipment_notification_timestamp")),
                 units=units if place == 0 else {},
                 tracking_number=tracking,
