@@ -43,6 +43,7 @@ PRODUCTS = (
     "TOKEN",
     "LAST",
     "SHIP",
+    "BOUGHT",
 )
 
 
@@ -318,6 +319,51 @@ async def test_what_is_shipped_in_the_shop_is_told_to_each_marketplace_once(stre
     assert await street.injected("cut_answer") == before + 3
     shelf = await street.shop.one("SELECT on_hand, committed FROM stock_level WHERE sku = 'SHIP'")
     assert shelf == (STOCK - 3, 0)
+
+
+async def test_S10_6_what_a_marketplace_shipped_first_is_fulfilled_in_the_shop_once(street: Street) -> None:
+    """A label bought on eBay and on Etsy: the copy leaves too, with the same number, and the marketplace keeps one parcel."""
+    orders = {channel: await street.buy(channel, "BOUGHT") for channel in ("ebay", "etsy")}
+    for channel, order_id in orders.items():
+        await until(lambda c=channel, o=order_id: street.copy_of(c, o), f"{channel} imported", 90)
+        action = {
+            "channel": channel,
+            "action": "ship",
+            "order_id": order_id,
+            "tracking": f"94{channel.upper()}",
+            "carrier": "usps",
+        }
+        await street.marketplaces.ask("POST", "/console", action)
+
+    async def waited_for() -> bool:
+        rows = await street.shop.all("SELECT entity FROM intent WHERE kind = 'fulfil_copy'")
+        return len(rows) == 2
+
+    await until(waited_for, "both wait for a fulfilment of the shop's own", 60)
+    await street.shop.run("UPDATE intent SET due_at = 0 WHERE kind = 'fulfil_copy'")  # two minutes later
+
+    async def gone() -> bool:
+        return await street.shop.one("SELECT on_hand, committed FROM stock_level WHERE sku = 'BOUGHT'") == (
+            STOCK - 2,
+            0,
+        )
+
+    try:
+        await until(gone, "", 90)
+    except AssertionError:
+        intents = await street.shop.all("SELECT kind, state, reason, entity FROM intent WHERE kind = 'fulfil_copy'")
+        raise AssertionError(str((intents, await street.shop.tasks()))) from None
+    shop_orders = {
+        one["id"]: one for one in (await street.marketplaces.ask("GET", "/orders?channel=shopify"))["orders"]
+    }
+    for channel, order_id in orders.items():
+        (copy,) = await street.copy_of(channel, order_id) or ("",)
+        assert shop_orders[str(copy)]["fulfilled"] == {"BOUGHT": 1}
+    for channel, order_id in orders.items():
+        one = street.shop.service.running[ACCOUNT[channel]]
+        assert isinstance(one.channel, Ships)
+        told = await one.channel.shipments(one.session, order_id)
+        assert [parcel.tracking_number for parcel in told] == [f"94{channel.upper()}"], channel
 
 
 async def test_a_deleted_ebay_account_is_heard_of(street: Street) -> None:
