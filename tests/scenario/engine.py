@@ -329,7 +329,8 @@ class World:
     def run_hub(self, fault: Fault = no_fault, *, calls_max: int = 200) -> int:
         """Carry out everything that is due in the shop now. Returns how many calls that took."""
         for done in range(calls_max):
-            call = self.plan_moves() or self.plan_correction() or self.plan_import()
+            call: Any = self.plan_moves() or self.plan_correction() or self.plan_import()
+            call = call or self.plan_change() or self.plan_fulfilment()
             if call is None:
                 return done
             self.carry_out(call, fault)

@@ -330,12 +330,21 @@ class Knocking:
         return f"00000000-0000-4000-8000-{self._count:012d}"
 
     async def post(self, channel: str, body: bytes, headers: dict[str, str]) -> int:
-        """POST and return the status. Never follows a redirect."""
-        async with self.http.post(
-            f"{self.shop.url}/webhooks/{channel}", data=body, headers=headers, allow_redirects=False
-        ) as answer:
-            await answer.read()
-            return answer.status
+        """POST and return the status. Never follows a redirect.
+
+        A kept connection may be closed by the door in the moment in which it is used again: then it is delivered again, as every
+        channel does.
+        """
+        url = f"{self.shop.url}/webhooks/{channel}"
+        for again in (True, False):
+            try:
+                async with self.http.post(url, data=body, headers=headers, allow_redirects=False) as answer:
+                    await answer.read()
+                    return answer.status
+            except aiohttp.ClientConnectionError:
+                if not again:
+                    raise
+        raise AssertionError("never reached")
 
     def shopify_headers(
         self, topic: str, body: bytes, *, delivery: str | None = None, shop: str = EXTERNAL[SHOPIFY]
