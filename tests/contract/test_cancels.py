@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 from typing import Any
 
+import msgspec
 import pytest
 from test_parcels import story
 from wire import Wire
 
 from oneshelf.channels.abilities import CancelWish
-from oneshelf.channels.amazon.cancels import envelope, refusal_in
+from oneshelf.channels.amazon.cancels import all_closed, envelope, refusal_in
 from oneshelf.channels.contract import NoAnswer, Request, Response
 from oneshelf.core.errors import Retry
 from oneshelf.core.facts import OrderSeen
@@ -50,6 +51,15 @@ async def test_amazon_cancels_one_line_of_two_and_keeps_the_other() -> None:
     message = await channel.fetch_order(wire, seen.order_id)
     (now,) = channel.parse(message)
     assert {line.line_id: line.cancelled for line in now.lines} == {seen.lines[0].line_id: 1, seen.lines[1].line_id: 0}
+
+
+async def test_units_that_were_cancelled_before_are_no_sign_of_this_cancel() -> None:
+    wire, channel, seen = await story("amazon", pieces=3)
+    (line,) = seen.lines
+    before = msgspec.structs.replace(seen, lines=(msgspec.structs.replace(line, cancelled=2),))
+    asked = wish(seen, {line.line_id: 1})
+    assert not all_closed(before, asked)
+    assert all_closed(msgspec.structs.replace(seen, lines=(msgspec.structs.replace(line, cancelled=3),)), asked)
 
 
 async def test_amazon_refuses_a_pending_order_in_its_report() -> None:

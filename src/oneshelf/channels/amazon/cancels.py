@@ -132,10 +132,14 @@ async def _is_cancelled(http: Http, account: Account, wish: CancelWish) -> bool:
     if message is None:
         raise Park(f"Amazon does not know order {wish.order_id}")
     seen = next((fact for fact in parse(message) if isinstance(fact, OrderSeen)), None)
-    if seen is None:
-        return False
-    counts = {line.line_id: line.cancelled for line in seen.lines}
-    return seen.cancelled or all(counts.get(line_id, 0) >= units for line_id, units in wish.lines.items())
+    return seen is not None and all_closed(seen, wish)
+
+
+def all_closed(seen: OrderSeen, wish: CancelWish) -> bool:
+    """Whether nothing of the wish's lines is open any more. The feed takes all of a line that is open, so units that were cancelled
+    before say nothing about it. Pure."""
+    still_open = {line.line_id: line.ordered - line.cancelled - line.shipped for line in seen.lines}
+    return seen.cancelled or all(still_open.get(line_id, 1) <= 0 for line_id in wish.lines)
 
 
 async def _result(http: Http, account: Account, document_id: str) -> bytes:

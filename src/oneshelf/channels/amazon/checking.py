@@ -2,7 +2,8 @@
 
 In: an Account, the application's client id and secret. Out: Findings. Never: a write.
 A role shows only by what is refused without it: each family of operations is asked for something small.
-Source: models sellers, orders_2026-01-01, listingsItems_2021-08-01, feeds_2021-06-30, notifications; sheet sections 8 and 9, read 2026-11.
+Source: models sellers, orders_2026-01-01, listingsItems_2021-08-01, feeds_2021-06-30, notifications, read 2026-11. U (unconfirmed): the
+names of the roles as Seller Central shows them.
 """
 
 from __future__ import annotations

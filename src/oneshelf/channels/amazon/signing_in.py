@@ -1,8 +1,10 @@
 """How a seller gives us access in the browser: Seller Central's consent page, and the code that comes back.
 
 In: what the sign-in was begun with, the callback's query. Out: addresses, secrets. Never: stores a secret.
-Source: Amazon pages website-authorization-workflow, seller-central-urls, renew-authorizations, read 2026-11; the code lives five minutes
+Source: Amazon pages website-authorization-workflow and renew-authorizations, read in excerpts 2026-11; the code lives five minutes
 (selling-partner-api-docs issue 268). An authorization ends after 365 days, or when a role is added: the same way again renews it.
+U (unconfirmed): the hosts of Seller Central a marketplace, and that redirect_uri may stand in the consent address; the setting
+`consent_url` overrides the address.
 """
 
 from __future__ import annotations
