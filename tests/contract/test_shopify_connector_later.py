@@ -104,6 +104,12 @@ def test_a_change_adds_to_what_the_merchant_wrote_and_takes_nothing_away() -> No
     assert changed_fields(order, CopyChange()) == {}
 
 
+def test_a_long_note_of_the_merchants_keeps_its_beginning() -> None:
+    long = "x" * 4_995
+    assert changed_fields({"note": long}, CopyChange(notes=("Etsy: gift",)))["note"] == long + "\nEtsy"
+    assert changed_fields({"note": "x" * 5_000}, CopyChange(notes=("Etsy: gift",))) == {}
+
+
 async def test_a_copy_that_is_not_there_can_not_be_changed() -> None:
     wire = Wire("shopify")
     hub: Any = wire.channel

@@ -93,7 +93,10 @@ def changed_fields(order: Mapping[str, Any], change: CopyChange) -> dict[str, An
     note = text(order.get("note")) or ""
     missing = [line for line in change.notes if line not in note]
     if missing:
-        fields["note"] = "\n".join([part for part in (note, *missing) if part])[-NOTE_MAX:]
+        # Where there is no room for all, the merchant's words stay and ours are cut.
+        longer = "\n".join([part for part in (note, *missing) if part])[: max(NOTE_MAX, len(note))]
+        if longer != note:
+            fields["note"] = longer
     tags = [str(tag) for tag in order.get("tags") or []]
     new_tags = [tag for tag in change.tags if tag.lower() not in {one.lower() for one in tags}]
     if new_tags:
