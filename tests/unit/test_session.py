@@ -46,7 +46,7 @@ class Channel:
                 return self.answer(400, b"invalid_grant")
             self.renewals += 1
             self.access, self.refresh = f"a{self.renewals}", f"r{self.renewals}"
-            return self.answer(200, f"{self.access} {self.refresh}".encode())
+            return self.answer(200, f"{self.access} {self.refresh}".encode(), self.headers)
         if request.headers.get("authorization") != self.access:
             return self.answer(401, b"")
         self.done.append(request.url)
@@ -392,3 +392,20 @@ async def test_F28_the_present_is_told_by_the_channels_own_clock(date: str, ahea
     await session.with_priority(Priority.VERIFY).request(PATCH)
     assert session.clock_ahead_s == ahead_s
     assert session.channel_now() == world.clock.now() + timedelta(seconds=ahead_s)
+
+
+async def test_F28_a_slow_answer_and_another_server_say_nothing_about_the_channels_clock() -> None:
+    world = World()
+
+    def slow(request: Request) -> None:
+        world.clock.advance(40.0)
+
+    world.channel.headers = {"date": f"{world.clock.now():%a, %d %b %Y %H:%M:%S GMT}"}
+    world.channel.fault = slow
+    await world.session.request(PATCH)
+    assert world.session.clock_ahead_s == 0.0
+
+    world.channel.fault = None
+    world.channel.headers = {"date": "Mon, 23 Nov 2026 14:00:00 GMT"}
+    await world.session.request(msgspec.structs.replace(PATCH, headers={"authorization": "a0"}, bare=True, body=b"r0"))
+    assert world.session.clock_ahead_s == 0.0

@@ -89,8 +89,8 @@ class Calls(msgspec.Struct):
     seconds: float = 0.0
 
 
-#: A difference of clocks up to this much is the whole second of the Date header and the way of the answer, seconds.
-CLOCKS_DIFFER_S = 3.0
+#: A difference of clocks up to this much, beyond what a call leaves open, is none, seconds.
+CLOCKS_DIFFER_S = 2.0
 
 
 class _Account:
@@ -144,8 +144,8 @@ class Session:
 
     @property
     def clock_ahead_s(self) -> float:
-        """How many seconds the channel's clock is ahead of ours (below 0: behind), by the Date of its last answer; 0 while they
-        differ by no more than CLOCKS_DIFFER_S."""
+        """How many seconds the channel's clock is ahead of ours (below 0: behind), by the Date of its last answer; 0 while
+        the call leaves it open that they agree to CLOCKS_DIFFER_S."""
         return self._account.clock_ahead_s
 
     def channel_now(self) -> datetime:
@@ -221,7 +221,8 @@ class Session:
         try:
             response = await self._http.request(request)
             end = f"{response.status // 100}xx"
-            self._compare_clocks(response)
+            if not request.bare:  # a bare call may go to another server: a sign-in, a store of reports
+                self._compare_clocks(response, self._clock.monotonic() - started)
             return response
         except NoAnswer:
             end = "no answer"
@@ -230,17 +231,18 @@ class Session:
             counts.seconds += self._clock.monotonic() - started
             counts.answers[end] = counts.answers.get(end, 0) + 1
 
-    def _compare_clocks(self, response: Response) -> None:
+    def _compare_clocks(self, response: Response, took_s: float) -> None:
+        """The Date was written at some moment of the call, and is cut to its second: a slow answer says less about the clocks."""
         try:
             said = parsedate_to_datetime(response.headers["date"])
         except (KeyError, ValueError):
             return
         said = said if said.tzinfo is not None else said.replace(tzinfo=UTC)
-        ahead_s = (
-            said - response.received_at
-        ).total_seconds() + 0.5  # its seconds are whole: half of one is the best guess
-        ahead_s = ahead_s if abs(ahead_s) > CLOCKS_DIFFER_S else 0.0
-        if (ahead_s == 0.0) is not (self._account.clock_ahead_s == 0.0):
+        least_s = (said - response.received_at).total_seconds()
+        most_s = least_s + took_s + 1.0
+        same = least_s <= CLOCKS_DIFFER_S and most_s >= -CLOCKS_DIFFER_S
+        ahead_s = 0.0 if same else (least_s + most_s) / 2
+        if same is not (self._account.clock_ahead_s == 0.0):
             log.warning("the channel's clock and ours differ", ahead_s=round(ahead_s, 1))
         self._account.clock_ahead_s = ahead_s
 
