@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneshelf.core.money import share_out, unit_prices
+from oneshelf.core.money import decimals, share_out, unit_prices
+
+
+@pytest.mark.parametrize(
+    ("currency", "places"), [("EUR", 2), ("HUF", 2), ("IDR", 2), ("jpy", 0), ("XPF", 0), ("TND", 3), ("CLF", 4)]
+)
+def test_S14_5_a_currency_has_the_decimals_of_ISO_4217(currency: str, places: int) -> None:
+    assert decimals(currency) == places
+
 
 totals = st.integers(-100_000, 100_000)
 weights_of = st.lists(st.integers(0, 5_000), min_size=1, max_size=8)

@@ -4,6 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+#: Decimals of the currencies that have not two. Source: ISO 4217 list one (SIX), read 2026-11; BYR left it in 2017 and is still written.
+_DECIMALS = {
+    **dict.fromkeys(
+        [
+            "BIF",
+            "BYR",
+            "CLP",
+            "DJF",
+            "GNF",
+            "ISK",
+            "JPY",
+            "KMF",
+            "KRW",
+            "PYG",
+            "RWF",
+            "UGX",
+            "UYI",
+            "VND",
+            "VUV",
+            "XAF",
+            "XOF",
+            "XPF",
+        ],
+        0,
+    ),
+    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
+    **dict.fromkeys(["CLF", "UYW"], 4),
+}
+
+
+def decimals(currency: str) -> int:
+    """Return how many decimals the currency's minor unit has.
+
+    >>> decimals("EUR"), decimals("JPY"), decimals("KWD")
+    (2, 0, 3)
+    """
+    return _DECIMALS.get(currency.upper(), 2)
+
 
 def share_out(total: int, weights: Sequence[int]) -> list[int]:
     """Split `total` minor units by weights, by largest remainder; the parts add up to `total`. All weights 0: evenly.

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from oneshelf.channels.abilities import CopyChange, Parcel
 from oneshelf.core.facts import Money, OrderSeen, ShipmentSeen
 from oneshelf.core.instants import SECOND, from_us
+from oneshelf.core.money import decimals
 from oneshelf.core.outcome import Accepted, Outcome, Rejected
 from oneshelf.core.shipment import ShipmentState, same_number
 from oneshelf.db.journal import close_task
@@ -25,25 +27,6 @@ from oneshelf.orders.shipments import load_shipments
 
 from .copy_orders import whole_order
 
-#: Currencies without minor units. Source: ISO 4217, list one (read 2026-11).
-_NO_MINOR = {
-    "BIF",
-    "CLP",
-    "DJF",
-    "GNF",
-    "ISK",
-    "JPY",
-    "KMF",
-    "KRW",
-    "PYG",
-    "RWF",
-    "UGX",
-    "VND",
-    "VUV",
-    "XAF",
-    "XOF",
-    "XPF",
-}
 #: Our own parcels of the order are still unsettled, or the copy was not read since the call: look again after so long.
 WAIT_S = 10
 
@@ -112,9 +95,7 @@ def _change(order: OrderRow, fields: list[str], label: str) -> CopyChange:
 
 
 def _in_words(money: Money) -> str:
-    if money.currency in _NO_MINOR:
-        return f"{money.minor} {money.currency}"
-    return f"{money.minor // 100}.{money.minor % 100:02d} {money.currency}"
+    return f"{Decimal(money.minor).scaleb(-decimals(money.currency)):f} {money.currency}"
 
 
 def settle(tx: Tx, tenant_id: int, call: ChangeCall, outcome: Outcome, now: int) -> None:

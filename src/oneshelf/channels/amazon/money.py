@@ -7,13 +7,13 @@ Source: Amazon model orders_2026-01-01 (`Money`, `Decimal`), read 2026-11: yen c
 from __future__ import annotations
 
 from decimal import Decimal
-from functools import cache
 
 import msgspec
 from babel.core import get_global
 
 from oneshelf.core.errors import Unreadable
 from oneshelf.core.facts import Money
+from oneshelf.core.money import decimals
 
 #: Minor units beyond this are no price; the bound keeps an absurd exponent from becoming a huge integer.
 MINOR_MAX = 10**15
@@ -26,13 +26,11 @@ class AmountSeen(msgspec.Struct, rename="camel"):
     currency_code: str | None = None
 
 
-@cache
-def exponent(currency: str) -> int:
-    """Return how many decimals the currency has (EUR 2, JPY 0, KWD 3). Raises Unreadable for one that CLDR does not know."""
+def known(currency: str) -> str:
+    """Return the currency. Raises Unreadable for one that nobody has ever used."""
     if currency not in get_global("all_currencies"):
         raise Unreadable(f"unknown currency {currency!r}")
-    fractions = get_global("currency_fractions")
-    return int(fractions.get(currency, fractions["DEFAULT"])[0])
+    return currency
 
 
 def money_of(seen: AmountSeen | None) -> Money | None:
@@ -41,7 +39,7 @@ def money_of(seen: AmountSeen | None) -> Money | None:
     if seen is None or seen.amount is None:
         return None
     currency = (seen.currency_code or "").upper()
-    digits = exponent(currency)
+    digits = decimals(known(currency))
     if not seen.amount.is_finite() or abs(seen.amount) > MINOR_MAX:
         raise Unreadable("an amount out of range")
     minor = seen.amount.scaleb(digits)

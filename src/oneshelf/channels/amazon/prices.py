@@ -21,11 +21,12 @@ from oneshelf.channels.amazon.account import Account, QueryValue, build
 from oneshelf.channels.amazon.answers import body_of_read, decoded, outcome_of_refusal, outcome_of_silence
 from oneshelf.channels.amazon.client import timestamp
 from oneshelf.channels.amazon.marketplaces import MARKETPLACES
-from oneshelf.channels.amazon.money import AmountSeen, exponent, money_of
+from oneshelf.channels.amazon.money import AmountSeen, known, money_of
 from oneshelf.channels.amazon.orders import instant
 from oneshelf.channels.contract import Http, NoAnswer, Outlet
 from oneshelf.core.errors import Unreadable
 from oneshelf.core.facts import Money
+from oneshelf.core.money import decimals
 from oneshelf.core.outcome import Outcome, Rejected
 
 PRICES = PriceAbility(
@@ -147,7 +148,7 @@ def _patch(offer: PriceOffer, marketplace_id: str) -> dict[str, Any]:
 
 def _number(price: Money) -> msgspec.Raw:
     """Write an amount as a JSON number, digit by digit, never through a float."""
-    return msgspec.Raw(format(Decimal(price.minor).scaleb(-exponent(price.currency)), "f").encode())
+    return msgspec.Raw(format(Decimal(price.minor).scaleb(-decimals(known(price.currency))), "f").encode())
 
 
 def _seen(item: wire.Item | None, outlet: Outlet, account: Account, read_at: datetime) -> PriceSeen:

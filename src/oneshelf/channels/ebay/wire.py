@@ -14,10 +14,7 @@ import msgspec
 
 from oneshelf.core.errors import Unreadable
 from oneshelf.core.facts import Money
-
-#: ISO 4217 currencies without a hundredth among those of eBay's sites and their buyers. Source: ISO 4217 table A.1.
-_NO_DECIMALS = {"JPY", "KRW", "VND", "CLP", "ISK", "PYG", "XAF", "XOF", "XPF", "UGX", "RWF"}
-_THREE_DECIMALS = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"}
+from oneshelf.core.money import decimals
 
 T = TypeVar("T")
 
@@ -90,9 +87,8 @@ def money(value: Any) -> Money | None:
     amount, currency = text(inside(value, "value")), text(inside(value, "currency"))
     if amount is None or currency is None:
         return None
-    decimals = decimals_of(currency)
     try:
-        minor = int((Decimal(amount) * 10**decimals).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+        minor = int((Decimal(amount) * 10 ** decimals(currency)).quantize(Decimal(1), rounding=ROUND_HALF_UP))
     except (InvalidOperation, ValueError, OverflowError) as bad:
         raise Unreadable(f"eBay amount {amount[:40]!r} is no number") from bad
     if abs(minor) > _MINOR_MAX:
@@ -102,14 +98,8 @@ def money(value: Any) -> Money | None:
 
 def amount(price: Money) -> dict[str, str]:
     """Return money as eBay writes it: `{"value": "12.50", "currency": "USD"}`."""
-    decimals = decimals_of(price.currency)
-    value = Decimal(price.minor).scaleb(-decimals)
-    return {"value": f"{value:.{decimals}f}", "currency": price.currency}
-
-
-def decimals_of(currency: str) -> int:
-    """Return how many decimals a currency has. Source: ISO 4217 table A.1."""
-    return 0 if currency in _NO_DECIMALS else 3 if currency in _THREE_DECIMALS else 2
+    value = Decimal(price.minor).scaleb(-decimals(price.currency))
+    return {"value": f"{value:f}", "currency": price.currency}
 
 
 class Explained(NamedTuple):

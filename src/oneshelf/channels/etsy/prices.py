@@ -15,9 +15,10 @@ from oneshelf.channels.contract import Http, NoAnswer
 from oneshelf.channels.etsy import listing as etsy_listing
 from oneshelf.channels.etsy import shelf
 from oneshelf.channels.etsy.client import ROWS_MAX, EtsyClient
-from oneshelf.channels.etsy.wire import digits, whole
+from oneshelf.channels.etsy.wire import whole
 from oneshelf.core.errors import Park, Retry, Unreadable
 from oneshelf.core.facts import Money
+from oneshelf.core.money import decimals
 from oneshelf.core.outcome import Outcome, Rejected
 
 PRICES = PriceAbility(
@@ -96,7 +97,7 @@ def body_of(document: dict[str, Any], offers: Sequence[PriceOffer]) -> dict[str,
         for before, offering in zip(offerings, written["offerings"], strict=True):
             offering["is_enabled"] = before.get("is_enabled") is not False
             if price is not None:
-                offering["price"] = price.minor / 10 ** digits(price.currency)
+                offering["price"] = price.minor / 10 ** decimals(price.currency)
             shared = etsy_listing.pairs(etsy_listing.values_of(product), along)
             if asked.setdefault(shared, offering["price"]) != offering["price"]:
                 return Rejected("these variations share one price at Etsy; offer them the same", code="price_shared")

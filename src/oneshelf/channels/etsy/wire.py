@@ -14,32 +14,7 @@ import msgspec
 
 from oneshelf.core.errors import Unreadable
 from oneshelf.core.facts import Money
-
-#: ISO 4217 currencies whose minor unit is not a hundredth. Source: ISO 4217 table A.1.
-_DIGITS = {
-    **dict.fromkeys(
-        (
-            "BIF",
-            "CLP",
-            "DJF",
-            "GNF",
-            "ISK",
-            "JPY",
-            "KMF",
-            "KRW",
-            "PYG",
-            "RWF",
-            "UGX",
-            "VND",
-            "VUV",
-            "XAF",
-            "XOF",
-            "XPF",
-        ),
-        0,
-    ),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-}
+from oneshelf.core.money import decimals
 
 T = TypeVar("T")
 
@@ -99,14 +74,9 @@ def instant(value: Any) -> datetime | None:
     return None
 
 
-def digits(currency: str) -> int:
-    """Return how many decimal places the currency's minor unit has."""
-    return _DIGITS.get(currency, 2)
-
-
 def money(value: EtsyMoney) -> Money:
     """Return Etsy's amount in minor units, halves rounded up (Etsy sends none). Raises Unreadable on a divisor of 0."""
     if value.divisor <= 0 or abs(value.amount) > _MINOR_MAX:
         raise Unreadable(f"Etsy money of {value.amount} with divisor {value.divisor}")
-    exact = Decimal(value.amount) * (10 ** digits(value.currency_code)) / Decimal(value.divisor)
+    exact = Decimal(value.amount) * (10 ** decimals(value.currency_code)) / Decimal(value.divisor)
     return Money(int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP)), value.currency_code)

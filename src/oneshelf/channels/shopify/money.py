@@ -8,38 +8,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 from oneshelf.core.facts import Money
-
-#: Decimals of currencies that have not two. Source: ISO 4217 list one (SIX), read 2026-11; those in Shopify's CurrencyCode enum.
-_DECIMALS = {
-    **dict.fromkeys(
-        [
-            "BIF",
-            "BYR",
-            "CLP",
-            "DJF",
-            "GNF",
-            "ISK",
-            "JPY",
-            "KMF",
-            "KRW",
-            "PYG",
-            "RWF",
-            "UGX",
-            "VND",
-            "VUV",
-            "XAF",
-            "XOF",
-            "XPF",
-        ],
-        0,
-    ),
-    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
-}
-
-
-def decimals(currency: str) -> int:
-    """Return how many decimals the currency's minor unit has."""
-    return _DECIMALS.get(currency.upper(), 2)
+from oneshelf.core.money import decimals
 
 
 def to_minor(amount: object, currency: str) -> int | None:
