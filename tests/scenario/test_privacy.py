@@ -8,12 +8,13 @@ import msgspec
 import pytest
 from tests.scenario.engine import AMAZON, EBAY, SHOP, TENANT, FactParser, World, changed, order
 
-from oneshelf.core.facts import Address, BuyerSeen, ErasureAsked, OrderSeen
+from oneshelf.core.facts import AccessLost, Address, BuyerSeen, ErasureAsked, Fact, Ignored, OrderHint, OrderSeen
 from oneshelf.core.instants import SECOND
 from oneshelf.customers import privacy, worker
 from oneshelf.db.store import Store, transaction
 from oneshelf.db.tx import Tx
 from oneshelf.intake.departed import handle_departed
+from oneshelf.intake.inbox import Raw, keep
 from oneshelf.tenants.accounts import set_state
 
 DAY = 86_400 * SECOND
@@ -156,6 +157,49 @@ class TestShopEnds:
         work(world)
         assert "Ada" not in everything(world)
         assert world.value("SELECT COUNT(*) FROM orders WHERE order_id = '9'") == 0
+
+    def gone(self, world: World, *messages: list[Fact] | bytes) -> list[tuple[str, str]]:
+        """Disconnect the shop, let these messages come, take them; returns state and note of each."""
+        with transaction(world.store) as tx:
+            set_state(tx, TENANT, SHOP, "DISCONNECTED", world.now)
+            for n, message in enumerate(messages):
+                body = message if isinstance(message, bytes) else msgspec.json.encode(message)
+                keep(tx, [Raw(TENANT, SHOP, "a/topic", f"gone-{n}", "webhook", {}, body, world.now)])
+        with transaction(world.store) as tx:
+            assert handle_departed(tx, TENANT, {SHOP: FactParser()}, world.now) == len(messages)
+            assert handle_departed(tx, TENANT, {SHOP: FactParser()}, world.now) == 0
+        return world.rows("SELECT state, note FROM inbox WHERE delivery_key LIKE 'gone-%' ORDER BY seq")
+
+    def test_F56_what_breaks_the_parser_is_parked_and_the_next_is_heard(self, world: World) -> None:
+        told = self.gone(world, b"no json at all", [ErasureAsked("erase", "c1")])
+        assert [state for state, _ in told] == ["PARKED", "DONE"]
+        assert "DecodeError" in told[0][1]
+        assert world.value("SELECT COUNT(*) FROM privacy_request") == 1
+        [(why, subject)] = world.rows("SELECT why, subject FROM task WHERE kind = 'departed_message'")
+        assert "a/topic" in why and subject == str(SHOP)
+
+    def test_an_order_for_an_account_that_is_gone_is_parked_in_sight_and_not_booked(self, world: World) -> None:
+        told = self.gone(world, [order("9", world.now, MUG=1)], [OrderHint("8")], [OrderHint("7")])
+        assert [state for state, _ in told] == ["PARKED"] * 3
+        assert world.value("SELECT COUNT(*) FROM orders WHERE order_id = '9'") == 0
+        assert world.value("SELECT COUNT(*) FROM task WHERE kind = 'departed_message' AND closed_at IS NULL") == 1
+
+    def test_what_says_nothing_to_us_asks_nobody(self, world: World) -> None:
+        told = self.gone(world, [Ignored("a known kind")], [AccessLost("uninstalled")])
+        assert [state for state, _ in told] == ["DONE", "DONE"]
+        assert world.value("SELECT COUNT(*) FROM task WHERE kind = 'departed_message'") == 0
+
+    def test_without_a_key_to_read_it_by_nothing_is_called_done(self, world: World) -> None:
+        with transaction(world.store) as tx:
+            set_state(tx, TENANT, SHOP, "DISCONNECTED", world.now)
+        world.hear(SHOP, order("9", world.now, MUG=1))
+        with transaction(world.store) as tx:
+            assert handle_departed(tx, TENANT, {}, world.now) == 1
+        assert world.rows("SELECT state FROM inbox ORDER BY seq DESC LIMIT 1") == [("PARKED",)]
+
+    def test_one_that_the_database_can_not_keep_holds_up_no_other(self, world: World) -> None:
+        told = self.gone(world, [ErasureAsked("erase", "a\0b")], [ErasureAsked("erase", "c1")])
+        assert told[1] == ("DONE", "")  # SQLite keeps the NUL of the first, PostgreSQL does not
 
 
 class TestRetention:

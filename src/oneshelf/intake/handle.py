@@ -123,7 +123,7 @@ def _handle_rows(
         reason = _try_hint(tx, tenant_id, accounts[row.account_id], row, fact, now, done)
         if reason:
             ends[row.seq] = ("PARKED", reason)
-    ends = {seq: (state, _words(reason)) for seq, (state, reason) in ends.items()}
+    ends = {seq: (state, words(reason)) for seq, (state, reason) in ends.items()}
     tx.many(
         "UPDATE inbox SET state = ?, note = ?, handled_at = ? WHERE tenant_id = ? AND seq = ?",
         [(*ends.get(row.seq, ("DONE", "")), now, tenant_id, row.seq) for row in rows],
@@ -194,7 +194,7 @@ def _without_nul(facts: list[Fact]) -> list[Fact]:
     return _decoder.decode(_NUL.sub(rb"\1", msgspec.json.encode(facts)))
 
 
-def _words(reason: str) -> str:
+def words(reason: str) -> str:
     """Return a reason as it can be stored: it may quote what the channel sent."""
     return reason.encode(errors="replace").decode().replace("\0", "")[:REASON_MAX]
 
@@ -212,7 +212,7 @@ _OUR_ERRORS = (
 )
 
 
-def _is_about_one(error: Exception) -> bool:
+def is_about_one(error: Exception) -> bool:
     """Whether the message itself can't be booked; else (disk full, connection lost) it would be wrong to park it."""
     return isinstance(error, _OUR_ERRORS) or any(kind.__name__ in _ROW_ERRORS for kind in type(error).__mro__)
 
@@ -226,7 +226,7 @@ def _book(tx: Tx, tenant_id: int, orders: list[tuple[Row, Heard]], now: int) -> 
             book(tx, tenant_id, [heard for _, heard in orders], now)
         return []
     except Exception as error:
-        if not _is_about_one(error):
+        if not is_about_one(error):
             raise
         if len(orders) == 1:
             log.warning("booking_failed", seq=orders[0][0].seq, problem=type(error).__name__)
@@ -242,7 +242,7 @@ def _try_hint(tx: Tx, tenant_id: int, account: Account, row: Row, fact: Any, now
             _take_hint(tx, tenant_id, account, row, fact, now, done)
         return ""
     except Exception as error:
-        if not _is_about_one(error):
+        if not is_about_one(error):
             raise
         return f"its hint could not be taken: {type(error).__name__}: {error}"
 
