@@ -10,7 +10,7 @@ from tests.scenario.engine import AMAZON, EBAY, SHOP, TENANT, FactParser, World,
 
 from oneshelf.core.facts import AccessLost, Address, BuyerSeen, ErasureAsked, Fact, Ignored, OrderHint, OrderSeen
 from oneshelf.core.instants import SECOND
-from oneshelf.customers import privacy, worker
+from oneshelf.customers import privacy, retention, worker
 from oneshelf.db.store import Store, transaction
 from oneshelf.db.tx import Tx
 from oneshelf.intake.departed import handle_departed
@@ -233,3 +233,33 @@ class TestRetention:
         bodies = [bytes(body) for (body,) in world.rows("SELECT body FROM inbox WHERE account_id = 2")]
         assert bodies and all(body.startswith(b'{"erased"') for body in bodies)
         assert "Open" in world.order(AMAZON, "A-2", "person")
+
+    def test_a_parked_message_stays_a_month_while_its_task_is_open(self, world: World) -> None:
+        with transaction(world.store) as tx:
+            keep(tx, [Raw(TENANT, AMAZON, "orders", "bad", "webhook", {}, b"unreadable order of Ada", world.now)])
+        world.handle()
+        world.hear(AMAZON, by(order("A-2", world.now, MUG=1), "a2", "Open"))
+        parked = "SELECT state, body FROM inbox WHERE delivery_key = 'bad'"
+        world.tick(8 * 86_400)
+        self.retain(world)
+        assert [(state, bytes(body)) for state, body in world.rows(parked)] == [("PARKED", b"unreadable order of Ada")]
+        after = world.value("SELECT body FROM inbox WHERE account_id = 2 AND delivery_key <> 'bad'")
+        assert bytes(after).startswith(b'{"erased"'), "it does not hold up the others"
+        world.tick(23 * 86_400)
+        self.retain(world)
+        assert b"Ada" not in bytes(world.rows(parked)[0][1])
+
+    def test_parked_messages_are_emptied_once_each_and_all_of_them(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(retention, "MESSAGES_A_STEP", 2)
+        with transaction(world.store) as tx:
+            keep(tx, [Raw(TENANT, AMAZON, "o", f"bad{n}", "webhook", {}, b"of Ada", world.now) for n in range(5)])
+        world.handle()
+        world.tick(31 * 86_400)
+        self.retain(world)
+        assert "of Ada" not in everything(world)
+        first = world.rows("SELECT seq, body FROM inbox ORDER BY seq")
+        world.tick(86_400)
+        self.retain(world)
+        assert world.rows("SELECT seq, body FROM inbox ORDER BY seq") == first

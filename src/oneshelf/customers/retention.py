@@ -20,8 +20,10 @@ from .privacy import DAY_US
 #: Data Protection Policy says at most 30 days after delivery (quoted by sellers; the policy itself is behind a login). eBay and Etsy name no
 #: number of days; both ask for no longer than needed.
 DAYS_AFTER_SHIPMENT = {ChannelName.AMAZON: 30, ChannelName.EBAY: 30, ChannelName.ETSY: 30}
-#: Raw messages that were handled or parked are kept so many days, to look into trouble.
+#: Raw messages that were handled are kept so many days, to look into trouble.
 RAW_DAYS = 7
+#: Parked ones so many: a person still has to look at them, and an order that could not be read stands nowhere else.
+PARKED_DAYS = 30
 #: The step runs every hour; what it notices late must still be in time.
 MARGIN_US = DAY_US // 2
 ORDERS_A_STEP = 200
@@ -45,8 +47,9 @@ def step(tx: Tx, tenant_id: int, now: int, after_seq: int) -> tuple[Swept, int]:
     closed = _note_closed(tx, tenant_id, now)
     orders = _erase_due(tx, tenant_id, now)
     messages, looked_at, after_seq = _empty_old_messages(tx, tenant_id, now, after_seq)
-    more = ORDERS_A_STEP in (closed, orders) or looked_at == MESSAGES_A_STEP
-    return Swept(closed, orders, messages, more), after_seq
+    parked = _empty_parked(tx, tenant_id, now)
+    more = ORDERS_A_STEP in (closed, orders) or MESSAGES_A_STEP in (looked_at, parked)
+    return Swept(closed, orders, messages + parked, more), after_seq
 
 
 def _note_closed(tx: Tx, tenant_id: int, now: int) -> int:
@@ -105,11 +108,27 @@ def _empty_old_messages(tx: Tx, tenant_id: int, now: int, after_seq: int) -> tup
         after=after_seq,
         limit=MESSAGES_A_STEP,
     )
-    old, last = [], after_seq
+    old, looked_at, last = [], 0, after_seq
     for seq, received_at, state in rows:
         if received_at > now - RAW_DAYS * DAY_US or state == "NEW":
             break
-        old.append(seq)
+        if state != "PARKED":
+            old.append(seq)
+        looked_at += 1
         last = seq
     erase_messages(tx, tenant_id, old, now)
-    return len(old), len(old), last
+    return len(old), looked_at, last
+
+
+def _empty_parked(tx: Tx, tenant_id: int, now: int) -> int:
+    """Empty parked messages whose time is up; their notes and tasks stay. Without a body there is nothing left to wait for: DONE."""
+    rows = tx.all(
+        "SELECT seq FROM inbox WHERE tenant_id = :t AND state = 'PARKED' AND received_at <= :bound ORDER BY seq LIMIT :limit",
+        t=tenant_id,
+        bound=now - PARKED_DAYS * DAY_US + MARGIN_US,
+        limit=MESSAGES_A_STEP,
+    )
+    old = [seq for (seq,) in rows]
+    erase_messages(tx, tenant_id, old, now)
+    tx.run("UPDATE inbox SET state = 'DONE' WHERE tenant_id = :t AND seq {in:seqs}", t=tenant_id, seqs=old)
+    return len(old)
