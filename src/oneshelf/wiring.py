@@ -264,8 +264,8 @@ class Service:
 
     def _recover_account(self, tx: Tx, one: Running) -> None:
         recover_slots(tx, one.tenant_id, to_us(self.clock.now()), one.account_id)
-        if one.channel.name is HUB:
-            intents.recover(tx, one.tenant_id)
+        telling.recover(tx, one.tenant_id, one.account_id)
+        intents.recover_account(tx, one.tenant_id, one.account_id, is_hub=one.channel.name is HUB)
 
     async def disconnect(self, account_id: int) -> tuple[list[Finding], int]:
         """Unsubscribe where that can be done, stop the loops, delete the keys, keep the history. Returns what unsubscribing said and

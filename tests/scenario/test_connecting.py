@@ -33,6 +33,7 @@ from oneshelf.channels.abilities import SignedIn, SignInWish
 from oneshelf.channels.contract import AccountSeen, Finding, Http, NoAnswer
 from oneshelf.core.errors import Park, SignInAgain
 from oneshelf.core.secret import Secret
+from oneshelf.db.tx import Tx
 from oneshelf.onboarding import subscribing
 from oneshelf.tenants import sign_ins
 from oneshelf.web import signing_in as pages
@@ -373,3 +374,59 @@ class TestDisconnect:
             assert await shop.all("SELECT 1 FROM credential WHERE account_id = 1") == []
         finally:
             await door.close()
+
+
+class TestStopped:
+    """I17: what an account's loops had under way when they ended may have been done: it is asked about when they run again."""
+
+    async def under_way(self, shop: Shop) -> None:
+        """Calls of all kinds on their way, for eBay (3), Etsy (4) and an account 33 whose number begins alike."""
+        wanted = [("cancel", f"{a}/O") for a in (3, 4, 33)] + [("fetch_order", f"{a}/O") for a in (1, 3, 4)]
+        wanted += [("import", "3/O"), ("cancel_copy", "3/O"), ("count", "MUG|1"), ("hold", "3/O/L/MUG")]
+
+        def step(tx: Tx) -> None:
+            for n, (kind, entity) in enumerate(wanted):
+                tx.run(
+                    "INSERT INTO intent (tenant_id, intent_no, kind, entity, version, idempotency_key, state, payload, created_at, due_at) "
+                    "VALUES (1, :n, :k, :e, 1, :n, 'SENDING', '{}', 0, :later)",
+                    n=str(900 + n),
+                    k=kind,
+                    e=entity,
+                    later=2**62,
+                )
+            for account_id in (3, 4):
+                tx.run(
+                    "INSERT INTO shipment (tenant_id, order_no, shipment_id, line_id, account_id, units, state, shipped_at, due_at) "
+                    "VALUES (1, :a, 'F', 'L', :a, 1, 'SENT', 0, :later)",
+                    a=account_id,
+                    later=2**62,
+                )
+
+        await shop.service.writer.do(step)
+
+    async def unknown(self, shop: Shop) -> set[tuple[str, str]]:
+        return set(
+            await shop.all(
+                "SELECT kind, entity FROM intent WHERE state = 'UNKNOWN' "
+                "UNION SELECT 'shipment', CAST(account_id AS TEXT) FROM shipment WHERE state = 'UNKNOWN'"
+            )
+        )
+
+    async def test_I17_a_marketplace_that_stops_leaves_nothing_on_its_way(
+        self, shop: Shop, elsewhere: Elsewhere
+    ) -> None:
+        await connected(shop, elsewhere)
+        await self.under_way(shop)
+        await shop.service.stop_account(EBAY)
+        assert await self.unknown(shop) == {("shipment", "3"), ("cancel", "3/O"), ("fetch_order", "3/O")}
+
+    async def test_I17_the_shop_asks_about_its_own_calls_only(self, shop: Shop, elsewhere: Elsewhere) -> None:
+        await connected(shop, elsewhere)
+        await self.under_way(shop)
+        await shop.service.stop_account(SHOPIFY)
+        assert await self.unknown(shop) == {
+            ("fetch_order", "1/O"),
+            ("import", "3/O"),
+            ("cancel_copy", "3/O"),
+            ("count", "MUG|1"),
+        }

@@ -15,6 +15,7 @@ from oneshelf.core.facts import LineSeen, ShipmentSeen
 from oneshelf.core.instants import SECOND, from_us
 from oneshelf.core.outcome import Rejected, Throttled, Unknown
 from oneshelf.db.store import Store, transaction
+from oneshelf.orders import intents
 from oneshelf.shipping import deadlines, telling
 from oneshelf.tenants.accounts import change_setting
 
@@ -213,6 +214,17 @@ class TestUnanswered:
             world.tick(61)
             market.run(ETSY)
         assert (states(world), len(market.mails)) == (["CONFIRMED"], 1)
+
+    def test_I17_another_accounts_end_says_nothing_about_a_call_under_way(
+        self, world: World, market: FakeMarket
+    ) -> None:
+        fulfil(world, sell(world, EBAY, "E-1", MUG=1))
+        assert isinstance(market.plan(EBAY), telling.TellCall)
+        with transaction(world.store) as tx:
+            assert telling.recover(tx, TENANT, ETSY) == 0
+            assert intents.recover_account(tx, TENANT, ETSY, is_hub=False) == 0
+            assert telling.recover(tx, TENANT, EBAY) == 1
+        assert states(world) == ["UNKNOWN"]
 
     def test_while_one_is_unknown_no_other_parcel_of_the_order_goes(self, world: World, market: FakeMarket) -> None:
         hub_order = sell(world, EBAY, "E-1", MUG=2)

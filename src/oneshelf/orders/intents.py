@@ -18,6 +18,9 @@ LONGEST_WAIT_S = 300.0
 #: A channel that says "slow down" without saying for how long.
 THROTTLED_WAIT_S = 2.0
 
+#: Kinds that the account carries out with whose number the entity begins; every other kind is the hub's, whatever account it names.
+OF_ITS_ACCOUNT = ("cancel", "fetch_order")
+
 
 class Intent(msgspec.Struct):
     """One row of `intent`. Instants in microseconds UTC."""
@@ -138,4 +141,16 @@ def recover(tx: Tx, tenant_id: int) -> int:
     return tx.run(
         "UPDATE intent SET state = 'UNKNOWN' WHERE tenant_id = :t AND state = 'SENDING' AND kind NOT IN ('hold', 'unhold')",
         t=tenant_id,
+    )
+
+
+def recover_account(tx: Tx, tenant_id: int, account_id: int, *, is_hub: bool) -> int:
+    """The same for what one account's loops carry out, when they have ended; those of other accounts are still at theirs."""
+    return tx.run(
+        "UPDATE intent SET state = 'UNKNOWN' WHERE tenant_id = :t AND state = 'SENDING' AND kind NOT IN ('hold', 'unhold') "
+        "AND CASE WHEN kind {in:own} THEN entity LIKE :mine ELSE :hub = 1 END",
+        t=tenant_id,
+        own=list(OF_ITS_ACCOUNT),
+        mine=f"{account_id}/%",
+        hub=int(is_hub),
     )

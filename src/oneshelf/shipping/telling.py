@@ -357,12 +357,13 @@ def backoff_s(attempts: int) -> float:
     return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** max(0, attempts - 1))
 
 
-def recover(tx: Tx, tenant_id: int) -> int:
-    """At start: a call that was under way may have been done (I17). Returns how many rows."""
+def recover(tx: Tx, tenant_id: int, account_id: int | None = None) -> int:
+    """At start, or when an account's loops have ended: a call that was under way may have been done (I17). Returns how many rows."""
     return tx.run(
         "UPDATE shipment SET state = 'UNKNOWN', reason = 'the service stopped before the answer' "
-        "WHERE tenant_id = :t AND state = 'SENT'",
+        "WHERE tenant_id = :t AND state = 'SENT' AND (CAST(:a AS BIGINT) IS NULL OR account_id = :a)",
         t=tenant_id,
+        a=account_id,
     )
 
 
