@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.scenario.engine import EBAY, SHOP, TENANT, World, order
 
@@ -13,9 +15,10 @@ from oneshelf.channels.contract import CataloguePage, HubLocation, ListingFound
 from oneshelf.core.errors import Park, Retry
 from oneshelf.core.facts import CatalogueHint
 from oneshelf.core.instants import from_us
+from oneshelf.db.sqlite import SqliteStore
 from oneshelf.db.store import Store, transaction
-from oneshelf.listings import hints
-from oneshelf.onboarding import following, shop
+from oneshelf.listings import hints, links
+from oneshelf.onboarding import following, hub, shop
 from oneshelf.runtime.writer import Writer
 
 
@@ -311,3 +314,53 @@ class TestShop:
             shop.keep_places(tx, TENANT, places, world.now)
         assert world.offer(EBAY, "MUG") == 0
         assert world.value("SELECT COUNT(*) FROM dirty_listing") > 0
+
+
+class TestLargeShelf:
+    """A product changes with nearly every sale: its hint must not cost more the more the shop sells."""
+
+    def steps(self, folder: Path, shelf: int) -> dict[str, int]:
+        """Return how many hundreds of steps SQLite takes for a hint of each kind on a shelf of so many SKUs."""
+        store = SqliteStore(str(folder / f"{shelf}.db"))
+        store.open()
+        world = World(store)
+        names = [f"S{n}" for n in range(shelf)]
+        with transaction(store) as tx:
+            hub.keep_items(tx, TENANT, SHOP, [self.of_product(name) for name in names], world.now)
+            following.keep_found(tx, TENANT, EBAY, [listing(name) for name in names], world.now)
+            links.match_by_sku(tx, TENANT, EBAY, world.now)
+        new = self.of_product("NEW", "product-S7")
+        told = {
+            "product": (SHOP, "product-S7", [self.of_product("S7")]),
+            "item": (SHOP, "item-S8", [self.of_product("S8")]),
+            "new variant": (SHOP, "product-S7", [self.of_product("S7"), new]),
+            "listing": (EBAY, "S9", [listing("S9")]),
+        }
+        counted = {kind: self.count(world, *of) for kind, of in told.items()}
+        store.close()
+        return counted
+
+    def of_product(self, sku: str, product: str = "") -> ListingFound:
+        one = variant(sku)
+        return msgspec.structs.replace(one, extra={**one.extra, "product_id": product or f"product-{sku}"})
+
+    def count(self, world: World, account_id: int, name: str, found: list[ListingFound]) -> int:
+        hundreds = 0
+
+        def tell() -> int:
+            nonlocal hundreds
+            hundreds += 1
+            return 0
+
+        with transaction(world.store) as tx:
+            hints.want(tx, TENANT, account_id, name, world.now)
+            [hint] = hints.due(tx, TENANT, account_id, world.tick(60), 1)
+            tx.connection.set_progress_handler(tell, 100)  # type: ignore[attr-defined]
+            following._take_hint(tx, TENANT, account_id, account_id == SHOP, hint, found, None, world.now)
+            tx.connection.set_progress_handler(None, 0)  # type: ignore[attr-defined]
+        return hundreds
+
+    def test_a_hint_costs_the_same_on_a_shelf_ten_times_as_large(self, tmp_path: Path) -> None:
+        small, large = self.steps(tmp_path, 300), self.steps(tmp_path, 3000)
+        assert all(small.values())
+        assert {kind: n for kind, n in large.items() if n > 1.5 * small[kind]} == {}

@@ -354,7 +354,10 @@ item = _table(
     Column("price_minor", BigInteger, nullable=True),
     _maybe("currency"),
     keys=2,
-    indexes=(Index("item_by_item_id", "tenant_id", "item_id"),),
+    indexes=(
+        Index("item_by_item_id", "tenant_id", "item_id"),
+        Index("item_by_product_id", "tenant_id", "product_id"),
+    ),
 )
 
 # The hub's number of one (SKU, location) as last read, and how it is explained (S9.5).
@@ -432,6 +435,7 @@ outlet = _table(
     indexes=(
         Index("outlet_once", "tenant_id", "account_id", "external_id", unique=True),
         Index("outlet_by_unit", "tenant_id", "account_id", "write_unit"),
+        Index("outlet_by_sku_text", "tenant_id", "sku_text"),
     ),
 )
 

@@ -144,19 +144,19 @@ def match_by_sku(tx: Tx, tenant_id: int, account_id: int, now: int, *, only: Col
     A SKU that stands on two hub variants is refused by the hub's catalogue reading and never linked here; a listing without a SKU or
     with one that the hub doesn't have gets a task. `only`: the external ids to look at.
     """
+    these = "" if only is None else "AND o.external_id {in:only}"
     rows = tx.all(
-        """SELECT o.outlet_id, o.sku_text, o.title, i.sku, o.external_id FROM outlet o
+        f"""SELECT o.outlet_id, o.sku_text, o.title, i.sku FROM outlet o
              LEFT JOIN item i ON i.tenant_id = o.tenant_id AND i.sku = o.sku_text AND i.deleted = 0 AND o.sku_text <> ''
              LEFT JOIN link k ON k.tenant_id = o.tenant_id AND k.outlet_id = o.outlet_id
-            WHERE o.tenant_id = :t AND o.account_id = :a AND k.outlet_id IS NULL AND o.fulfilled_by_channel = 0
+            WHERE o.tenant_id = :t AND o.account_id = :a {these} AND k.outlet_id IS NULL AND o.fulfilled_by_channel = 0
               AND o.state NOT IN ('ended', 'draft', 'gone') ORDER BY o.outlet_id""",
         t=tenant_id,
         a=account_id,
+        **({} if only is None else {"only": list(only)}),
     )
-    if only is not None:
-        rows = [row for row in rows if row[4] in only]
     linked = 0
-    for outlet_id, sku_text, title, sku, _ in rows:
+    for outlet_id, sku_text, title, sku in rows:
         if sku is not None:
             link(tx, tenant_id, outlet_id, {sku: 1}, now, by="the same SKU")
             linked += 1

@@ -90,20 +90,21 @@ def keep_items(tx: Tx, tenant_id: int, account_id: int, found: Sequence[ListingF
         ],
     )
     links.keep_listings(tx, tenant_id, account_id, single, now)
-    _link_variants(tx, tenant_id, account_id)
+    _link_variants(tx, tenant_id, account_id, [listing.outlet_external_id for listing in single])
     return len(single)
 
 
-def _link_variants(tx: Tx, tenant_id: int, account_id: int) -> None:
+def _link_variants(tx: Tx, tenant_id: int, account_id: int, external_ids: Sequence[str]) -> None:
     """The shop's own variants sell one piece of their own SKU."""
     tx.run(
         """INSERT INTO link (tenant_id, outlet_id, sku, units)
            SELECT o.tenant_id, o.outlet_id, o.sku_text, 1 FROM outlet o
              JOIN item i ON i.tenant_id = o.tenant_id AND i.sku = o.sku_text AND i.tracked = 1
-            WHERE o.tenant_id = :t AND o.account_id = :a AND o.sku_text <> ''
+            WHERE o.tenant_id = :t AND o.account_id = :a AND o.external_id {in:ids} AND o.sku_text <> ''
            ON CONFLICT (tenant_id, outlet_id, sku) DO NOTHING""",
         t=tenant_id,
         a=account_id,
+        ids=list(external_ids),
     )
 
 

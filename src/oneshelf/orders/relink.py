@@ -15,6 +15,7 @@ import msgspec
 from oneshelf.core.facts import OrderSeen
 from oneshelf.db.journal import close_task, note
 from oneshelf.db.tx import Tx
+from oneshelf.listings.links import ties_for
 
 from .batch import Heard
 from .book import book
@@ -38,28 +39,29 @@ def relink(tx: Tx, tenant_id: int, outlet_id: int, now: int) -> int:
     )
     if not rows:
         return 0
-    return _book_waiting(tx, tenant_id, rows[0][0], {key for _, key in rows}, now)
+    lines = _waiting_lines(tx, tenant_id, rows[0][0])
+    return _book_waiting(tx, tenant_id, lines, {key for _, key in rows}, now)
 
 
 def relink_account(tx: Tx, tenant_id: int, account_id: int, now: int) -> int:
     """The same for every link of an account: after its catalogue was read and matched. Returns how many orders were booked."""
-    rows = tx.all(
-        """SELECT DISTINCT n.listing_key FROM listing_key n
-             JOIN link k ON k.tenant_id = n.tenant_id AND k.outlet_id = n.outlet_id
-            WHERE n.tenant_id = :t AND n.account_id = :a""",
-        t=tenant_id,
-        a=account_id,
-    )
-    return _book_waiting(tx, tenant_id, account_id, {key for (key,) in rows}, now)
+    lines = _waiting_lines(tx, tenant_id, account_id)
+    ties = ties_for(tx, tenant_id, account_id, {key for _, keys in lines for key in keys}) if lines else {}
+    return _book_waiting(tx, tenant_id, lines, {key for key, tie in ties.items() if tie.parts}, now)
 
 
-def _book_waiting(tx: Tx, tenant_id: int, account_id: int, listing_keys: set[str], now: int) -> int:
+def _waiting_lines(tx: Tx, tenant_id: int, account_id: int) -> list[tuple[int, list[str]]]:
+    """Return order number and listing keys of each line that waits for a link: few, where an account's listings are many."""
     rows = tx.all(
         "SELECT order_no, listing_keys FROM order_line WHERE tenant_id = :t AND account_id = :a AND state = 'U'",
         t=tenant_id,
         a=account_id,
     )
-    waiting = sorted({order_no for order_no, keys in rows if listing_keys.intersection(json.loads(keys))})
+    return [(order_no, json.loads(keys)) for order_no, keys in rows]
+
+
+def _book_waiting(tx: Tx, tenant_id: int, lines: list[tuple[int, list[str]]], listing_keys: set[str], now: int) -> int:
+    waiting = sorted({order_no for order_no, keys in lines if listing_keys.intersection(keys)})
     for start in range(0, len(waiting), BATCH):
         book_again(tx, tenant_id, waiting[start : start + BATCH], now)
     return len(waiting)
