@@ -45,6 +45,8 @@ pytestmark = pytest.mark.asyncio
 class Consent:
     """A channel's sign-in as the protocol asks for: what it gives depends on the code that comes back."""
 
+    app_names = ("client_id", "client_secret", "ru_name", "verification_token")
+
     def __init__(self) -> None:
         self.traded: list[str] = []
 
@@ -172,6 +174,14 @@ class TestSignIn:
         with pytest.raises(Park, match="marketplace_id"):
             await begin(shop, settings={})
         assert await shop.all("SELECT 1 FROM sign_in") == []
+
+    @pytest.mark.parametrize(
+        ("channel", "first"),
+        [("shopify", "client_id"), ("amazon", "application_id"), ("ebay", "client_id"), ("etsy", "keystring")],
+    )
+    async def test_each_connector_says_what_its_app_is_known_by(self, shop: Shop, channel: str, first: str) -> None:
+        with pytest.raises(Park, match=f"{channel.title()} needs its app's {first}, "):
+            await COMMANDS["sign_in"](shop.service, {"channel": channel})
 
     async def test_the_dashboard_stays_closed_to_other_hosts(self, shop: Shop, consent: Consent) -> None:
         assert (await get(shop.url + "/", host="shop.example.com"))[0] == 403

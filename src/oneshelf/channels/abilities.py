@@ -45,6 +45,10 @@ class SignedIn(msgspec.Struct, frozen=True, omit_defaults=True):
 class SignsIn(Protocol):
     """How a merchant gives us access in the browser. A connector module offers one as `SIGN_IN`, before an account exists."""
 
+    @property
+    def app_names(self) -> tuple[str, ...]:
+        """What the merchant's app at the channel is known by: asked for where it was not given. The how-to says where to find each."""
+
     def consent_url(self, wish: SignInWish) -> str:
         """Return where to send the merchant. Raises Park naming the setting that is missing or wrong."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,6 @@ import typer
 from rich.table import Table
 
 from oneshelf.core.instants import iso
-from oneshelf.onboarding.signing_in import APP_NAMES
 from oneshelf.tenants.accounts import FIRST_TENANT
 
 from .base import Json, app, ask_service, err, out, print_json, reader, settings_of
@@ -65,8 +65,10 @@ def channels_connect(
     as_json: Json = False,
 ) -> None:
     """Connect an account: read its catalogue, tie listings by SKU, show what going live would change."""
-    if what in APP_NAMES:
-        _sign_in(what, shop, app_file, as_json)
+    from oneshelf.wiring import SIGN_INS
+
+    if what in SIGN_INS:
+        _sign_in(what, SIGN_INS[what].app_names, shop, app_file, as_json)
         return
     account = _read_json(Path(what))
     done = ask_service("connect", {"account": account, "live": live, "zeros": zeros})
@@ -94,7 +96,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     return found
 
 
-def _sign_in(channel: str, shop: str | None, app_file: Path | None, as_json: bool) -> None:
+def _sign_in(channel: str, app_names: Sequence[str], shop: str | None, app_file: Path | None, as_json: bool) -> None:
     """Send the merchant to the channel, and tell what became of it. Secrets come from a file or a prompt, never from arguments."""
     file = app_file or settings_of().apps_file
     given = _read_json(file) if file is not None else {}
@@ -103,7 +105,7 @@ def _sign_in(channel: str, shop: str | None, app_file: Path | None, as_json: boo
     settings = dict(given.get("settings") or {})
     if shop:
         settings["shop"] = shop
-    for name in APP_NAMES[channel]:
+    for name in app_names:
         if not app_values.get(name):
             if as_json or not sys.stdin.isatty():
                 err.print(f"{channel.title()} needs its app's {name}: give --app-file or ONESHELF_APPS_FILE.")

@@ -9,46 +9,20 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from functools import partial
-from typing import Protocol
 
 import msgspec
 
 from oneshelf.channels.abilities import SignInWish, SignsIn
-from oneshelf.channels.contract import Http
 from oneshelf.core.errors import Park
 from oneshelf.core.instants import to_us
 from oneshelf.db.tx import Tx
-from oneshelf.runtime.clock import Clock
-from oneshelf.runtime.writer import Writer
 from oneshelf.tenants import sign_ins
-from oneshelf.tenants.seal import Sealer
 
+from .bring_up import Runner
 from .connect import Entered
 
-#: What each channel's app is known by: asked for where it was not given. The how-to says where to find each.
-APP_NAMES: dict[str, tuple[str, ...]] = {
-    "shopify": ("client_id", "client_secret"),
-    "amazon": ("application_id", "client_id", "client_secret"),
-    "ebay": ("client_id", "client_secret", "ru_name", "verification_token"),
-    "etsy": ("keystring", "shared_secret"),
-}
 #: A state or verifier: 48 random bytes are 64 letters (RFC 7636 wants 43 to 128).
 _RANDOM_BYTES = 48
-
-
-class Signing(Protocol):
-    """The running service as a sign-in needs it."""
-
-    @property
-    def tenant_id(self) -> int: ...
-    @property
-    def http(self) -> Http: ...
-    @property
-    def writer(self) -> Writer: ...
-    @property
-    def sealer(self) -> Sealer: ...
-    @property
-    def clock(self) -> Clock: ...
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -70,13 +44,13 @@ class SignInState(msgspec.Struct):
 
 
 async def begin(
-    service: Signing, sign_in: SignsIn, channel: str, settings: dict[str, str], app: dict[str, str], address: str
+    service: Runner, sign_in: SignsIn, channel: str, settings: dict[str, str], app: dict[str, str], address: str
 ) -> Begun:
     """Keep the sign-in, then say where to go. `address`: where this service is reached by the merchant's browser.
 
-    Raises Park naming what is missing.
+    Raises Park naming what is missing of `sign_in.app_names`, or what the channel's consent address lacks.
     """
-    missing = [name for name in APP_NAMES[channel] if not app.get(name)]
+    missing = [name for name in sign_in.app_names if not app.get(name)]
     if missing:
         raise Park(f"{channel.title()} needs its app's {', '.join(missing)}.")
     pending = sign_ins.Pending(
@@ -95,7 +69,7 @@ async def begin(
     return Begun(url, await service.writer.do(store), pending.redirect_uri)
 
 
-async def finish(service: Signing, sign_in: SignsIn, channel: str, query: Mapping[str, str]) -> Entered:
+async def finish(service: Runner, sign_in: SignsIn, channel: str, query: Mapping[str, str]) -> Entered:
     """Take the channel's callback and trade its code. Raises Park, Retry, NoAnswer with what to do."""
     now = service.clock.now()
     pending = await service.writer.do(

@@ -56,6 +56,8 @@ class AmazonSignIn:
     application is not published; overrides "consent_url", "token_url".
     """
 
+    app_names = ("application_id", "client_id", "client_secret")
+
     def consent_url(self, wish: SignInWish) -> str:
         """Return Seller Central's consent page. Raises Park naming what is missing."""
         application_id = _needed(wish, "application_id")

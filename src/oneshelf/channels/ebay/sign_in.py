@@ -22,7 +22,10 @@ _SANDBOX_CONSENT_URL = "https://auth.sandbox.ebay.com/oauth2/authorize"
 
 
 class EbaySignIn:
-    """The authorization code grant. app: client_id, client_secret, ru_name. settings: endpoint, token_url, consent_url (all optional)."""
+    """The authorization code grant. app: client_id, client_secret, ru_name, and verification_token (no part of signing in, but eBay's
+    notifications need it from the first minute on). settings: endpoint, token_url, consent_url (all optional)."""
+
+    app_names = ("client_id", "client_secret", "ru_name", "verification_token")
 
     def consent_url(self, wish: SignInWish) -> str:
         """Return eBay's consent page. Raises Park naming what is missing."""

@@ -27,6 +27,8 @@ _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 class EtsySignIn:
     """Etsy's consent page. `app`: keystring, shared_secret. `settings`: endpoint, token_url (both optional)."""
 
+    app_names = ("keystring", "shared_secret")
+
     def consent_url(self, wish: SignInWish) -> str:
         """Return the consent page's address. Raises Park naming what is missing."""
         _app(wish)
@@ -50,7 +52,7 @@ class EtsySignIn:
         code = self.code(wish, query, now)
         endpoint = (wish.settings.get("endpoint") or ENDPOINT).rstrip("/")
         auth = EtsyAuth(wish.settings.get("token_url") or f"{endpoint}/v3/public/oauth/token")
-        app = Secret({name: wish.app[name] for name in ("keystring", "shared_secret")})
+        app = Secret({name: wish.app[name] for name in self.app_names})
         secret = await auth.sign_in(http, app, code, wish.redirect_uri, wish.verifier, now)
         if not secret.values.get("refresh_token"):
             raise SignInAgain("Etsy gave no refresh token; begin the sign-in again.")
@@ -67,6 +69,6 @@ class EtsySignIn:
 
 
 def _app(wish: SignInWish) -> None:
-    for name in ("keystring", "shared_secret"):
+    for name in EtsySignIn.app_names:
         if not wish.app.get(name):
             raise Park(f"Etsy: the app's {name} is missing; it stands at etsy.com/developers/your-apps.")

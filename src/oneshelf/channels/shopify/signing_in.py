@@ -30,6 +30,8 @@ CALLBACK_S_MAX = 90
 class ShopifySignIn:
     """How a merchant gives us access to his shop. `wish.settings`: shop; overrides: endpoint, token_url, consent_url."""
 
+    app_names = ("client_id", "client_secret")
+
     def consent_url(self, wish: SignInWish) -> str:
         client_id = wish.app.get("client_id", "")
         if not client_id or not wish.app.get("client_secret"):
