@@ -192,6 +192,37 @@ class TestUnanswered:
         market.look(market.plan(EBAY), [])
         assert states(world) == ["UNKNOWN"], "not found once"
 
+    @pytest.mark.parametrize("account_id", [AMAZON, EBAY, ETSY])
+    @pytest.mark.parametrize("first", ["OLD", None])
+    def test_S10_2_a_number_that_changed_meanwhile_is_no_second_parcel(
+        self, world: World, market: FakeMarket, account_id: int, first: str | None
+    ) -> None:
+        hub_order = sell(world, account_id, "X-1", MUG=1)
+        shipment = fulfil(world, hub_order, first)
+        market.run(account_id, lambda kind: "lost_answer")
+        world.hub.track(world.tick(5), hub_order, shipment, "NEW")
+        world.hub_news()
+        for _ in range(4):
+            market.run(account_id)
+            world.tick(61)
+        assert (len(market.mails), states(world)) == (1, ["CONFIRMED"])
+        if account_id == AMAZON:  # it takes changes: the new number goes out at once, under the same key
+            assert [one.tracking_number for one in market.told(AMAZON, "X-1")] == ["NEW"]
+        else:
+            assert (len(market.calls), world.tasks()) == (1, ["ship_tracking_changed"])
+        check_shipments(world, market)
+
+    def test_S10_2_the_new_number_entered_there_by_hand_asks_nobody(self, world: World, market: FakeMarket) -> None:
+        hub_order = sell(world, EBAY, "X-1", MUG=1)
+        shipment = fulfil(world, hub_order, "OLD")
+        market.run(EBAY, lambda kind: "lost_answer")
+        world.hub.track(world.tick(5), hub_order, shipment, "NEW")
+        world.hub_news()
+        [(name, told)] = market.parcels[(EBAY, "X-1")].items()
+        market.parcels[(EBAY, "X-1")][name] = msgspec.structs.replace(told, tracking_number="NEW")
+        market.run(EBAY)
+        assert (states(world), len(market.calls), world.tasks()) == (["CONFIRMED"], 1, [])
+
     def test_throttled_nothing_was_done(self, world: World, market: FakeMarket) -> None:
         fulfil(world, sell(world, EBAY, "E-1", MUG=1))
         market.settle(market.plan(EBAY), Throttled(30.0, "slow down"))

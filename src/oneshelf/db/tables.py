@@ -613,6 +613,7 @@ shipment = _table(
     _at("first_sent_at"),
     _at("settled_at"),
     _text("reason", ""),
+    _text("sent_number", ""),  # the tracking number of sent_version: by it the marketplace's list is read
     keys=4,
     indexes=(Index("shipment_due", "tenant_id", "account_id", "state", "due_at"),),
 )

@@ -48,6 +48,7 @@ class ShipmentRow(msgspec.Struct):
     first_sent_at: int | None
     settled_at: int | None
     reason: str
+    sent_number: str
 
     @property
     def is_told(self) -> bool:
@@ -161,6 +162,7 @@ def _new(batch: Batch, source: OrderRow, line_id: str, parcel: ShipmentSeen, uni
         first_sent_at=None,
         settled_at=None,
         reason="",
+        sent_number="",
     )
 
 

@@ -46,6 +46,9 @@ def settle(
     taken = {row.reference for row in everyone if row.reference and row.shipment_id != rows[0].shipment_id}
     found = _find(rows, [one for one in told if one.reference not in taken])
     if found is not None:
+        if same_number(found.tracking_number, rows[0].tracking_number):
+            for row in rows:  # whoever entered it: it knows the newest number
+                row.sent_version = row.version
         confirm(tx, tenant_id, order, rows, found.reference, now)
     elif rows[0].state == ShipmentState.UNKNOWN:
         _not_there(tx, tenant_id, rows, now, not_found_after_s)
@@ -54,10 +57,15 @@ def settle(
 
 
 def _find(rows: list[ShipmentRow], told: Sequence[ShipmentTold]) -> ShipmentTold | None:
-    """Which of the marketplace's shipments this parcel is: by its number; one without a number by its reference or its units."""
+    """Which of the marketplace's shipments this parcel is: by its number, the newest or the one that it was told under; one that was
+    told without a number by its reference or its units."""
     first = rows[0]
-    if first.tracking_number:
-        return next((one for one in told if same_number(one.tracking_number, first.tracking_number)), None)
+    for number in (first.tracking_number, first.sent_number):
+        found = next((one for one in told if same_number(one.tracking_number, number)), None)
+        if found is not None:
+            return found
+    if first.sent_number if first.sent_version else first.tracking_number:
+        return None
     bare = [one for one in told if not one.tracking_number]
     units = {row.line_id: row.units for row in rows}
     by_name = next((one for one in bare if one.reference and one.reference == first.reference), None)

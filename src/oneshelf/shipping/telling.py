@@ -254,7 +254,8 @@ def _plan_change(
 def _send(tx: Tx, tenant_id: int, order: OrderRow, mine: list[ShipmentRow], now: int) -> TellCall:
     for row in mine:
         row.take(ShipmentEvent.SEND)
-        row.sent_version, row.first_sent_at, row.not_found = row.version, now, 0
+        row.sent_version, row.sent_number = row.version, row.tracking_number
+        row.first_sent_at, row.not_found = now, 0
         row.attempts += 1
     save_shipments(tx, tenant_id, mine)
     first = mine[0]
