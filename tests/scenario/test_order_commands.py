@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tests.scenario.service import AMAZON, Elsewhere, Shop, connected
+from tests.scenario.service import AMAZON, EBAY, TENANT, Elsewhere, Shop, connected
 from typer.testing import CliRunner
 
 from oneshelf.cli import app
 from oneshelf.core.errors import Park
+from oneshelf.core.facts import LineSeen, OrderSeen, Payment
+from oneshelf.db.tx import Tx
+from oneshelf.orders.batch import Heard
+from oneshelf.orders.book import book
 from oneshelf.web.commands import COMMANDS
 
 
@@ -54,6 +59,51 @@ async def test_S7_2_what_is_left_to_us_is_an_accounts_setting_and_begins_with_no
 async def test_what_cannot_be_done_says_why(shop: Shop, command: str, payload: dict[str, object], words: str) -> None:
     with pytest.raises(Park, match=words):
         await COMMANDS[command](shop.service, payload)
+
+
+async def asked(shop: Shop, order_id: str, account_id: int = AMAZON) -> None:
+    """Book an order that was placed long before its account went live."""
+    await shop.run("UPDATE account SET live_at = 1 WHERE account_id = :a", a=account_id)
+    then = datetime(1969, 12, 31, tzinfo=UTC)
+    line = LineSeen("l1", ("sku:MUG",), 1, sku="MUG")
+    seen = OrderSeen(order_id, Payment.PAID, (line,), then, then, number=f"N-{order_id}")
+    heard = Heard(account_id, seen, 5, 5, "poll")
+
+    def step(tx: Tx) -> None:
+        book(tx, TENANT, [heard], 5)
+
+    await shop.service.writer.do(step)
+
+
+@pytest.mark.asyncio
+async def test_S0_6_the_merchant_answers_what_an_order_from_before_the_start_is(shop: Shop) -> None:
+    for order_id in ("A-1", "A-2"):
+        await asked(shop, order_id)
+    [why] = {why for kind, _, why in await shop.tasks() if kind == "order_before_live" and "A-1" in why}
+    assert "oneshelf orders answer A-1 new" in why and "off-count" in why
+    done = await COMMANDS["answer"](shop.service, {"order": "A-1", "word": "new"})
+    assert done == {"order": "A-1", "account_id": AMAZON, "word": "new"}
+    await COMMANDS["answer"](shop.service, {"order": "N-A-2", "word": "off-count"})
+    rows = await shop.all("SELECT order_id, standing FROM orders ORDER BY order_id")
+    assert rows == [("A-1", "live"), ("A-2", "off_count")]
+    assert not [kind for kind, _, _ in await shop.tasks() if kind == "order_before_live"]
+
+
+@pytest.mark.asyncio
+async def test_S0_6_an_answer_that_does_not_fit_says_why_and_changes_nothing(shop: Shop) -> None:
+    await asked(shop, "A-1")
+    await asked(shop, "A-1", EBAY)
+    with pytest.raises(Park, match="new or off-count"):
+        await COMMANDS["answer"](shop.service, {"order": "A-1", "word": "perhaps"})
+    with pytest.raises(Park, match="waits for an answer"):
+        await COMMANDS["answer"](shop.service, {"order": "A-9", "word": "new"})
+    with pytest.raises(Park, match="--account"):
+        await COMMANDS["answer"](shop.service, {"order": "A-1", "word": "new"})
+    assert (await COMMANDS["answer"](shop.service, {"order": "A-1", "word": "new", "account_id": EBAY}))[
+        "order"
+    ] == "A-1"
+    with pytest.raises(Park, match="waits for an answer"):
+        await COMMANDS["answer"](shop.service, {"order": "A-1", "word": "new", "account_id": EBAY})
 
 
 @pytest.mark.asyncio

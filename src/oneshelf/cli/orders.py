@@ -83,6 +83,23 @@ def orders_decide(
     print_json(done) if as_json else out.print(done["said"], highlight=False)
 
 
+@group.command("answer")
+def orders_answer(
+    order: Annotated[str, typer.Argument(help="The order's id or number as its channel shows it.")],
+    word: Annotated[
+        str, typer.Argument(help="new: take and import it as any order. off-count: its pieces left already.")
+    ],
+    account: Annotated[int, typer.Option(help="Whose order, where several accounts have one of this name.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Say what an order is that was placed before its account went live. Until then its pieces are reserved and it is not imported."""
+    done = ask_service("answer", {"order": order, "word": word, "account_id": account})
+    text = (
+        "It is imported as any order." if word == "new" else "It takes nothing; what was reserved for it is free again."
+    )
+    print_json(done) if as_json else out.print(text)
+
+
 @group.command("leave")
 def orders_leave(
     account: Annotated[int, typer.Argument(help="The account's number (`oneshelf channels list`).")],

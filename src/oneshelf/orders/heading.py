@@ -127,7 +127,8 @@ def _standing(batch: Batch, account: Account, h: Heard, placed_at: int) -> str:
         "order_before_live",
         f"{account.account_id}/{order.order_id}",
         f"Say whether {account.label} order {order.order_id} is off your count already",
-        "It was placed before this account went live; until you answer, its pieces are reserved and it is not imported",
+        "It was placed before this account went live; until you answer, its pieces are reserved and it is not imported. "
+        f"Answer: oneshelf orders answer {order.order_id} new (it is as any order) or off-count (its pieces left already)",
     )
     return "ask"
 

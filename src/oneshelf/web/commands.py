@@ -385,5 +385,6 @@ COMMANDS: dict[str, Command] = {
     "rate": run_rate,
     "rule": run_rule,
     "decide": order_commands.run_decide,
+    "answer": order_commands.run_answer,
     "leave": order_commands.run_leave,
 }

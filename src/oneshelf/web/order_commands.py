@@ -9,7 +9,7 @@ from oneshelf.core.errors import Park
 from oneshelf.core.instants import to_us
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
-from oneshelf.orders import decisions, short
+from oneshelf.orders import decisions, relink, short
 from oneshelf.shipping.telling import WHOLE_ORDERS
 from oneshelf.tenants.accounts import change_setting
 from oneshelf.wiring import Service
@@ -21,6 +21,10 @@ _LEFT_TO_US = {
     "removed": (short.MODE_REMOVED, ("ask", "auto")),
     "whole_orders": (WHOLE_ORDERS, ("first", "all")),
 }
+
+
+#: What an order from before an account went live may be, by the command's word (S0.6).
+_ANSWERS: dict[str, relink.Answer] = {"new": "new", "off-count": "off_count"}
 
 
 class NotTaken(Park):
@@ -45,6 +49,37 @@ async def run_decide(service: Service, payload: dict[str, Any]) -> Any:
     said = await service.writer.do(step)
     service.wake_all()
     return {"order": payload["order"], "line": payload.get("line") or "", "word": word, "said": said}
+
+
+async def run_answer(service: Service, payload: dict[str, Any]) -> Any:
+    """Say what an order from before its account went live is: new (as any order), or off the count already."""
+    name, word = str(payload["order"]), str(payload["word"])
+    said = _ANSWERS.get(word)
+    if said is None:
+        raise NotTaken(f"{word!r} is no answer. Say new or off-count.")
+    account_id = int(payload.get("account_id") or 0)
+    now = to_us(service.clock.now())
+
+    def step(tx: Tx) -> tuple[str, int]:
+        rows = tx.all(
+            "SELECT order_no, order_id, account_id FROM orders WHERE tenant_id = :t AND standing = 'ask' "
+            "AND (order_id = :n OR number = :n) AND (account_id = :a OR :a = 0) ORDER BY account_id",
+            t=service.tenant_id,
+            n=name,
+            a=account_id,
+        )
+        if not rows:
+            raise NotTaken(f"No order {name} waits for an answer. `oneshelf orders` shows what was bought.")
+        if len(rows) > 1:
+            accounts = ", ".join(str(row[2]) for row in rows)
+            raise NotTaken(f"Several accounts have an order {name}. Say whose: --account with one of {accounts}.")
+        order_no, order_id, whose = rows[0]
+        relink.answer(tx, service.tenant_id, order_no, said, now, by="merchant")
+        return order_id, whose
+
+    order_id, whose = await service.writer.do(step)
+    service.wake_all()
+    return {"order": order_id, "account_id": whose, "word": word}
 
 
 async def run_leave(service: Service, payload: dict[str, Any]) -> Any:
