@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -192,6 +193,45 @@ class TestUnlinked:
         with transaction(world.store) as tx:
             assert relink_account(tx, TENANT, ETSY, world.now) == 1
         assert world.level("CUP") == (3, 1, 0, 0)
+
+    @pytest.mark.parametrize("how", ["cancelled", "failed", "all of its pieces"])
+    def test_S4_5_one_of_which_nothing_is_wanted_any_more_asks_nobody(self, world: World, how: str) -> None:
+        sold = order("E-1", world.now, POT=2)
+        world.hear(EBAY, sold)
+        more: dict[str, Any] = {
+            "cancelled": {"cancelled": True},
+            "failed": {"payment": Payment.FAILED},
+            "all of its pieces": {"cancelled_pieces": 2},
+        }[how]
+        world.hear(EBAY, changed(sold, world.tick(60), **more))
+        assert (world.order(EBAY, "E-1"), world.tasks()) == ("CANCELLED", [])
+        outlet_id = world.list(EBAY, "POT", {"CUP": 1})
+        with transaction(world.store) as tx:
+            relink(tx, TENANT, outlet_id, world.now)
+        assert world.level("CUP") == (3, 0, 0, 0)
+        check(world)
+
+    def test_S4_5_one_that_is_wanted_again_is_asked_about_again(self, world: World) -> None:
+        sold = order("E-1", world.now, POT=2)
+        world.hear(EBAY, changed(sold, world.tick(1), cancelled=True))
+        assert (world.order(EBAY, "E-1"), world.tasks()) == ("CANCELLED", [])
+        world.hear(EBAY, changed(sold, world.tick(60)))
+        assert (world.order(EBAY, "E-1"), world.tasks()) == ("UNLINKED", ["unlinked_order"])
+
+    def test_S14_1_a_cancelled_line_without_a_link_does_not_hold_up_the_import(self, world: World) -> None:
+        sold = order("E-1", world.now, POT=1, MUG=1)
+        world.hear(EBAY, sold)
+        world.run_hub()
+        assert world.order(EBAY, "E-1", "hub_order_id") is None
+        world.hear(EBAY, changed(sold, world.tick(60), cancelled_pieces=1))
+        world.run_hub()
+        assert world.order(EBAY, "E-1", "hub_order_id") is not None
+        check(world)
+
+    def test_S0_6_nobody_is_asked_to_link_what_is_history(self, world: World) -> None:
+        long_ago = world.now - 30 * 86_400 * SECOND
+        world.hear(EBAY, changed(order("E-1", long_ago, POT=1), long_ago, shipped=1))
+        assert (world.order(EBAY, "E-1", "standing"), world.tasks()) == ("history", [])
 
     def test_an_order_of_a_listing_that_is_gone_still_takes_its_sku(self, world: World) -> None:
         world.rows("UPDATE outlet SET state = 'gone' WHERE account_id = 3 RETURNING 1")

@@ -64,7 +64,8 @@ def draft(
     for line_seen in seen.lines:
         mine = [line for line in lines if line.line_id == line_seen.line_id and line.ordered > line.cancelled]
         asked_for = line_seen.ordered > line_seen.cancelled or bool(mine)
-        cancelled = any(line.cancelled for line in lines if line.line_id == line_seen.line_id)
+        # A cancelled line may have no row with a SKU: it was never linked, or takes nothing from the shelf.
+        cancelled = line_seen.cancelled or any(line.cancelled for line in lines if line.line_id == line_seen.line_id)
         whole = whole and not cancelled and (bool(mine) or not asked_for)
         drafts += _line_drafts(line_seen, mine, items, order)
     if not drafts:

@@ -153,7 +153,7 @@ def _book_line(batch: Batch, account: Account, order: OrderRow, h: Heard, seen: 
     linked = {sku: line.units_per_listing for sku, line in mine.items() if sku}
     parts = linked or (tie.parts if tie is not None else {})
     if not parts:
-        keep_unlinked(batch, account, order, seen, mine.get(""))
+        keep_unlinked(batch, account, order, seen, mine.get(""), ended=ended_by(h.order))
         return
     if "" in mine:
         now_linked(batch, account, order, seen.line_id)

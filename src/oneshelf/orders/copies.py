@@ -258,7 +258,7 @@ def _want_imports(batch: Batch, orders: list[OrderRow]) -> None:
 
 
 def importable(order: OrderRow, lines: Iterable[LineRow]) -> bool:
-    """S14.1: paid, whole, all lines linked, something still open, and not there yet."""
+    """S14.1: paid, whole, all lines linked that are wanted, something still open, and not there yet."""
     lines = list(lines)
     return (
         order.standing == "live"
@@ -266,7 +266,7 @@ def importable(order: OrderRow, lines: Iterable[LineRow]) -> bool:
         and order.payment == Payment.PAID
         and order.hub_order_id is None
         and bool(lines)
-        and all(line.sku for line in lines)
+        and all(line.sku or line.line_state is LineState.CANCELLED for line in lines)
         and any(LineState(line.state) in _IMPORTABLE and line.committed > 0 for line in lines)
     )
 

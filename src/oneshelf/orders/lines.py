@@ -27,6 +27,8 @@ _ALERT_TASKS = {
 }
 #: States in which a person may be asked about a line.
 _ASKED_ABOUT = (LineState.MERCHANT, LineState.CANCEL_WANTED)
+#: Standings of an order that takes pieces, so that somebody must say which.
+_STANDINGS_ASKED_ABOUT = ("live", "ask")
 _REASONS = {"commit": "sold", "reserve": "sold, not yet paid", "release": "cancelled"}
 
 
@@ -60,11 +62,21 @@ def new_line(account: Account, order: OrderRow, seen: LineSeen, sku: str, units:
     )
 
 
-def keep_unlinked(batch: Batch, account: Account, order: OrderRow, seen: LineSeen, line: LineRow | None) -> None:
-    """S4.5: stored, in sight, holding nothing; linking it later books it with its original time."""
+def keep_unlinked(
+    batch: Batch, account: Account, order: OrderRow, seen: LineSeen, line: LineRow | None, *, ended: bool
+) -> None:
+    """S4.5: stored, in sight, holding nothing; linking it later books it with its original time. One of which nothing is wanted any more
+    is cancelled as any line, and nobody is asked about it."""
     if line is None:
         line = new_line(account, order, seen, "", 1, 0)
         batch.lines[order.order_no][(seen.line_id, "")] = line
+    line.ordered, line.cancelled = seen.ordered, seen.cancelled
+    unwanted = not seen.shipped and (ended or seen.cancelled >= seen.ordered)
+    line.state = str(LineState.CANCELLED if unwanted else LineState.UNLINKED)
+    batch.dirty_lines[(order.order_no, seen.line_id, "")] = line
+    if unwanted:
+        _all_linked(batch, account, order)
+    elif order.standing in _STANDINGS_ASKED_ABOUT:
         open_task(
             batch.tx,
             batch.tenant_id,
@@ -75,9 +87,6 @@ def keep_unlinked(batch: Batch, account: Account, order: OrderRow, seen: LineSee
             f"“{seen.title or seen.sku or seen.line_id}” is not tied to a SKU, so nothing is held for it",
             order.ship_by_at,
         )
-    line.state = str(LineState.UNLINKED)
-    line.ordered, line.cancelled = seen.ordered, seen.cancelled
-    batch.dirty_lines[(order.order_no, seen.line_id, "")] = line
 
 
 def now_linked(batch: Batch, account: Account, order: OrderRow, line_id: str) -> None:
@@ -86,7 +95,12 @@ def now_linked(batch: Batch, account: Account, order: OrderRow, line_id: str) ->
     batch.gone_lines.append((order.order_no, line_id))
     stored.pop((line_id, ""), None)
     batch.dirty_lines.pop((order.order_no, line_id, ""), None)
-    if not any(sku == "" for _, sku in stored):
+    _all_linked(batch, account, order)
+
+
+def _all_linked(batch: Batch, account: Account, order: OrderRow) -> None:
+    """Close the order's task unless another line of it still waits for a link."""
+    if not any(line.line_state is LineState.UNLINKED for line in batch.lines[order.order_no].values()):
         close_task(batch.tx, batch.tenant_id, batch.now, "unlinked_order", f"{account.account_id}/{order.order_id}")
 
 
