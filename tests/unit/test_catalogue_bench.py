@@ -26,4 +26,5 @@ def test_a_bucket_of_costs_counts_costs_and_one_of_calls_counts_calls() -> None:
 
 def test_what_a_day_does_not_hold_takes_another() -> None:
     assert bound_s([DAY], Counter(search=100), Counter(search=100)) == 0
+    assert bound_s([DAY], Counter(search=200), Counter(search=200)) == 86_400
     assert bound_s([DAY], Counter(search=250), Counter(search=250)) == 2 * 86_400

@@ -84,7 +84,7 @@ def bound_s(limits: Sequence[RateLimit], calls: Counter[str], cost: Counter[str]
         if limit.rate_per_s:
             longest = max(longest, (used - limit.burst) / limit.rate_per_s)
         if limit.per_day and used > limit.per_day:
-            longest = max(longest, math.floor(used / limit.per_day) * 86_400.0)
+            longest = max(longest, (math.ceil(used / limit.per_day) - 1) * 86_400.0)
     return max(0.0, longest)
 
 
