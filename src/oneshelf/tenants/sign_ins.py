@@ -22,6 +22,9 @@ LIFE_US = 15 * 60 * SECOND
 _NO_ACCOUNT = 0
 
 
+OVER = "This sign-in was used already or took longer than 15 minutes. Begin again where you began."
+
+
 class SignInOver(Park):
     """This sign-in is not under way: it was used already, or took longer than 15 minutes."""
 
@@ -58,6 +61,12 @@ def keep(tx: Tx, sealer: Sealer, tenant_id: int, pending: Pending, now: int) -> 
     return key
 
 
+def is_over(tx: Tx, tenant_id: int, key: str, now: int) -> bool:
+    """Whether nobody came back in time; False too for one that was taken or is not known."""
+    row = tx.one("SELECT expires_at FROM sign_in WHERE tenant_id = :t AND state_hash = :k", t=tenant_id, k=key)
+    return row is not None and row[0] <= now
+
+
 def take(tx: Tx, sealer: Sealer, tenant_id: int, channel: str, state: str, now: int) -> Pending:
     """Return the sign-in of this state and forget it: a second callback finds nothing. Raises SignInOver."""
     key = hash_of(state)
@@ -68,5 +77,5 @@ def take(tx: Tx, sealer: Sealer, tenant_id: int, channel: str, state: str, now: 
         c=channel,
     )
     if row is None or row[1] <= now:
-        raise SignInOver("This sign-in was used already or took longer than 15 minutes. Begin again where you began.")
+        raise SignInOver(OVER)
     return msgspec.json.decode(sealer.open(bytes(row[0]), tenant_id, _NO_ACCOUNT, f"sign_in:{key}"), type=Pending)

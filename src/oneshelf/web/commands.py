@@ -6,6 +6,7 @@ In: a service and a payload of plain values. Out: plain values for JSON. Raises 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from oneshelf.listings.policy import EVERY_ACCOUNT, EVERY_SKU, drop_rule, set_ru
 from oneshelf.onboarding import checking, following, leaving, marketplace, signing_in
 from oneshelf.onboarding.bring_up import bring_up
 from oneshelf.onboarding.connect import Entered
+from oneshelf.tenants import sign_ins
 from oneshelf.tenants.accounts import accounts, change_setting, load_secret
 from oneshelf.watch.check import Checked, check
 from oneshelf.wiring import SIGN_INS, Running, Service, build_channel
@@ -104,8 +106,14 @@ async def run_sign_in(service: Service, payload: dict[str, Any]) -> Any:
 
 async def run_sign_in_state(service: Service, payload: dict[str, Any]) -> Any:
     """How far a sign-in is: waiting (for the merchant), running, done or failed."""
-    state = service.sign_ins.get(str(payload["key"]))
-    return {"state": "waiting", "said": []} if state is None else msgspec.to_builtins(state)
+    key = str(payload["key"])
+    state = service.sign_ins.get(key)
+    if state is not None:
+        return msgspec.to_builtins(state)
+    now = to_us(service.clock.now())
+    if await service.writer.do(lambda tx: sign_ins.is_over(tx, service.tenant_id, key, now)):
+        return {"state": "failed", "said": [], "problem": sign_ins.OVER}
+    return {"state": "waiting", "said": []}
 
 
 async def run_channels_check(service: Service, payload: dict[str, Any]) -> Any:
@@ -241,12 +249,14 @@ async def run_link(service: Service, payload: dict[str, Any]) -> Any:
     """Tie a listing to what one unit of it takes from the shelf; orders that waited for it are booked."""
     from oneshelf.orders.relink import relink
 
+    outlet_id = int(payload["outlet_id"])
+
     def step(tx: Tx) -> int:
         now = to_us(service.clock.now())
         known = {
             sku
             for (sku,) in tx.all(
-                "SELECT sku FROM item WHERE tenant_id = :t AND sku {in:skus}",
+                "SELECT sku FROM item WHERE tenant_id = :t AND sku {in:skus} AND deleted = 0",
                 t=service.tenant_id,
                 skus=list(payload["parts"]),
             )
@@ -254,18 +264,38 @@ async def run_link(service: Service, payload: dict[str, Any]) -> Any:
         missing = sorted(set(payload["parts"]) - known)
         if missing:
             raise NotPossible(f"The shop has no SKU {', '.join(missing)}.")
-        links.link(tx, service.tenant_id, int(payload["outlet_id"]), payload["parts"], now, by="merchant")
-        return relink(tx, service.tenant_id, int(payload["outlet_id"]), now)
+        if not _is_marketplace_listing(tx, service.tenant_id, outlet_id):
+            raise NotPossible(f"There is no listing {outlet_id}: oneshelf listings list --all.")
+        links.link(tx, service.tenant_id, outlet_id, payload["parts"], now, by="merchant")
+        return relink(tx, service.tenant_id, outlet_id, now)
 
     booked = await service.writer.do(step)
     service.wake_all()
-    return {"outlet_id": int(payload["outlet_id"]), "orders_booked": booked}
+    return {"outlet_id": outlet_id, "orders_booked": booked}
+
+
+def _is_marketplace_listing(tx: Tx, tenant_id: int, outlet_id: int) -> bool:
+    """Whether it is there and a person may say what it sells. Raises NotPossible for one of the shop's own."""
+    row = tx.one(
+        "SELECT a.channel FROM outlet o JOIN account a ON a.tenant_id = o.tenant_id AND a.account_id = o.account_id "
+        "WHERE o.tenant_id = :t AND o.outlet_id = :o",
+        t=tenant_id,
+        o=outlet_id,
+    )
+    if row is not None and row[0] == HUB:
+        raise NotPossible(f"Listing {outlet_id} is the shop's own variant: it sells its own SKU.")
+    return row is not None
 
 
 async def run_unlink(service: Service, payload: dict[str, Any]) -> Any:
     """Take a listing's link away."""
     outlet_id, now = int(payload["outlet_id"]), to_us(service.clock.now())
-    if not await service.writer.do(lambda tx: mapping.unlink(tx, service.tenant_id, outlet_id, now, by="merchant")):
+
+    def step(tx: Tx) -> bool:
+        there = _is_marketplace_listing(tx, service.tenant_id, outlet_id)
+        return there and mapping.unlink(tx, service.tenant_id, outlet_id, now, by="merchant")
+
+    if not await service.writer.do(step):
         raise NotPossible(f"Listing {outlet_id} is not linked.")
     service.wake_all()
     return {"outlet_id": outlet_id}
@@ -299,8 +329,8 @@ async def run_rate(service: Service, payload: dict[str, Any]) -> Any:
     """Enter an exchange rate: shop currency per one unit of another, with where it is from (S14.5)."""
     currency, rate, source = payload["currency"].upper(), payload["rate"], payload["source"]
     try:
-        right = float(rate) > 0
-    except ValueError:
+        right = Decimal(rate).is_finite() and Decimal(rate) > 0 and "_" not in rate
+    except ArithmeticError:
         right = False
     if len(currency) != 3 or not right or not source:
         raise NotPossible(
@@ -313,9 +343,13 @@ async def run_rate(service: Service, payload: dict[str, Any]) -> Any:
             raise NotPossible("Connect the shop first.")
         change_setting(tx, service.tenant_id, hub.account_id, f"rate_{currency}", f"{rate}|{source}")
         return tx.run(
-            "UPDATE intent SET state = 'WAITING', due_at = :now WHERE tenant_id = :t AND kind = 'import' AND state = 'TASK'",
+            # What was sent and refused is a person's by now: sent again it might stand there twice.
+            "UPDATE intent SET state = 'WAITING', due_at = :now WHERE tenant_id = :t AND kind = 'import' AND state = 'TASK' "
+            "AND first_sent_at IS NULL AND entity IN (SELECT CAST(o.account_id AS TEXT) || '/' || o.order_id FROM orders o "
+            "WHERE o.tenant_id = :t AND o.currency = :c)",
             t=service.tenant_id,
             now=to_us(service.clock.now()),
+            c=currency,
         )
 
     waiting = await service.writer.do(step)
@@ -331,6 +365,8 @@ async def run_rule(service: Service, payload: dict[str, Any]) -> Any:
     now = to_us(service.clock.now())
 
     def step(tx: Tx) -> bool:
+        if sku and not payload.get("drop") and _unknown(tx, service.tenant_id, sku):
+            raise NotPossible(f"The shop has no SKU {sku}.")
         if payload.get("drop"):
             return drop_rule(tx, service.tenant_id, account_id, sku, now, by="merchant")
         wanted = {
@@ -349,6 +385,10 @@ async def run_rule(service: Service, payload: dict[str, Any]) -> Any:
         raise NotPossible("There is no such rule.")
     service.wake_all()
     return {"account_id": account_id, "sku": sku, "dropped": bool(payload.get("drop"))}
+
+
+def _unknown(tx: Tx, tenant_id: int, sku: str) -> bool:
+    return tx.one("SELECT 1 FROM item WHERE tenant_id = :t AND sku = :s", t=tenant_id, s=sku) is None
 
 
 async def run_privacy_export(service: Service, payload: dict[str, Any]) -> Any:

@@ -26,6 +26,8 @@ from .commands import COMMANDS
 FILE = "service.json"
 #: A check of a large shop reads every listing.
 ANSWER_WITHIN_S = 1800.0
+_WRONG = "The command was not given as it should be: {}"
+_LOOK_FIRST = "What was asked may have been done: look before you ask again."
 
 
 def open_door(service: Service, url: str) -> list[Route]:
@@ -49,7 +51,7 @@ def open_door(service: Service, url: str) -> list[Route]:
         except OneshelfError as error:
             return JSONResponse({"error": str(error)}, 409)
         except (KeyError, TypeError, ValueError) as error:
-            return JSONResponse({"error": f"The command was not given as it should be: {error}"}, 400)
+            return JSONResponse({"error": _WRONG.format(error)}, 400)
 
     return [Route("/local/{command}", obey, methods=["POST"])]
 
@@ -71,10 +73,14 @@ async def ask(settings: Settings, command: str, payload: dict[str, Any]) -> Any:
             return await _ask_running(door, command, payload)
         except aiohttp.ClientConnectorError:
             pass  # it was killed; its file stayed
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Stop(f"The service did not answer ({type(error).__name__}). {_LOOK_FIRST}") from error
     service = Service(settings)
     await service.start(loops=False)
     try:
         return await COMMANDS[command](service, payload)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Stop(_WRONG.format(error)) from error
     finally:
         await service.stop()
 
@@ -86,7 +92,9 @@ async def _ask_running(door: dict[str, str], command: str, payload: dict[str, An
         aiohttp.ClientSession(timeout=timeout, headers=headers) as http,
         http.post(f"{door['url']}/local/{command}", json=payload) as answer,
     ):
-        said = await answer.json(content_type=None)
-        if answer.status >= 400:
-            raise Stop(said.get("error", f"the service answered {answer.status}"))
-        return said
+        text = await answer.text()
+        if answer.status in (400, 403, 404, 409):
+            raise Stop(json.loads(text)["error"])
+        if answer.status != 200:
+            raise Stop(f"The service answered {answer.status}; its log says why. {_LOOK_FIRST}")
+        return json.loads(text)

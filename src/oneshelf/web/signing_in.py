@@ -20,7 +20,7 @@ from oneshelf.core.ids import ChannelName
 from oneshelf.onboarding import signing_in
 from oneshelf.onboarding.bring_up import bring_up
 from oneshelf.onboarding.marketplace import Preview
-from oneshelf.tenants.sign_ins import hash_of
+from oneshelf.tenants.sign_ins import SignInOver, hash_of
 from oneshelf.wiring import SIGN_INS, Service, SignInState, build_channel
 
 log = structlog.get_logger()
@@ -41,6 +41,9 @@ def routes(service: Service, page: Callable[[str, str], str]) -> list[Route]:
             headers["refresh"] = f"{REFRESH_S}; url={refresh}"
         return HTMLResponse(page(title, text), status, headers=headers)
 
+    def to_state(key: str) -> Response:
+        return Response(status_code=303, headers={"location": f"{CALLBACKS}state/{key}", "cache-control": "no-store"})
+
     async def callback(request: Request) -> Response:
         channel = request.path_params["channel"]
         sign_in = SIGN_INS.get(channel)
@@ -51,6 +54,9 @@ def routes(service: Service, page: Callable[[str, str], str]) -> list[Route]:
         try:
             entered = await signing_in.finish(service, sign_in, channel, query)
         except (OneshelfError, NoAnswer) as error:
+            known = service.sign_ins.get(key)
+            if isinstance(error, SignInOver) and known is not None and known.state != "failed":
+                return to_state(key)  # the page was loaded twice; what it began goes on
             log.warning("sign_in_failed", channel=channel, problem=type(error).__name__)
             _remember(service, key, SignInState(state="failed", problem=str(error)))
             text = f"{error} Nothing was stored. Begin again: oneshelf channels connect {channel}"
@@ -58,7 +64,7 @@ def routes(service: Service, page: Callable[[str, str], str]) -> list[Route]:
         state = SignInState(state="running", said=[f"{channel.title()}: signed in"])
         _remember(service, key, state)
         service.background(_bring_up(service, entered, state))
-        return Response(status_code=303, headers={"location": f"{CALLBACKS}state/{key}", "cache-control": "no-store"})
+        return to_state(key)
 
     async def state_page(request: Request) -> Response:
         key = request.path_params["key"]
@@ -81,8 +87,9 @@ def routes(service: Service, page: Callable[[str, str], str]) -> list[Route]:
 
 def _remember(service: Service, key: str, state: SignInState) -> None:
     service.sign_ins[key] = state
-    while len(service.sign_ins) > REMEMBERED_MAX:
-        service.sign_ins.pop(next(iter(service.sign_ins)))
+    while len(service.sign_ins) > REMEMBERED_MAX:  # failed ones first: anybody can make one
+        failed = (other for other, one in service.sign_ins.items() if one.state == "failed" and other != key)
+        service.sign_ins.pop(next(failed, next(iter(service.sign_ins))))
 
 
 async def _bring_up(service: Service, entered: signing_in.Entered, state: SignInState) -> None:
