@@ -89,8 +89,10 @@ def wake(tx: Tx, tenant_id: int, account_id: int, now: int) -> int:
         if closed or (isinstance(price, NoPrice) and price.code in ("off", "not_linked")):
             marks.clear(tx, tenant_id, outlet_id, generation)
             if slot is not None and slot.state in (SlotState.QUIET, SlotState.WAITING, SlotState.PARKED):
-                why_not = f"the listing is {listing}" if closed else price.reason if isinstance(price, NoPrice) else ""
-                park(tx, tenant_id, slot, SlotEvent.CLOSED, "closed", why_not, None)
+                if isinstance(price, NoPrice) and not closed:
+                    park_for_no_price(tx, tenant_id, slot, price, None, whose.account, now)
+                else:
+                    park(tx, tenant_id, slot, SlotEvent.CLOSED, "ended", f"not ours to price: {listing}", None)
                 changed.append(slot)
             continue
         slot = slot or PriceSlot(outlet_id, account_id, write_unit)
@@ -116,7 +118,7 @@ def _hear(
     # In another currency when it was last read: asked to look again, a read says whether it still is.
     slot.offer = price.price.minor if isinstance(price, Priced) else None
     if slot.state is SlotState.PARKED:
-        again = mark.reread or slot.parked.startswith("no_price") or slot.parked == "closed"
+        again = mark.reread or slot.parked.startswith("no_price") or slot.parked in ("closed", "ended")
         again = again or (slot.parked in _TRIED_WHEN_CHANGED and slot.offer != before)
         if not again or slot.parked == "fought":
             slot.go(SlotEvent.DIRTY)
