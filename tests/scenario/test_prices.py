@@ -103,7 +103,7 @@ def test_P3_what_can_t_be_followed_is_never_sent_and_stands_in_sight(
     bench.run(MINUTE)
     assert bench.prices.writes == [] and bench.asked() == {"MUG": 1000}
     slot = bench.price_slot("MUG")
-    assert (slot.state, slot.parked) == (SlotState.PARKED, f"no_price:{code}")
+    assert (slot.state, slot.parked) == (SlotState.PARKED, f"no_price/{code}")
     assert bench.open_tasks() == ["no_price_to_follow"] and bench.rest() == []
     bench.hub(MUG=1100)
     bench.run(MINUTE)
@@ -117,7 +117,7 @@ def test_P3_a_listing_in_another_currency_keeps_its_price_until_it_asks_in_the_s
     bench.hub(MUG=1000)
     bench.mark_prices()
     bench.run(MINUTE)
-    assert bench.price_slot("MUG").parked == "no_price:currency" and bench.prices.writes == []
+    assert bench.price_slot("MUG").parked == "no_price/currency" and bench.prices.writes == []
     bench.prices.asks["MUG"] = Money(1, "EUR")
     bench.mark_prices()
     bench.run(MINUTE)
@@ -365,7 +365,7 @@ def test_P5_an_unlinked_listing_keeps_its_price(store: Store) -> None:
     bench.tx(lambda tx: marks.mark_outlets(tx, T, [bench.ids["MUG"]], bench.now, "unlinked"))
     bench.hub(MUG=1250)
     bench.run(MINUTE)
-    assert bench.prices.writes == [] and bench.price_slot("MUG").parked == "no_price:not_linked" and bench.rest() == []
+    assert bench.prices.writes == [] and bench.price_slot("MUG").parked == "no_price/not_linked" and bench.rest() == []
 
 
 def test_P5_many_prices_go_in_one_call(store: Store) -> None:

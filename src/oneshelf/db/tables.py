@@ -669,7 +669,7 @@ price_slot = _table(
     _int("generation"),
     _int("repairs"),
     _at("repairs_since"),
-    _text("parked", ""),  # why, for machines: no_price:… refused fought unseen sale unreadable ended closed not_on_sale
+    _text("parked", ""),  # why, for machines: no_price/… refused fought unseen sale unreadable ended closed not_on_sale
     _text("reason", ""),
     keys=2,
     indexes=(

@@ -216,7 +216,7 @@ def park_for_no_price(
 ) -> None:
     """There is nothing to ask: the price stays, in sight. One task an account and reason: a whole account may ask in another currency."""
     slot.offer = None
-    park(tx, tenant_id, slot, SlotEvent.CLOSED, f"no_price:{none.code}", none.reason, mark)
+    park(tx, tenant_id, slot, SlotEvent.CLOSED, f"no_price/{none.code}", none.reason, mark)
     _close_tasks(tx, tenant_id, slot.outlet_id, now)
     if none.code in ("off", "not_linked"):
         return
@@ -231,7 +231,7 @@ def close_no_price_tasks(tx: Tx, tenant_id: int, account_id: int, now: int) -> N
         """UPDATE task SET closed_at = :now WHERE tenant_id = :t AND closed_at IS NULL AND kind = :kind
               AND subject {in:subjects} AND NOT EXISTS (SELECT 1 FROM price_slot s WHERE s.tenant_id = :t AND s.account_id = :a
                 AND s.state = 'PARKED' AND task.subject = CAST(:a AS TEXT) || ':' || SUBSTR(s.parked, 10)
-                AND s.parked LIKE 'no_price:%')""",
+                AND s.parked LIKE 'no_price/%')""",
         t=tenant_id,
         a=account_id,
         now=now,

@@ -42,7 +42,7 @@ def sweep_prices(
     whose = {"t": tenant_id, "a": account_id}
     found = tx.all(
         f"""SELECT o.outlet_id {_OURS} AND NOT EXISTS (SELECT 1 FROM price_mark d WHERE d.tenant_id = o.tenant_id AND d.outlet_id = o.outlet_id)
-               AND (s.outlet_id IS NULL OR (s.state = 'PARKED' AND (s.parked IN ('ended', 'no_price:not_linked', 'no_price:off')
+               AND (s.outlet_id IS NULL OR (s.state = 'PARKED' AND (s.parked IN ('ended', 'no_price/not_linked', 'no_price/off')
                  OR (s.parked = 'not_on_sale'
                  AND EXISTS (SELECT 1 FROM slot q WHERE q.tenant_id = s.tenant_id AND q.account_id = s.account_id
                                AND q.write_unit = s.write_unit AND q.believed > 0)))))
