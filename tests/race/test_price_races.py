@@ -111,7 +111,7 @@ def without_the_guard(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_twin_a_number_joined_to_a_price_call_undoes_the_price(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     without_the_guard(monkeypatch)
-    assert both_at_once(store, "number").history == [(1250, 5), (1000, 0)]
+    assert both_at_once(store, "number").history == [(1250, 5), (1000, 2)]
 
 
 def test_twin_a_price_joined_to_a_number_call_puts_sold_pieces_on_sale_again(
