@@ -42,6 +42,7 @@ from oneshelf.publish import worker as publishing
 from oneshelf.publish.limiter import AppBudgets, Limiter
 from oneshelf.publish.recovery import recover as recover_slots
 from oneshelf.reconcile import worker as hub_reads
+from oneshelf.reconcile.price_sweep import sweep_prices
 from oneshelf.reconcile.sweep import SWEEP_TICK_S, sweep
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock, SystemClock
@@ -465,12 +466,15 @@ class Service:
             await pause.wait(REREAD_LOOK_S, self.stopping)
 
     async def _sweep_loop(self, one: Running) -> None:
-        """S9.7: every listing is read again now and then, whoever wrote it meanwhile."""
+        """S9.7: every listing, its number and its price, is read again now and then, whoever wrote it meanwhile."""
         pause = Bell()
         while not self.stopping.is_set():
             await pause.wait(SWEEP_TICK_S, self.stopping)
             now = to_us(self.clock.now())
-            if await self.writer.do(partial(sweep, tenant_id=one.tenant_id, account_id=one.account_id, now=now)):
+            tenant_id, account_id = one.tenant_id, one.account_id
+            found = await self.writer.do(partial(sweep, tenant_id=tenant_id, account_id=account_id, now=now))
+            found += await self.writer.do(partial(sweep_prices, tenant_id=tenant_id, account_id=account_id, now=now))
+            if found:
                 one.bell.ring()
 
     def cancel_channels(self) -> short.Channels:

@@ -135,7 +135,7 @@ class PriceSeen(msgspec.Struct, frozen=True, omit_defaults=True):
 class PriceOffer(msgspec.Struct, frozen=True, omit_defaults=True):
     """Ask `price` (above 0) at this outlet. What `sale` and `compare_at` leave None is taken away where the channel has it.
 
-    `quantity`: only where the price carries it: the number to send along. `seen`: the read it is based on.
+    `quantity`: only where the price carries it: the most that is sent along, less if fewer are shown. `seen`: the read it is based on.
     """
 
     outlet: Outlet

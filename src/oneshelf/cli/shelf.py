@@ -88,6 +88,9 @@ def check(as_json: Json = False) -> None:
             line = f"{one['channel']}: {one['orders_stored']} of {one['orders_there']} orders stored"
             if one["outlets_read"]:
                 line += f", {one['outlets_right']} of {one['outlets_read']} numbers right, {one['on_their_way']} on their way"
+            if one["prices_read"]:
+                line += f", {one['prices_right']} of {one['prices_read']} prices right, {one['prices_on_their_way']} on their way"
+                line += f", {one['prices_parked']} parked" if one["prices_parked"] else ""
             out.print(line + (f" ({one['problem']})" if one["problem"] else ""))
         for breach in audit["breaches"]:
             out.print(f"[bold]{breach['rule']}[/bold] {breach['channel']} {breach['what']}", highlight=False)

@@ -43,6 +43,20 @@ def decimals(currency: str) -> int:
     return _DECIMALS.get(currency.upper(), 2)
 
 
+def in_words(minor: int | None, currency: str) -> str:
+    """Return an amount for people.
+
+    >>> in_words(1250, "EUR"), in_words(1250, "JPY"), in_words(None, "EUR")
+    ('12.50 EUR', '1250 JPY', 'no price')
+    """
+    if minor is None:
+        return "no price"
+    places = decimals(currency)
+    whole, part = divmod(abs(minor), 10**places)
+    text = f"{whole}.{part:0{places}d}" if places else str(whole)
+    return f"{'-' if minor < 0 else ''}{text} {currency}".rstrip()
+
+
 def share_out(total: int, weights: Sequence[int]) -> list[int]:
     """Split `total` minor units by weights, by largest remainder; the parts add up to `total`. All weights 0: evenly.
 

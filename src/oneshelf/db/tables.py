@@ -618,6 +618,95 @@ shipment = _table(
     indexes=(Index("shipment_due", "tenant_id", "account_id", "state", "due_at"),),
 )
 
+# --- pricing: what a listing ought to ask ----------------------------------------------------------------------------------
+
+# What the merchant lets us do with an account's prices. No row: nothing, which is how every account begins. mode: off follow.
+price_policy = _table(
+    "price_policy",
+    Column("account_id", _Id),
+    _text("mode"),
+    _at("changed_at", False),
+    _text("changed_by", ""),
+    keys=2,
+)
+
+# An outlet that may owe the world a price; as dirty_listing, apart from it, so that neither waits for the other.
+price_mark = _table(
+    "price_mark",
+    Column("outlet_id", _Id),
+    _int("generation"),
+    _at("since_at", False),
+    _text("why", ""),
+    _flag("reread"),  # read what it asks before anything is decided
+    _int("taken"),  # the generation that publish has looked at
+    keys=2,
+    indexes=(
+        Index(
+            "price_mark_news",
+            "tenant_id",
+            "outlet_id",
+            sqlite_where=text("generation > taken"),
+            postgresql_where=text("generation > taken"),
+        ),
+    ),
+)
+
+# An outlet's price, published by the same states as its number (publish owns it). Amounts are minor units of `currency`, the listing's own.
+price_slot = _table(
+    "price_slot",
+    Column("outlet_id", _Id),
+    _int("account_id"),
+    _text("write_unit"),
+    _text("state", "QUIET"),
+    Column("offer", BigInteger, nullable=True),
+    _text("currency", ""),  # '' until it was read
+    _int("priority", "6"),
+    _at("since_at"),
+    _at("wait_until"),
+    Column("believed", BigInteger, nullable=True),  # what it was last seen to ask
+    _at("believed_at"),
+    _flag("verified"),
+    Column("sent", BigInteger, nullable=True),  # the last price sent and not yet seen
+    _at("sent_at"),
+    _at("acked_at"),
+    _int("attempts"),
+    _int("unseen"),
+    _int("generation"),
+    _int("repairs"),
+    _at("repairs_since"),
+    _text("parked", ""),  # why, for machines: no_price/… refused fought unseen sale unreadable ended closed not_on_sale
+    _text("reason", ""),
+    keys=2,
+    indexes=(
+        Index("price_slot_waiting", "tenant_id", "account_id", "state", "priority", "since_at"),
+        Index("price_slot_by_unit", "tenant_id", "account_id", "write_unit"),
+    ),
+)
+
+# One try to tell an outlet a price.
+price_attempt = _table(
+    "price_attempt",
+    Column("attempt_no", _Id),
+    _int("outlet_id"),
+    _int("account_id"),
+    _int("price_minor", None),
+    _text("currency"),
+    Column("was", BigInteger, nullable=True),
+    _int("generation"),
+    _at("dirty_at"),
+    _at("started_at", False),
+    _at("accepted_at"),
+    _at("seen_at"),
+    _text("outcome", "SENDING"),
+    _text("reason", ""),
+    _text("why", "{}"),  # the terms of the price
+    keys=2,
+    indexes=(
+        Index("price_attempt_by_outlet", "tenant_id", "outlet_id", "attempt_no"),
+        Index("price_attempt_by_account", "tenant_id", "account_id", "started_at"),
+    ),
+)
+
 # Day counters of the channels' budgets, so that a restart does not forget what was spent.
 budget = _table("budget", Column("account_id", _Id), _text("name"), _text("state", "{}"), keys=3)
 

@@ -14,6 +14,7 @@ from rich.live import Live
 from oneshelf.db.tx import Tx
 from oneshelf.watch.rest import unrest
 
+from . import pricing
 from .stage import Stage, forget, set_stage
 from .summary import Summary, summarize
 from .view import render
@@ -49,6 +50,7 @@ async def run(
     stage = await set_stage(seed=seed, port=port, folder=folder)
     try:
         await stage.connect(console.print)
+        await pricing.follow(stage)
         console.print(f"The shelf is live: {stage.url}")
         if faults:
             for name, chance in FAULTS.items():
@@ -62,10 +64,15 @@ async def run(
                 "spare": "createToken",
             }
             await stage.marketplaces.ask("POST", "/faults", lost)
-        await _sell(stage, seconds, seed, orders_per_s, None if headless else console)
+        changed: dict[str, int] = {}
+        merchant = asyncio.ensure_future(pricing.change_now_and_then(stage, seed, changed))
+        try:
+            await _sell(stage, seconds, seed, orders_per_s, None if headless else console)
+        finally:
+            merchant.cancel()
         injected = await _calm(stage, faults)
         await _rest(stage)
-        summary = await count(stage)
+        summary = await count(stage, changed)
         summary.faults = injected
         return summary
     finally:
@@ -129,16 +136,18 @@ async def _all_heard(stage: Stage) -> bool:
     return settled and row is not None and row[0] >= len(sales)
 
 
-async def count(stage: Stage) -> Summary:
-    """Count it against the marketplaces' own books."""
+async def count(stage: Stage, changed: dict[str, int]) -> Summary:
+    """Count it against the marketplaces' own books. `changed`: the prices that the merchant changed in the shop."""
     sales = await stage.marketplaces.sales()
     state = await stage.marketplaces.ask("GET", "/state")
     shown = {channel: _shown(state, channel) for channel in ("amazon", "ebay", "etsy")}
     orders = await stage.marketplaces.ask("GET", "/orders?channel=shopify")
     copies = [key for order in _listed(orders) if (key := order.get("source_identifier"))]
 
+    asks = {channel: pricing.asked(state, channel) for channel in pricing.MARKETPLACES}
+
     def step(tx: Tx) -> Summary:
-        return summarize(tx, stage.service.tenant_id, sales, shown, copies)
+        return summarize(tx, stage.service.tenant_id, sales, shown, copies, changed, asks)
 
     return await stage.service.writer.do(step)
 
@@ -168,6 +177,12 @@ def tell(summary: Summary, out: Console) -> None:
         f"Oversold: {x.window} before anybody could have known, {x.late} late, {x.race} by our own write, {x.hand} by hand.",
         highlight=False,
     )
-    out.print("Every channel shows what it should." if summary.converged else "Not at rest yet:", highlight=False)
+    out.print(
+        f"{summary.prices_changed} prices were changed in the shop, {sum(summary.price_writes.values())} told.",
+        highlight=False,
+    )
+    out.print(
+        "Every channel shows and asks what it should." if summary.converged else "Not at rest yet:", highlight=False
+    )
     for line in [*summary.waiting_for, *summary.breaches]:
         out.print(f"  {line}", highlight=False)

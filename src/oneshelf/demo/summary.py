@@ -12,6 +12,8 @@ from oneshelf.watch.latency import latency
 from oneshelf.watch.oversold import Oversold, by_cause
 from oneshelf.watch.rest import unrest
 
+from . import pricing
+
 
 class Orders(msgspec.Struct):
     placed: int
@@ -28,6 +30,8 @@ class Summary(msgspec.Struct):
     oversold: Oversold
     latency_s: dict[str, Any]
     writes: dict[str, int]
+    prices_changed: int
+    price_writes: dict[str, int]
     converged: bool
     breaches: list[str]
     waiting_for: list[str] = []
@@ -46,9 +50,16 @@ class Summary(msgspec.Struct):
 
 
 def summarize(
-    tx: Tx, tenant_id: int, sales: list[dict[str, Any]], shown: dict[str, dict[str, int]], copies: list[str]
+    tx: Tx,
+    tenant_id: int,
+    sales: list[dict[str, Any]],
+    shown: dict[str, dict[str, int]],
+    copies: list[str],
+    changed: dict[str, int],
+    asks: dict[str, dict[str, int]],
 ) -> Summary:
-    """`sales`: the marketplaces' own list. `shown`: {channel: {sku: what buyers see}}. `copies`: the external keys of the shop's orders."""
+    """`sales`: the marketplaces' own list. `shown`: {channel: {sku: what buyers see}}. `copies`: the external keys of the shop's orders.
+    `changed`: prices changed in the shop, minor units by SKU; `asks`: {channel: {sku: what it asks}}."""
     stored = {
         (channel, order_id): (state, imported, payment, standing)
         for channel, order_id, state, imported, payment, standing in tx.all(
@@ -76,6 +87,7 @@ def summarize(
     ]
     waiting = unrest(tx, tenant_id)
     different = [] if waiting else _different(tx, tenant_id, shown)
+    different += [] if waiting else pricing.different(changed, asks, _not_on_sale(tx, tenant_id))
     return Summary(
         orders=Orders(
             placed=len(placed),
@@ -86,18 +98,33 @@ def summarize(
         ),
         oversold=by_cause(tx, tenant_id),
         latency_s=latency(tx, tenant_id),
-        writes={
-            channel: count
-            for channel, count in tx.all(
-                "SELECT a.channel, COUNT(*) FROM attempt t JOIN account a ON a.tenant_id = t.tenant_id AND a.account_id = t.account_id "
-                "WHERE t.tenant_id = :t GROUP BY a.channel ORDER BY a.channel",
-                t=tenant_id,
-            )
-        },
+        writes=_writes(tx, tenant_id, "attempt"),
+        prices_changed=len(changed),
+        price_writes=_writes(tx, tenant_id, "price_attempt"),
         converged=not waiting and not different,
         breaches=breaches,
         waiting_for=waiting + different,
     )
+
+
+def _writes(tx: Tx, tenant_id: int, attempts: str) -> dict[str, int]:
+    """How often each channel was told a number ("attempt") or a price ("price_attempt")."""
+    rows = tx.all(
+        f"SELECT a.channel, COUNT(*) FROM {attempts} t JOIN account a ON a.tenant_id = t.tenant_id AND a.account_id = t.account_id "
+        "WHERE t.tenant_id = :t GROUP BY a.channel ORDER BY a.channel",
+        t=tenant_id,
+    )
+    return {channel: count for channel, count in rows}
+
+
+def _not_on_sale(tx: Tx, tenant_id: int) -> set[tuple[str, str]]:
+    """(channel, SKU) of listings whose price is told when they are on sale again."""
+    rows = tx.all(
+        "SELECT a.channel, k.sku FROM price_slot s JOIN account a ON a.tenant_id = s.tenant_id AND a.account_id = s.account_id "
+        "JOIN link k ON k.tenant_id = s.tenant_id AND k.outlet_id = s.outlet_id WHERE s.tenant_id = :t AND s.parked = 'not_on_sale'",
+        t=tenant_id,
+    )
+    return {(channel, sku) for channel, sku in rows}
 
 
 def _cancelled_before_paid(sale: dict[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from oneshelf.db.journal import open_task
 from oneshelf.db.tx import Tx
 from oneshelf.listings import links
 from oneshelf.orders.accounts import load_accounts
+from oneshelf.pricing.levels import hear_hub
 from oneshelf.reconcile import hub as judging
 from oneshelf.reconcile import opening
 from oneshelf.reconcile.worker import wait_for_export
@@ -68,6 +69,7 @@ def keep_items(tx: Tx, tenant_id: int, account_id: int, found: Sequence[ListingF
             )
         else:
             single.append(same[0])
+    hear_hub(tx, tenant_id, {str(one.sku): (one.price_minor, one.currency) for one in single}, now)
     tx.many(
         """INSERT INTO item (tenant_id, sku, title, variant_id, item_id, product_id, tracked, deleted, price_minor, currency)
            VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?)

@@ -53,10 +53,11 @@ class _Place:
     future: asyncio.Future[None] | None = None
     kept_until: datetime | None = None
     granted: bool = False
+    ages: bool = True
 
     def rank(self, now: datetime) -> tuple[int, int]:
         """Return what the line is sorted by: priority, better by one for each ten minutes of waiting; then the order of asking."""
-        if self.priority <= AGED_PRIORITY_MIN:
+        if self.priority <= AGED_PRIORITY_MIN or not self.ages:
             return self.priority, self.number
         aged = int((now - self.asked_at).total_seconds() // AGES_AFTER_S)
         return max(AGED_PRIORITY_MIN, self.priority - max(0, aged)), self.number
@@ -126,11 +127,11 @@ class AppBudgets:
                 self._places.append(place)
             return self._walk(now, place)
 
-    def find(self, limiter: Limiter, operation: str, priority: int) -> _Place | None:
+    def find(self, limiter: Limiter, operation: str, priority: int, ages: bool) -> _Place | None:
         """Return the place that an earlier `try_take` of the same kind has kept."""
         for place in self._places:
             same = place.limiter is limiter and place.operation == operation and place.priority == priority
-            if same and place.future is None:
+            if same and place.ages is ages and place.future is None:
                 return place
         return None
 
@@ -233,14 +234,14 @@ class Limiter:
         #: Names in BudgetSeen that the connector's limits don't have: a mistake there, shown.
         self.unknown_limits: set[str] = set()
 
-    def try_take(self, operation: str, priority: int, now: datetime, cost: float = 1.0) -> float:
+    def try_take(self, operation: str, priority: int, now: datetime, cost: float = 1.0, *, ages: bool = True) -> float:
         """Spend one call and return 0.0, or return the seconds after which to ask again; nothing is spent then.
 
-        Who asks again no later than PLACE_KEPT_S after that keeps the place in the line.
+        Who asks again no later than PLACE_KEPT_S after that keeps the place in the line. `ages` False: waiting makes it no more urgent.
         """
         with self._app.lock:
-            place = self._app.find(self, operation, priority) or self._place(operation, priority, cost, now)
-            place.cost = cost
+            place = self._app.find(self, operation, priority, ages) or self._place(operation, priority, cost, now)
+            place.cost, place.ages = cost, ages
             wait_s = self._app.ask(place, now)
             if wait_s > 0:
                 place.kept_until = now + timedelta(seconds=min(wait_s, 1e9) + PLACE_KEPT_S)

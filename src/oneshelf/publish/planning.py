@@ -84,9 +84,13 @@ _READ_DUE = f"""{_FREE} AND (
         AND NOT (:writes = 1 AND :reads_first = 0 AND {_BLIND}))
     OR (s.state = 'WAITING' AND s.verified = 1 AND :writes = 1 AND (s.offer > 0 OR :reads_first = 1) AND s.believed_at < :fresh))"""
 
+#: The last condition: where a number is written with its whole listing, the listing's price goes along (Etsy). A price call without answer
+#: is never joined by another, and a price not yet seen is not undone by a number that can wait.
 _WRITE_DUE = f"""{_FREE} AND :writes = 1 AND s.state = 'WAITING' AND (
     (s.verified = 1 AND ((s.offer = 0 AND :reads_first = 0) OR s.believed_at >= :fresh))
-    OR (:reads_first = 0 AND {_BLIND}))"""
+    OR (:reads_first = 0 AND {_BLIND}))
+    AND (:reads_first = 0 OR NOT EXISTS (SELECT 1 FROM price_slot p WHERE p.tenant_id = :t AND p.account_id = :a
+           AND p.write_unit = s.write_unit AND (p.state = 'SENDING' OR (p.state IN ('APPLYING', 'UNKNOWN') AND s.priority > :urgent))))"""
 
 
 def _terms(tx: Tx, tenant_id: int, account: AccountRow, can: Capabilities, now: int) -> dict[str, int]:
@@ -101,6 +105,7 @@ def _terms(tx: Tx, tenant_id: int, account: AccountRow, can: Capabilities, now: 
         "complete": -1 if complete is None else complete - account.skew,
         "writes": int(account.writes),
         "reads_first": int(can.reads_before_write),
+        "urgent": URGENT_MAX,
     }
 
 
@@ -239,7 +244,7 @@ def _plan_read(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: 
         return None
     marks = marks_of(tx, tenant_id, [slot.outlet_id for slot in slots])
     dirty.reread_taken(tx, tenant_id, [slot.outlet_id for slot in slots])
-    outlets = _outlets(tx, tenant_id, [slot.outlet_id for slot in slots])
+    outlets = outlets_of(tx, tenant_id, [slot.outlet_id for slot in slots])
     for slot in slots:
         slot.go(SlotEvent.READ)
         slot.wait_until = None
@@ -251,7 +256,7 @@ def _plan_read(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: 
     return ReadCall(tenant_id, account_id, found[0][2], items)
 
 
-def _outlets(tx: Tx, tenant_id: int, outlet_ids: Sequence[int]) -> dict[int, Outlet]:
+def outlets_of(tx: Tx, tenant_id: int, outlet_ids: Sequence[int]) -> dict[int, Outlet]:
     rows = tx.all(
         "SELECT outlet_id, external_id, write_unit, extra FROM outlet WHERE tenant_id = :t AND outlet_id {in:ids}",
         t=tenant_id,
@@ -260,7 +265,7 @@ def _outlets(tx: Tx, tenant_id: int, outlet_ids: Sequence[int]) -> dict[int, Out
     return {row[0]: Outlet(row[1], row[2], json.loads(row[3])) for row in rows}
 
 
-class _Told(msgspec.Struct):
+class Told(msgspec.Struct):
     """A number to be told, before it is written down."""
 
     slot: Slot
@@ -281,20 +286,20 @@ def _plan_write(
             return None
         slots = load_units(tx, tenant_id, account_id, [unit for _, unit, _ in found])
         due = {outlet_id for outlet_id, _, _ in found}
-        outlets = _outlets(tx, tenant_id, [slot.outlet_id for slot in slots])
+        outlets = outlets_of(tx, tenant_id, [slot.outlet_id for slot in slots])
         told = _numbers_to_tell(tx, tenant_id, account, can, slots, due, now)
         if can.reads_before_write and not all(outlets[one.slot.outlet_id].external_id in fresh for one in told):
             told = _read_again(slots)  # the documents that the write needs are gone: a restart
         told = _within_rations(tx, tenant_id, can, told, [fresh.get(o.external_id) for o in outlets.values()], now)
         save(tx, tenant_id, slots)
         if told:
-            return WriteCall(tenant_id, account_id, found[0][2], _record(tx, tenant_id, account, told, outlets, now))
+            return WriteCall(tenant_id, account_id, found[0][2], record(tx, tenant_id, account, told, outlets, now))
     return None
 
 
 def _numbers_to_tell(
     tx: Tx, tenant_id: int, account: AccountRow, can: Capabilities, slots: list[Slot], due: set[int], now: int
-) -> list[_Told]:
+) -> list[Told]:
     """Compute what each outlet is told now. Empty: none of them needs it."""
     ids = [slot.outlet_id for slot in slots if slot.state is not SlotState.PARKED]
     numbers = numbers_of(tx, tenant_id, account.account_id, ids, can)
@@ -318,11 +323,11 @@ def _numbers_to_tell(
                 rest_or_look_again(tx, tenant_id, slot, mark, late.get(slot.outlet_id, 0), settles_at, now)
             elif _may_send(slot, can, now):
                 needed = True
-                told.append(_Told(slot, slot.offer, number, mark))
+                told.append(Told(slot, slot.offer, number, mark))
                 continue
         if can.reads_before_write and _is_fresh(slot, now):
             # Taken along with its unit: what was just read, never more than its offer (8.15, I16).
-            told.append(_Told(slot, min(slot.believed or 0, number.offer), number, mark))
+            told.append(Told(slot, min(slot.believed or 0, number.offer), number, mark))
     return told if needed else []
 
 
@@ -347,8 +352,8 @@ def _may_send(slot: Slot, can: Capabilities, now: int) -> bool:
 
 
 def _within_rations(
-    tx: Tx, tenant_id: int, can: Capabilities, told: list[_Told], unit: Sequence[Seen | None], now: int
-) -> list[_Told]:
+    tx: Tx, tenant_id: int, can: Capabilities, told: list[Told], unit: Sequence[Seen | None], now: int
+) -> list[Told]:
     """Leave out what the channel lets us tell only so often; it waits in sight."""
     until = used_up(tx, tenant_id, can, [one.slot.outlet_id for one in told], now)
     sold_out = can.zero_is_state and all(s is not None and s.quantity == 0 and s.state == "out_of_stock" for s in unit)
@@ -368,18 +373,18 @@ def _within_rations(
     return kept
 
 
-def _read_again(slots: Sequence[Slot]) -> list[_Told]:
+def _read_again(slots: Sequence[Slot]) -> list[Told]:
     for slot in slots:
         if slot.state is SlotState.WAITING:
             slot.verified = 0
     return []
 
 
-def _record(
+def record(
     tx: Tx,
     tenant_id: int,
     account: AccountRow,
-    told: Sequence[_Told],
+    told: Sequence[Told],
     outlets: Mapping[int, Outlet],
     now: int,
 ) -> tuple[WriteItem, ...]:

@@ -1,6 +1,6 @@
-"""How often an outlet may be told a number, where the channel counts that (SEMANTICS 8.11, 8.16).
+"""How often an outlet may be told something, a number or a price, where the channel counts that (SEMANTICS 8.11, 8.16).
 
-In: attempts. Out: until when an outlet has to wait. Tables: reads attempt. Never: waits.
+In: attempts. Out: until when an outlet has to wait. Tables: reads attempt, price_attempt. Never: waits.
 """
 
 from __future__ import annotations
@@ -26,8 +26,12 @@ def used_up(tx: Tx, tenant_id: int, can: Capabilities, outlet_ids: Sequence[int]
     if can.writes_per_unit_day is None:
         return {}
     rows = tx.all(
-        f"""SELECT outlet_id, COUNT(*) FROM attempt WHERE tenant_id = :t AND outlet_id {{in:ids}} AND started_at > :day
-               AND outcome IN {_DONE} GROUP BY outlet_id""",
+        f"""SELECT outlet_id, COUNT(*) FROM (
+                SELECT outlet_id FROM attempt WHERE tenant_id = :t AND outlet_id {{in:ids}} AND started_at > :day
+                   AND outcome IN {_DONE}
+                UNION ALL
+                SELECT outlet_id FROM price_attempt WHERE tenant_id = :t AND outlet_id {{in:ids}} AND started_at > :day
+                   AND outcome IN {_DONE}) told GROUP BY outlet_id""",
         t=tenant_id,
         ids=list(outlet_ids),
         day=now - 86_400 * SECOND,

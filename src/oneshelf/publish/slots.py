@@ -241,11 +241,11 @@ class Windows(msgspec.Struct, frozen=True):
         return 2 * self.publish
 
 
-def windows(tx: Tx, tenant_id: int, account: AccountRow) -> Windows:
-    """Measure p_c = 99th percentile of seen − dirty of the account's last 200 seen attempts; the channel's start value until there
+def windows(tx: Tx, tenant_id: int, account: AccountRow, attempts: str = "attempt") -> Windows:
+    """Measure, of numbers or (`attempts` "price_attempt") of prices, p_c = 99th percentile of seen − dirty of the account's last 200 seen attempts; the channel's start value until there
     are 20 (0.8). The first look is at half the median of seen − accepted, at least a second."""
     rows = tx.all(
-        """SELECT dirty_at, accepted_at, seen_at FROM attempt
+        f"""SELECT dirty_at, accepted_at, seen_at FROM {attempts}
             WHERE tenant_id = :t AND account_id = :a AND seen_at IS NOT NULL AND dirty_at IS NOT NULL AND accepted_at IS NOT NULL
             ORDER BY started_at DESC LIMIT :n""",
         t=tenant_id,

@@ -1,4 +1,4 @@
-"""The loop that publishes for one account: wake, look, ask the limiter, plan, call, settle.
+"""The loop that publishes for one account, numbers first, then prices: wake, look, ask the limiter, plan, call, settle.
 
 In: a bell, due times. Out: reads and writes at the channel. Tables: none of its own; steps run in the writer.
 Never: decides; holds a transaction while it calls; makes a call whose slots were not committed first; dies of one bad answer.
@@ -7,11 +7,12 @@ Never: decides; holds a transaction while it calls; makes a call whose slots wer
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import structlog
 
+from oneshelf.channels.abilities import Prices
 from oneshelf.channels.contract import Channel, Http, NamesItsCalls, Offer, Seen
 from oneshelf.core.errors import Stop
 from oneshelf.core.instants import SECOND, to_us
@@ -24,6 +25,7 @@ from oneshelf.runtime.writer import Writer
 
 from .limiter import Limiter
 from .planning import Due, WaitUntil, look, plan
+from .price_worker import PriceCalls
 from .reads import settle_read
 from .recovery import abandon, recover
 from .slots import ReadCall, WriteCall
@@ -113,35 +115,61 @@ class _Publisher:
         self.fresh: dict[str, Seen] = {}
         self.calls: set[asyncio.Task[None]] = set()
         self.operations = dict(channel.operations) if isinstance(channel, NamesItsCalls) else {}
+        self.prices: PriceCalls | None = None
+        if isinstance(channel, Prices):
+            self.prices = PriceCalls(
+                tenant_id,
+                account_id,
+                channel.can,
+                channel,
+                session,
+                limiter,
+                writer,
+                clock,
+                bell,
+                self._forget,
+            )
 
     def now(self) -> int:
         return to_us(self.clock.now())
 
     async def turn(self, calls_max: int) -> float:
         """Start at most one call. Return the seconds until there may be more to do (0: at once)."""
-        woken, due = await self.writer.do(self._wake_and_look)
-        if woken >= WAKE_MAX:
+        more, due, due_prices = await self.writer.do(self._wake_and_look)
+        if more:
             return 0.0
         waits = [LOOK_EVERY_S]
         if due.next_at is not None:
             waits.append(max(0.001, (due.next_at - self.now()) / SECOND))
         if len(self.calls) >= calls_max:
             return min(waits)  # a call that ends rings
+        held_back = False
         for kind, priority in due.kinds:
             operation = self.operations.get(kind)
             wait_s = 0.0 if operation is None else self.limiter.try_take(operation, priority, self.clock.now())
             if wait_s > 0:
                 waits.append(wait_s)
+                held_back = True
                 continue
             at = await self._start(kind, operation)
             if at is not None and at <= self.now():
                 return 0.0
+        # A price is told when no number waits for its budget.
+        if self.prices is not None and due_prices is not None and not held_back:
+            wait = await self.prices.turn(due_prices)
+            waits += [] if wait is None else [wait]
         return min(waits)
 
-    def _wake_and_look(self, tx: Tx) -> tuple[int, Due]:
+    def _wake_and_look(self, tx: Tx) -> tuple[bool, Due, Due | None]:
         now = self.now()
         woken = wake(tx, self.tenant_id, self.account_id, self.channel.can, now)
-        return woken, look(tx, self.tenant_id, self.account_id, self.channel.can, now)
+        due = look(tx, self.tenant_id, self.account_id, self.channel.can, now)
+        more, due_prices = (False, None) if self.prices is None else self.prices.wake_and_look(tx)
+        return woken >= WAKE_MAX or more, due, due_prices
+
+    def _forget(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.fresh.pop(name, None)
 
     async def _start(self, kind: str, operation: str | None) -> int | None:
         """Plan the call whose budget was given, and make it in a task. Return when to look again (microseconds; None: when rung)."""
@@ -228,9 +256,10 @@ class _Publisher:
 
     async def finish(self) -> None:
         """Let calls under way end; cut off what takes too long."""
-        if not self.calls:
+        calls = self.calls | (self.prices.calls if self.prices is not None else set())
+        if not calls:
             return
-        _, late = await asyncio.wait(self.calls, timeout=STOP_S_MAX)
+        _, late = await asyncio.wait(calls, timeout=STOP_S_MAX)
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)

@@ -1,6 +1,7 @@
 """The audit that a person can ask for at any time (SEMANTICS 9.7, I1, I4, I13): our books against the channels' own word.
 
-1. Levels = sum of entries.  2. Orders at each channel = orders stored.  3. Every offer = what is shown.
+1. Levels = sum of entries.  2. Orders at each channel = orders stored.  3. Every offer = what is shown.  4. Where prices follow the shop:
+every price = what is asked.
 Reads only; what differs is told, and left to the rules that repair it.
 """
 
@@ -9,14 +10,20 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import msgspec
 
+from oneshelf.channels.abilities import Prices
 from oneshelf.channels.contract import Channel, Cursor, Http, NoAnswer, Outlet
 from oneshelf.core.errors import Park, Retry
 from oneshelf.core.facts import OrderSeen
 from oneshelf.core.instants import from_us, to_us
+from oneshelf.core.money import in_words
+from oneshelf.core.price import NoPrice, Priced
 from oneshelf.db.tx import Tx
+from oneshelf.pricing.levels import prices_of
+from oneshelf.pricing.policy import policy_of
 from oneshelf.publish.numbers import numbers_of
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
@@ -44,6 +51,10 @@ class ChannelCount(msgspec.Struct):
     outlets_read: int = 0
     outlets_right: int = 0
     on_their_way: int = 0
+    prices_read: int = 0
+    prices_right: int = 0
+    prices_on_their_way: int = 0
+    prices_parked: int = 0
     problem: str = ""
 
 
@@ -75,6 +86,7 @@ async def check(tenant_id: int, checked: list[Checked], writer: Writer, clock: C
             await _orders(tenant_id, one, writer, clock, audit, count)
             if one.channel.can.write == "absolute":
                 await _offers(tenant_id, one, writer, audit, count)
+                await _prices(tenant_id, one, writer, audit, count)
         except (NoAnswer, Retry, Park) as error:
             count.problem = str(error) or type(error).__name__
             audit.breaches.append(Breach("unread", count.channel, f"could not be read: {count.problem}"))
@@ -175,3 +187,60 @@ def _numbers(tx: Tx, tenant_id: int, one: Checked, ids: list[int]) -> tuple[dict
         ids=ids,
     )
     return numbers, {outlet_id for (outlet_id,) in moving}
+
+
+async def _prices(tenant_id: int, one: Checked, writer: Writer, audit: Audit, count: ChannelCount) -> None:
+    """P5: every listing of an account that follows asks its price, is on its way there, or stands in sight with a reason."""
+    channel = one.channel
+    if not isinstance(channel, Prices):
+        return
+    rows = await writer.do(
+        lambda tx: tx.all(
+            "SELECT o.outlet_id, o.external_id, o.write_unit, o.extra FROM outlet o "
+            "JOIN price_policy p ON p.tenant_id = o.tenant_id AND p.account_id = o.account_id AND p.mode = 'follow' "
+            "JOIN price_slot s ON s.tenant_id = o.tenant_id AND s.outlet_id = o.outlet_id "
+            "WHERE o.tenant_id = :t AND o.account_id = :a AND o.fulfilled_by_channel = 0 "
+            "AND o.state NOT IN ('ended', 'draft', 'gone') ORDER BY o.write_unit, o.outlet_id",
+            t=tenant_id,
+            a=one.account_id,
+        )
+    )
+    size = channel.prices.read_batch
+    for start in range(0, len(rows), size):
+        some = rows[start : start + size]
+        seen = await channel.read_prices(one.http, [Outlet(row[1], row[2], json.loads(row[3])) for row in some])
+        asked = {s.external_id: s.price for s in seen}
+        currencies = {row[0]: money.currency for row in some if (money := asked.get(row[1])) is not None}
+        wanted, states = await writer.do(
+            partial(_wanted, tenant_id=tenant_id, one=one, currencies=currencies, some=some)
+        )
+        for outlet_id, external_id, _, _ in some:
+            count.prices_read += 1
+            price, state = wanted[outlet_id], states[outlet_id]
+            if isinstance(price, Priced) and asked.get(external_id) == price.price:
+                count.prices_right += 1
+            elif state == "PARKED":
+                count.prices_parked += 1
+            elif state != "QUIET" or isinstance(price, NoPrice):
+                count.prices_on_their_way += 1
+            else:
+                now = asked.get(external_id)
+                is_now = in_words(now.minor, now.currency) if now is not None else "no price"
+                what = f"{external_id} asks {is_now}, it should be {in_words(price.price.minor, price.price.currency)}"
+                audit.breaches.append(Breach("P5", count.channel, what))
+
+
+def _wanted(
+    tx: Tx, tenant_id: int, one: Checked, currencies: dict[int, str], some: list[tuple[Any, ...]]
+) -> tuple[dict[int, Priced | NoPrice], dict[int, str]]:
+    ids = [row[0] for row in some]
+    states = dict(
+        tx.all(
+            "SELECT outlet_id, state FROM price_slot WHERE tenant_id = :t AND outlet_id {in:ids}", t=tenant_id, ids=ids
+        )
+    )
+    marked = tx.all(
+        "SELECT outlet_id FROM price_mark WHERE tenant_id = :t AND outlet_id {in:ids}", t=tenant_id, ids=ids
+    )
+    states |= {outlet_id: "WAITING" for (outlet_id,) in marked if states[outlet_id] == "QUIET"}
+    return prices_of(tx, tenant_id, ids, currencies, policy_of(tx, tenant_id, one.account_id)), states

@@ -23,12 +23,13 @@ from oneshelf.listings.policy import EVERY_ACCOUNT, EVERY_SKU, drop_rule, set_ru
 from oneshelf.onboarding import checking, following, leaving, marketplace, signing_in
 from oneshelf.onboarding.bring_up import bring_up
 from oneshelf.onboarding.connect import Entered
+from oneshelf.pricing import marks
 from oneshelf.tenants import sign_ins
 from oneshelf.tenants.accounts import accounts, change_setting, load_secret
 from oneshelf.watch.check import Checked, check
 from oneshelf.wiring import SIGN_INS, Running, Service, build_channel
 
-from . import order_commands
+from . import order_commands, price_commands
 
 Command = Callable[[Service, dict[str, Any]], Awaitable[Any]]
 
@@ -267,6 +268,7 @@ async def run_link(service: Service, payload: dict[str, Any]) -> Any:
         if not _is_marketplace_listing(tx, service.tenant_id, outlet_id):
             raise NotPossible(f"There is no listing {outlet_id}: oneshelf listings list --all.")
         links.link(tx, service.tenant_id, outlet_id, payload["parts"], now, by="merchant")
+        marks.mark_outlets(tx, service.tenant_id, [outlet_id], now, "linked")
         return relink(tx, service.tenant_id, outlet_id, now)
 
     booked = await service.writer.do(step)
@@ -292,8 +294,10 @@ async def run_unlink(service: Service, payload: dict[str, Any]) -> Any:
     outlet_id, now = int(payload["outlet_id"]), to_us(service.clock.now())
 
     def step(tx: Tx) -> bool:
-        there = _is_marketplace_listing(tx, service.tenant_id, outlet_id)
-        return there and mapping.unlink(tx, service.tenant_id, outlet_id, now, by="merchant")
+        if not _is_marketplace_listing(tx, service.tenant_id, outlet_id):
+            return False
+        marks.mark_outlets(tx, service.tenant_id, [outlet_id], now, "unlinked")
+        return mapping.unlink(tx, service.tenant_id, outlet_id, now, by="merchant")
 
     if not await service.writer.do(step):
         raise NotPossible(f"Listing {outlet_id} is not linked.")
@@ -311,6 +315,7 @@ async def run_import_links(service: Service, payload: dict[str, Any]) -> Any:
             return wanted, 0
         now = to_us(service.clock.now())
         mapping.apply(tx, service.tenant_id, wanted, now, by="merchant")
+        marks.mark_outlets(tx, service.tenant_id, [*wanted.links, *wanted.unlinks], now, "linked by a file")
         return wanted, sum(relink(tx, service.tenant_id, outlet_id, now) for outlet_id in wanted.links)
 
     wanted, booked = await service.writer.do(step)
@@ -427,4 +432,7 @@ COMMANDS: dict[str, Command] = {
     "decide": order_commands.run_decide,
     "answer": order_commands.run_answer,
     "leave": order_commands.run_leave,
+    "prices_follow": price_commands.run_prices_follow,
+    "prices_off": price_commands.run_prices_off,
+    "prices_retry": price_commands.run_prices_retry,
 }

@@ -61,6 +61,25 @@ def set_price(amazon: Amazon, sku: str, price_minor: int, marketplace_id: str | 
     return {"sku": sku, "price_minor": amazon.shelf.price_minor(listing, where)}
 
 
+def set_sale(
+    amazon: Amazon, sku: str, price_minor: int, start_at: str, end_at: str, marketplace_id: str | None = None
+) -> dict[str, Any]:
+    """The seller types a sale price with its first and last day (ISO 8601)."""
+    where = marketplace_id or amazon.marketplace_ids[0]
+    listing, currency = _listing(amazon, sku), MARKETPLACES[where].currency
+    amount = float(Decimal(price_minor) / 10 ** DECIMALS.get(currency, 2))
+    sale = {"start_at": start_at, "end_at": end_at, "value_with_tax": amount}
+    offer = {
+        "marketplace_id": where,
+        "currency": currency,
+        "audience": "ALL",
+        "discounted_price": [{"schedule": [sale]}],
+    }
+    patch = {"op": "merge", "path": "/attributes/purchasable_offer", "value": [offer]}
+    amazon.shelf.apply_patches(sku, listing.product_type, [patch], [where])
+    return {"sku": sku, "sale": sale}
+
+
 def cancel_order(amazon: Amazon, order_id: str, reason: str = "NoInventory") -> dict[str, Any]:
     """The seller cancels. NoInventory leaves the quantity down, other reasons put it back. Not while PENDING."""
     order = _order(amazon, order_id)
@@ -187,6 +206,7 @@ CONSOLE: dict[str, Callable[..., dict[str, Any]]] = {
     for each in (
         set_quantity,
         set_price,
+        set_sale,
         cancel_order,
         buyer_cancel,
         pay,

@@ -30,7 +30,7 @@ from .limits import MARKETPLACES, PLANS
 from .listings import ListingsApi
 from .notifications import NotificationsApi, SendMessage
 from .orders import OrdersApi
-from .shelf import MERCHANT, Shelf
+from .shelf import MERCHANT, Listing, Shelf
 from .shipments import ShipmentsApi
 from .tokens import Tokens
 from .wire import DENIED, Refusal, operation, with_headers
@@ -216,6 +216,11 @@ class Amazon:
         except TypeError as error:
             raise ValueError(f"{action}: {error}") from None
 
+    def _offer_of(self, listing: Listing) -> dict[str, Any] | None:
+        """Return what the seller asks everybody in the first marketplace, as it stands in Seller Central; None: no offer."""
+        offers = listing.attributes.get(self.marketplace_ids[0], {}).get("purchasable_offer", [])
+        return next((dict(each) for each in offers if each.get("audience", "ALL") == "ALL"), None)
+
     def state(self) -> dict[str, Any]:
         """Return the numbers for the control door."""
         by_status: dict[str, int] = {}
@@ -224,6 +229,7 @@ class Amazon:
         return {
             "stock": {sku: self.shown(sku) for sku in self.shelf.listings},
             "live": {sku: listing.live.get(MERCHANT) for sku, listing in self.shelf.listings.items()},
+            "offers": {sku: self._offer_of(listing) for sku, listing in self.shelf.listings.items()},
             "by_amazon": sorted(sku for sku, listing in self.shelf.listings.items() if listing.by_amazon),
             "orders": len(self.book.orders),
             "orders_by_status": by_status,

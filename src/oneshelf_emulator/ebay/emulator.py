@@ -147,6 +147,9 @@ class Ebay:
         """Return what the control door shows. JSON-able."""
         return {
             "stock": {sku: self.shown(sku) for sku in sorted(self.seller.items)},
+            "prices": {
+                sku: offer.price_minor for sku in sorted(self.seller.items) if (offer := self.seller.best_offer(sku))
+            },
             "orders": len(self.order_desk.orders),
             "listings": {listing.listing_id: listing.status for listing in self.seller.listings.values()},
             "destinations": {d.endpoint: d.status for d in self.notifications.destinations.values()},

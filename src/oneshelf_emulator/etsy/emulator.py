@@ -149,6 +149,7 @@ class Etsy:
         skus = sorted({p.sku for listing in self.listings.all() for p in listing.products if p.sku})
         return {
             "stock": {sku: self.shown(sku) for sku in skus},
+            "prices": {p.sku: p.price_minor for listing in self.listings.all() for p in listing.products if p.sku},
             "orders": len(self.shop.receipts),
             "listings": {str(listing.listing_id): listing.state for listing in self.shop.listings.values()},
             "fees_minor": self.shop.fees_minor,

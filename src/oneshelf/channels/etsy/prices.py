@@ -1,6 +1,6 @@
 """Prices at Etsy, which go with the numbers in one whole-listing write.
 
-In: outlets and price offers. Out: prices seen, one outcome an offer. Never: changes a number, except to what an offer hands along;
+In: outlets and price offers. Out: prices seen, one outcome an offer. Never: changes a number, except down to what an offer hands along;
 enables, opens or closes anything.
 Source: Etsy Open API v3, updateListingInventory (`price_on_property`, price = amount ÷ divisor), read 2026-11.
 """
@@ -80,12 +80,15 @@ async def _publish_listing(client: EtsyClient, http: Http, listing_id: str, offe
 
 
 def body_of(document: dict[str, Any], offers: Sequence[PriceOffer]) -> dict[str, Any] | Rejected:
-    """Return the PUT body: prices of the offers, all else as just read, numbers only as handed along. Raises Unreadable."""
+    """Return the PUT body: prices of the offers, all else as just read. A number handed along is the most that is written: if fewer were
+    just read, somebody bought since, and that stands. Raises Unreadable."""
     wanted = {offer.outlet.external_id: offer.price for offer in offers}
     numbers = {offer.outlet.external_id: offer.quantity for offer in offers if offer.quantity is not None}
     products = _products(document)
     if missing := set(wanted) - {key for key, _ in products}:
         return Rejected(f"the listing has no such variation any more: {sorted(missing)[0]}", code="gone")
+    here = etsy_listing.shown(document)
+    numbers = {key: min(most, here[key].quantity) for key, most in numbers.items() if key in here}
     body = etsy_listing.put_body(document, numbers)
     along = [number for number in map(whole, document["inventory"].get("price_on_property") or []) if number]
     asked: dict[str, float] = {}
