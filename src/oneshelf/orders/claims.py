@@ -6,7 +6,6 @@ A claim belongs to a marketplace line or to a provisional reservation. `want`: p
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -113,7 +112,7 @@ def add_intents(
                 version,
                 idempotency_key(tenant_id, kind, entity, version),
                 priority,
-                json.dumps(payload),
+                msgspec.json.encode(payload).decode(),
                 now,
                 now if due_at is None else due_at,
             )

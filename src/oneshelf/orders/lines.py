@@ -6,7 +6,7 @@ Never: writes; looks at another line.
 
 from __future__ import annotations
 
-import json
+import msgspec
 
 from oneshelf.core.facts import LineSeen
 from oneshelf.core.instants import SECOND
@@ -38,7 +38,7 @@ def new_line(account: Account, order: OrderRow, seen: LineSeen, sku: str, units:
         line_id=seen.line_id,
         sku=sku,
         units_per_listing=units,
-        listing_keys=json.dumps(seen.listing_keys),
+        listing_keys=msgspec.json.encode(seen.listing_keys).decode(),
         title=seen.title,
         state="",
         ordered=0,

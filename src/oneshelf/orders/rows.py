@@ -42,6 +42,10 @@ class OrderRow(msgspec.Struct):
     erased_at: int | None = None
 
 
+#: By value: a dictionary is asked in a fifth of the time that the enum takes, several times a line.
+_STATES = {str(state): state for state in LineState}
+
+
 class LineRow(msgspec.Struct):
     """One row of `order_line`, in the order of its columns. Counts in pieces."""
 
@@ -82,7 +86,7 @@ class LineRow(msgspec.Struct):
 
     @property
     def line_state(self) -> LineState:
-        return LineState(self.state)
+        return _STATES[self.state]
 
 
 _ORDER_COLUMNS = ", ".join(OrderRow.__struct_fields__)
