@@ -118,7 +118,9 @@ def replacement(amazon: Amazon, order_id: str) -> dict[str, Any]:
 
 def close_listing(amazon: Amazon, sku: str) -> dict[str, Any]:
     """The seller closes the listing: it stays, but nobody can buy it."""
-    _listing(amazon, sku).closed = True
+    listing = _listing(amazon, sku)
+    listing.closed = True
+    amazon.notifications.status_changed(listing)
     return {"sku": sku, "shown": amazon.shown(sku)}
 
 
@@ -127,6 +129,7 @@ def reopen_listing(amazon: Amazon, sku: str) -> dict[str, Any]:
     listing = _listing(amazon, sku)
     listing.closed = False
     listing.issues.clear()
+    amazon.notifications.status_changed(listing)
     return {"sku": sku, "shown": amazon.shown(sku)}
 
 
@@ -137,6 +140,7 @@ def suppress(amazon: Amazon, sku: str) -> dict[str, Any]:
     enforcement = {"actions": [{"action": "LISTING_SUPPRESSED"}], "exemption": {"status": "NOT_EXEMPT"}}
     listing.issues.append({**found, "enforcements": enforcement, "marketplaceIds": list(listing.attributes)})
     listing.closed = True
+    amazon.notifications.status_changed(listing)
     return {"sku": sku, "shown": amazon.shown(sku)}
 
 

@@ -181,12 +181,13 @@ class ListingsApi:
             ("createdBefore", lambda each: each.created_at <= after("createdBefore")),
             ("lastUpdatedAfter", lambda each: each.updated_at >= after("lastUpdatedAfter")),
             ("lastUpdatedBefore", lambda each: each.updated_at <= after("lastUpdatedBefore")),
-            ("withStatus", lambda each: bool(statuses("withStatus") & set(self._status(each, ids[0])))),
-            ("withoutStatus", lambda each: not statuses("withoutStatus") & set(self._status(each, ids[0]))),
+            ("withStatus", lambda each: bool(statuses("withStatus") & set(self.status_of(each, ids[0])))),
+            ("withoutStatus", lambda each: not statuses("withoutStatus") & set(self.status_of(each, ids[0]))),
             ("withIssueSeverity", lambda each: any(found["severity"] in severities() for found in each.issues)),
         ]
 
-    def _status(self, listing: Listing, where: str) -> list[str]:
+    def status_of(self, listing: Listing, where: str) -> list[str]:
+        """Return what a listing is in one marketplace: buyable, found, or nothing."""
         if not listing.complete or listing.closed or self.amazon.shelf.price_minor(listing, where) is None:
             return []
         return (["BUYABLE"] if listing.buyable_pieces > 0 else []) + ["DISCOVERABLE"]
@@ -216,7 +217,7 @@ class ListingsApi:
             "marketplaceId": where,
             "productType": listing.product_type,
             "conditionType": listing.condition,
-            "status": self._status(listing, where),
+            "status": self.status_of(listing, where),
             "createdDate": stamp(listing.created_at),
             "lastUpdatedDate": stamp(listing.updated_at),
         }

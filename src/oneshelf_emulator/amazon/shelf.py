@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -72,6 +72,10 @@ class Shelf:
         self.marketplace_ids = tuple(marketplace_ids)
         self.fba_code = FBA_CODES[MARKETPLACES[self.marketplace_ids[0]].region]
         self.listings: dict[str, Listing] = {}
+        #: Called after every change of a merchant quantity, whoever changed it.
+        self.quantity_changed: Callable[[Listing], None] = lambda listing: None
+        #: Called when a listing is no more.
+        self.deleted: Callable[[Listing], None] = lambda listing: None
 
     def stock(self, product: Product, *, by_amazon: bool) -> Listing:
         """Create the complete listing of a product in every marketplace of the seller."""
@@ -98,8 +102,11 @@ class Shelf:
 
     def set_live(self, listing: Listing, quantity: int) -> None:
         """Write the live merchant quantity. Never negative."""
+        before = listing.live.get(MERCHANT)
         listing.live[MERCHANT] = max(0, quantity)
         listing.history.append((self.clock.now(), max(0, quantity)))
+        if before != listing.live[MERCHANT]:
+            self.quantity_changed(listing)
 
     def move_live(self, sku: str, pieces: int) -> None:
         """Sell (`pieces` negative) or give back; a listing without merchant quantity is left alone."""
@@ -146,7 +153,9 @@ class Shelf:
 
     def delete(self, sku: str) -> None:
         """Remove a listing; an unknown SKU is fine."""
-        self.listings.pop(sku, None)
+        listing = self.listings.pop(sku, None)
+        if listing is not None:
+            self.deleted(listing)
 
     def _incomplete(self, sku: str, product_type: str, marketplaces: Sequence[str]) -> Listing:
         now = self.clock.now()
