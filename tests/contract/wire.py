@@ -6,6 +6,7 @@ In: a channel's name. Out: the connector, an `Http` for it, and the marketplace.
 from __future__ import annotations
 
 import random
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -76,6 +77,13 @@ class Wire:
             return response
         self.secret = await self.channel.auth.renew(self, self.secret, self.clock.now())
         return await self.sent(self.channel.auth.authorized(request, self.secret))
+
+    async def lines(self, request: Request, *, line_bytes_max: int, bytes_max: int) -> AsyncIterator[bytes]:
+        assert request.bare
+        response = await self.sent(request)
+        assert response.status == 200
+        for line in response.body.splitlines():
+            yield line
 
     async def sent(self, request: Request) -> Response:
         self.clock.advance(A_CALL_S)

@@ -241,7 +241,7 @@ async def _reread_hub(
     run.export_id = started.export_id
     await writer.do(lambda tx: _keep_run(tx, tenant_id, account_id, run, to_us(clock.now())))
     state = await wait_for_export(hub, http, started, look_every_s)
-    found = await hub.catalogue_export(http, state)
+    found = [one async for batch in hub.catalogue_export(http, state) for one in batch]
     run.read = run.total = len(found)
     progress(run)
 
