@@ -5,6 +5,7 @@ In: a channel's name. Out: the connector, an `Http` for it, and the marketplace.
 
 from __future__ import annotations
 
+import gzip
 import random
 from collections.abc import AsyncIterator
 from typing import Any
@@ -45,10 +46,12 @@ QUEUE = {
 class Wire:
     """`Http` for one account: signs, renews, sends into the emulator's app, and has every call judged."""
 
-    def __init__(self, name: str, products: list[Product] | None = None) -> None:
+    def __init__(self, name: str, products: list[Product] | None = None, **switches: Any) -> None:
         self.name = name
         self.clock = VirtualClock()
-        self.emulation = Emulation(seed=3, clock=self.clock, channels=(name,), products=products)
+        self.emulation = Emulation(
+            seed=3, clock=self.clock, channels=(name,), products=products, switches={name: switches}
+        )
         if name == "amazon":
             self.emulation.connect(None, None, QUEUE)
         self.market: Any = self.emulation.marketplaces[name]
@@ -82,7 +85,8 @@ class Wire:
         assert request.bare
         response = await self.sent(request)
         assert response.status == 200
-        for line in response.body.splitlines():
+        packed = response.headers.get("content-encoding") == "gzip"
+        for line in (gzip.decompress(response.body) if packed else response.body).splitlines():
             yield line
 
     async def sent(self, request: Request) -> Response:

@@ -6,6 +6,7 @@ Never: moves an account along its states (a LIVE one stays LIVE); unlinks by its
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -165,6 +166,7 @@ async def _reread_pages(
         progress(run)
         if page.cursor is None:
             break
+        await asyncio.sleep(page.wait_s)
     follows = isinstance(channel, FollowsCatalogue)
     now = to_us(clock.now())
     await writer.do(

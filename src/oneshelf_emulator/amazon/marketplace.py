@@ -65,6 +65,7 @@ SWITCHES: dict[str, Any] = {
     "tax_basis_points": 825,
     "cancel_order_call": False,
     "feed_s": (60.0, 300.0),
+    "created_apart_s": 60.0,
     "report_s": (30.0, 120.0),
     "report_cache_s": 3600.0,
     "report_fatal": False,
@@ -103,7 +104,8 @@ class Amazon:
         self.send_message: SendMessage = send_message or self._keep_message
         self.tokens = Tokens(world.clock, world.rng("amazon:tokens"))
         self.buckets = {plan.operation: Bucket(plan.rate_per_s, plan.burst, world.clock) for plan in PLANS}
-        self.shelf = Shelf(world.clock, world.rng("amazon:shelf"), self.marketplace_ids)
+        apart_s = float(self.switches["created_apart_s"])
+        self.shelf = Shelf(world.clock, world.rng("amazon:shelf"), self.marketplace_ids, apart_s)
         self.book = Book(world, self.shelf, self.switches)
         self.orders_api = OrdersApi(self)
         self.listings_api = ListingsApi(self)

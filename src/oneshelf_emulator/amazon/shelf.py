@@ -66,10 +66,13 @@ class Listing:
 class Shelf:
     """All listings of the seller, and how submissions and sales change them."""
 
-    def __init__(self, clock: Clock, rng: random.Random, marketplace_ids: Sequence[str]) -> None:
+    def __init__(
+        self, clock: Clock, rng: random.Random, marketplace_ids: Sequence[str], created_apart_s: float = 60.0
+    ) -> None:
         self.clock = clock
         self.rng = rng
         self.marketplace_ids = tuple(marketplace_ids)
+        self.created_apart_s = created_apart_s
         self.fba_code = FBA_CODES[MARKETPLACES[self.marketplace_ids[0]].region]
         self.listings: dict[str, Listing] = {}
         #: Called after every change of a merchant quantity, whoever changed it.
@@ -79,8 +82,10 @@ class Shelf:
 
     def stock(self, product: Product, *, by_amazon: bool) -> Listing:
         """Create the complete listing of a product in every marketplace of the seller."""
-        # A listing a minute, long ago: a search reaches 1,000 and goes on from a creation date, so dates must differ.
-        created_at = self.clock.now() - timedelta(days=365) + timedelta(minutes=len(self.listings))
+        # Long ago. A search reaches 1,000 and goes on from a creation date: only where dates differ it comes to the end.
+        created_at = (
+            self.clock.now() - timedelta(days=365) + timedelta(seconds=self.created_apart_s * len(self.listings))
+        )
         listing = Listing(product.sku, self._asin(), product.title, created_at, created_at)
         for where in self.marketplace_ids:
             listing.attributes[where] = _first_attributes(product, where, listing.asin or "")

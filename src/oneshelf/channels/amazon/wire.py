@@ -351,6 +351,24 @@ class Feed(_Shape):
     result_feed_document_id: str | None = None
 
 
+# --- reports ----------------------------------------------------------------------------------------------------------
+
+
+class ReportMade(_Shape):
+    report_id: str
+
+
+class Report(_Shape):
+    report_id: str
+    processing_status: str
+    report_document_id: str | None = None
+
+
+class ReportDocument(_Shape):
+    report_document_id: str
+    url: str
+
+
 # --- decoding ---------------------------------------------------------------------------------------------------------
 
 
