@@ -9,6 +9,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from ..world import Address, Buyer
 from .book import CANCEL_REASONS, Order, Package
 from .limits import MARKETPLACES
 from .patches import issue
@@ -116,6 +117,14 @@ def replacement(amazon: Amazon, order_id: str) -> dict[str, Any]:
     return {"order_id": sale.order_id, "replaces": order_id}
 
 
+def sell_elsewhere(amazon: Amazon, sku: str, pieces: int) -> dict[str, Any]:
+    """The seller has Amazon send pieces of its own stock for a sale of another channel (multi-channel fulfilment)."""
+    _listing(amazon, sku)
+    home = Address("Elsewhere Buyer", "2 Side St", "Salem", "OR", "97301", "US", None)
+    buyer = Buyer("elsewhere", "Elsewhere Buyer", "buyer@elsewhere.example", home)
+    return {"order_id": amazon.book.sell_elsewhere(buyer, sku, pieces).order_id}
+
+
 def close_listing(amazon: Amazon, sku: str) -> dict[str, Any]:
     """The seller closes the listing: it stays, but nobody can buy it."""
     listing = _listing(amazon, sku)
@@ -197,6 +206,7 @@ CONSOLE: dict[str, Callable[..., dict[str, Any]]] = {
         fail_payment,
         ship,
         replacement,
+        sell_elsewhere,
         close_listing,
         reopen_listing,
         suppress,

@@ -62,6 +62,8 @@ SWITCHES: dict[str, Any] = {
     "paging": "snapshot",
     "price_on_pending": False,
     "promotion_chance": 0.0,
+    "gift_chance": 0.0,
+    "business_chance": 0.0,
     "tax_basis_points": 825,
     "cancel_order_call": False,
     "feed_s": (60.0, 300.0),

@@ -72,6 +72,9 @@ CAN = Capabilities(
     poll_interval_s=180,
     has_webhooks=False,
     has_queue=True,
+    # An order that the list misses but getOrder finds is on record (selling-partner-api-models issue 3945). Pieces of an unpaid one are
+    # held until Amazon says otherwise (S5.1), so a cancel that was missed must be heard some day.
+    rereads_open_orders_s=86_400.0,
 )
 
 
