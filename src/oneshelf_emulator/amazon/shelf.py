@@ -73,6 +73,7 @@ class Shelf:
         self.rng = rng
         self.marketplace_ids = tuple(marketplace_ids)
         self.created_apart_s = created_apart_s
+        self.opened_at = clock.now() - timedelta(days=365)
         self.fba_code = FBA_CODES[MARKETPLACES[self.marketplace_ids[0]].region]
         self.listings: dict[str, Listing] = {}
         #: Called after every change of a merchant quantity, whoever changed it.
@@ -83,9 +84,7 @@ class Shelf:
     def stock(self, product: Product, *, by_amazon: bool) -> Listing:
         """Create the complete listing of a product in every marketplace of the seller."""
         # Long ago. A search reaches 1,000 and goes on from a creation date: only where dates differ it comes to the end.
-        created_at = (
-            self.clock.now() - timedelta(days=365) + timedelta(seconds=self.created_apart_s * len(self.listings))
-        )
+        created_at = self.opened_at + timedelta(seconds=self.created_apart_s * len(self.listings))
         listing = Listing(product.sku, self._asin(), product.title, created_at, created_at)
         for where in self.marketplace_ids:
             listing.attributes[where] = _first_attributes(product, where, listing.asin or "")
