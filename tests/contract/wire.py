@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 from official import PRESENT, Judge
 
 from oneshelf.channels.contract import Channel, NoAnswer, Request, Response, Secret
@@ -57,6 +58,9 @@ class Wire:
         self.market: Any = self.emulation.marketplaces[name]
         typed = entered(name, self.emulation.credentials()[name], f"http://{name}.test", 1.0)
         self.app_secret = typed.app
+        if name == "amazon":  # listing notices are set up too, so that their calls are judged
+            account = self.emulation.credentials()[name]["event_bridge_account_id"]
+            typed = msgspec.structs.replace(typed, settings={**typed.settings, "event_bridge_account_id": account})
         self.channel: Channel = build_channel(name, typed.settings)
         self.secret = Secret(values=dict(typed.secret))
         self.judge = Judge(name)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from amazon_client import CUP, DE, FAR, GOODS, MUG, US, Client, error, quantity
 
+from oneshelf_emulator import amazon
+from oneshelf_emulator.amazon.console import CONSOLE
+from oneshelf_emulator.amazon.marketplace import SWITCHES
 from oneshelf_emulator.door import Answer, call
 from oneshelf_emulator.world import Product
 
@@ -332,3 +336,10 @@ async def test_what_does_not_exist_is_not_found():
     client = Client()
     assert error(await client.ask("GET", f"{REPORTS}/reports/1")) == (404, "404")
     assert error(await client.ask("GET", f"{REPORTS}/documents/1")) == (404, "404")
+
+
+def test_the_readme_names_every_switch_and_console_action():
+    text = (Path(amazon.__file__).parent / "README.md").read_text()
+    missing = [name for name in SWITCHES if f"`{name}`" not in text]
+    missing += [name for name in CONSOLE if f"`{name}(" not in text]
+    assert missing == []
