@@ -17,7 +17,7 @@ from oneshelf.channels.abilities import CancelWish, Parcel
 from oneshelf.channels.amazon.parse import parse
 from oneshelf.channels.contract import Cursor, RawMessage
 from oneshelf.core.facts import Ignored, OrderSeen, Payment
-from oneshelf.core.outcome import Accepted
+from oneshelf.core.outcome import Accepted, Rejected
 from oneshelf_emulator.world import Product
 
 PAYLOADS = Path(__file__).parent / "payloads" / "amazon"
@@ -222,6 +222,31 @@ async def test_without_the_role_for_persons_the_order_is_whole_but_nameless() ->
     order = await seen(wire, order_id)
     assert order.buyer is None and counts(order) == [("MUG", 2, 0, 0)] and order.totals is not None
     assert order.ship_to is not None and (order.ship_to.name, order.ship_to.line1) == (None, None)
+
+
+async def test_a_role_that_is_missing_is_found_by_what_is_refused_and_named() -> None:
+    async def wrong(*missing: str) -> dict[str, str]:
+        wire = shop(missing_roles=missing)
+        channel: Any = wire.channel
+        await channel.subscribe(wire, None, wire.app_secret)
+        return {one.which: one.todo for one in await channel.check(wire, None, wire.app_secret) if not one.ok}
+
+    assert await wrong() == {}
+    (listing,) = (await wrong("product-listing")).items()
+    assert listing[0] == "searchListingsItems" and "'Product Listing'" in listing[1] and "sign in" in listing[1]
+    both = await wrong("product-listing", "inventory-and-order-tracking")
+    assert both.keys() == {"getOrder", "searchListingsItems", "getFeeds"}
+    assert "'Inventory and Order Tracking'" in both["getFeeds"]
+
+
+async def test_a_parcel_without_the_role_is_refused_and_not_lost() -> None:
+    wire = shop(missing_roles=("inventory-and-order-tracking",))
+    order_id = buy(wire, MUG=1)
+    wire.pass_time()
+    channel: Any = wire.channel
+    line = (await seen(wire, order_id)).lines[0].line_id
+    outcome = await channel.ship(wire, order_id, Parcel("901", {line: 1}, wire.clock.now(), "UPS", "1Z"), {})
+    assert isinstance(outcome, Rejected) and outcome.code == "unauthorized"
 
 
 # --- what is no sale of ours ------------------------------------------------------------------------------------------

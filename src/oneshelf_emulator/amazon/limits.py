@@ -57,6 +57,20 @@ PLANS = (
     Plan("getReportDocument", "GET", REPORTS + "/documents/{}", 0.0167, 15),
 )
 
+PRODUCT_LISTING, ORDER_TRACKING = "product-listing", "inventory-and-order-tracking"
+#: Roles any one of which lets an operation be called; what is not named needs none that is known. Source: announcement of
+#: searchListingsItems; pages create-a-listing, get-orders-with-filtering-criteria (any of twelve), product-listing-role,
+#: inventory-and-order-tracking-role (feeds, reports, confirmShipment); read in excerpts 2026-11.
+ROLES = {
+    plan.operation: (PRODUCT_LISTING,)
+    if plan.path.startswith(LISTINGS)
+    else (ORDER_TRACKING,)
+    if plan.operation == "confirmShipment"
+    else (PRODUCT_LISTING, ORDER_TRACKING)
+    for plan in PLANS
+    if plan.path.startswith((LISTINGS, ORDERS, FEEDS, REPORTS, "/orders/v0"))
+}
+
 #: JSON_LISTINGS_FEED has a limit of its own in place of createFeed's: 5 submissions per 5 minutes.
 #: Source: Amazon announcement update-feed-size-and-rate-limit-changes-for-the-json_listings_feed.
 LISTINGS_FEED_RATE_PER_S = 5 / 300

@@ -49,6 +49,7 @@ MESSAGES_KEPT = 50_000
 SWITCHES: dict[str, Any] = {
     "marketplace_ids": ("ATVPDKIKX0DER",),
     "roles": ("direct-to-consumer-shipping",),
+    "missing_roles": (),
     "apply_s": (15.0, 120.0),
     "apply_in_order": True,
     "pending_s": 1800.0,
