@@ -20,7 +20,6 @@ CHANNELS = {
 #: Why a channel can't. A cell that says no without a reason fails the build.
 REASONS = {
     ("open orders read again by id", "shopify"): "a cancel moves its update time",
-    ("open orders read again by id", "amazon"): "a cancel moves its update time",
     ("open orders read again by id", "ebay"): "a cancel moves its update time",
     ("numbers written", "shopify"): "the hub serves itself; only holds, copies and counts are written",
     ("show nothing", "shopify"): "the hub serves itself",

@@ -11,7 +11,7 @@ import gzip
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,14 @@ class Script:
         if isinstance(answer, NoAnswer):
             raise answer
         return answer
+
+    async def lines(self, request: Request, *, line_bytes_max: int, bytes_max: int) -> AsyncIterator[bytes]:
+        response = await self.request(request)
+        assert request.bare
+        if response.status != 200:
+            raise NoAnswer(f"HTTP {response.status} instead of the file", sent=True)
+        for line in response.body.split(b"\n"):
+            yield line
 
     @property
     def variables(self) -> dict[str, Any]:

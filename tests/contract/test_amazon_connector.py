@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,11 @@ class Script:
         if isinstance(reply, NoAnswer):
             raise reply
         return reply
+
+    async def lines(self, request: Request, *, line_bytes_max: int, bytes_max: int) -> AsyncIterator[bytes]:
+        assert request.operation == "reportDownload" and request.bare
+        for line in (b"seller-sku\tquantity", b"A/1\t3"):
+            yield line
 
 
 def amazon(**more: str) -> Amazon:
@@ -481,9 +486,10 @@ async def test_catalogue_goes_on_behind_the_thousandth_item() -> None:
     assert queries[2]["createdAfter"] == "2026-01-02T00:00:00Z" and "pageToken" not in queries[2]
 
 
-async def test_catalogue_ends_when_no_later_date_helps() -> None:
+async def test_catalogue_goes_on_by_the_report_when_no_later_date_helps() -> None:
     http = Script(("searchListingsItems", answer(200, {"numberOfResults": 9, "items": []})))
-    assert (await amazon().catalogue(http, None)).cursor is None
+    page = await amazon().catalogue(http, None)
+    assert page.cursor == {"report": {"left": ["ATVPDKIKX0DER", "A2EUQ1WTGCTBG2"]}, "total": 9} and page.total == 9
 
 
 # --- who, budgets, notifications --------------------------------------------------------------------------------------
@@ -601,7 +607,15 @@ async def test_what_is_missing_is_found_and_said(
 # --- every request against Amazon's models ----------------------------------------------------------------------------
 
 #: The old orders model first: of an operation that both have, the newer one's word counts.
-MODELS = ("ordersV0", "orders_2026-01-01", "feeds_2021-06-30", "listingsItems_2021-08-01", "notifications", "sellers")
+MODELS = (
+    "ordersV0",
+    "orders_2026-01-01",
+    "feeds_2021-06-30",
+    "listingsItems_2021-08-01",
+    "notifications",
+    "reports_2021-06-30",
+    "sellers",
+)
 
 
 def swagger() -> dict[str, tuple[dict[str, Any], str, str, dict[str, Any]]]:
@@ -674,6 +688,10 @@ async def every_call() -> list[Request]:
         ),
         found_none,
         ("getListingsItem", answer(404)),
+        ("createReport", answer(202, {"reportId": "8"})),
+        ("getReport", answer(200, {"reportId": "8", "processingStatus": "DONE", "reportDocumentId": "r"})),
+        ("getReportDocument", answer(200, {"reportDocumentId": "r", "url": "https://storage.example/r"})),
+        found_none,
         ("patchListingsItem", answer(503)),
         ("getMarketplaceParticipations", answer(200, payload("sellers_participations"))),
         TOKEN,
@@ -715,6 +733,9 @@ async def every_call() -> list[Request]:
     catalogue = await channel.catalogue(http, None)
     await channel.catalogue(http, catalogue.cursor)
     await channel.read(http, outlets("A,1"))
+    cursor: dict[str, Any] | None = {"report": {"left": ["ATVPDKIKX0DER"]}, "total": 9}
+    while cursor is not None:
+        cursor = (await channel.catalogue(http, cursor)).cursor
     await channel.publish(http, [offer("A/1", 3)])
     await channel.who(http)
     await channel.subscribe(http, None, APP)

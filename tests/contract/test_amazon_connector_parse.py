@@ -140,7 +140,8 @@ def test_buyers_wish_to_cancel_is_told_and_cancels_nothing() -> None:
         }
 
     order = parse_order(edited("order_unshipped_gift_br", edit))
-    assert order.note == "the buyer asks to cancel: Ordered by mistake"
+    assert order.note.split("; ")[0] == "the buyer asks to cancel: Ordered by mistake"
+    assert order.cancel_asked == "Ordered by mistake"
     assert (order.cancelled, order.lines[0].cancelled) == (False, 0)
 
 
@@ -166,7 +167,7 @@ def test_replacement_order_costs_nothing_and_still_ships() -> None:
     order = parse_order(edited("order_unshipped_gift_br", edit))
     assert order.lines[0].ordered == 1 and order.lines[0].subtotal == Money(0, "BRL")
     assert order.totals is not None and order.totals.total == Money(0, "BRL")
-    assert order.note == "replacement of 171-1"
+    assert order.note.split("; ")[0] == "replacement of 171-1"
 
 
 def test_cancelled_package_counts_nothing_and_pending_package_is_no_parcel() -> None:
@@ -229,7 +230,7 @@ def test_money_adds_up_with_tax_on_top() -> None:
         ],
     )
     assert sums(order) == (2000, 550, 210, 250, 2510)
-    assert order.totals is not None and not order.totals.taxes_included and order.note == ""
+    assert order.totals is not None and not order.totals.taxes_included and "differs" not in order.note
     assert order.totals.shipping_title == "Shipping, gift wrap"
     assert [tax.amount.minor for tax in order.totals.shipping_taxes] == [30]
     line = order.lines[0]
@@ -240,7 +241,7 @@ def test_money_adds_up_with_tax_on_top() -> None:
 def test_negative_discounts_are_discounts_too() -> None:
     order = priced("18.00", [{"type": "ITEM", "subtotal": "20.00"}, {"type": "DISCOUNT", "subtotal": "-2.00"}])
     assert sums(order) == (2000, 0, 0, 200, 1800)
-    assert order.lines[0].discount == Money(200, "USD") and order.note == ""
+    assert order.lines[0].discount == Money(200, "USD") and "differs" not in order.note
 
 
 def test_tax_within_the_prices_is_told_by_the_grand_total() -> None:

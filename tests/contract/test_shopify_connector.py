@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -30,7 +30,7 @@ from oneshelf.channels.contract import (
     Seen,
 )
 from oneshelf.channels.shopify import Shopify, connect
-from oneshelf.channels.shopify.exports import levels_of, rows_of
+from oneshelf.channels.shopify.exports import BATCH
 from oneshelf.channels.shopify.subscriptions import SCOPES, TOPICS
 from oneshelf.core.errors import Park, Retry, SignInAgain, Unreadable
 from oneshelf.core.facts import OrderSeen
@@ -793,30 +793,45 @@ def jsonl(*rows: dict[str, Any]) -> bytes:
     return b"".join(json.dumps(row).replace("/", "\\/").encode() + b"\n" for row in rows)
 
 
-async def test_levels_export_joins_children_in_any_order() -> None:
+async def all_of(batches: AsyncIterator[list[Any]]) -> list[Any]:
+    return [one async for batch in batches for one in batch]
+
+
+def exported(level: dict[str, Any], item: str, tracked: bool) -> dict[str, Any]:
+    return {"item": {"tracked": tracked}, **level, "__parentId": item}
+
+
+async def test_levels_export_bears_children_in_any_order() -> None:
+    """Children need not follow their parent: an item that is not tracked is known by its levels' own lines."""
     body = jsonl(
-        {**level(L2), "__parentId": ITEM},
-        {"id": "gid://shopify/InventoryItem/12", "tracked": False},
-        {"id": ITEM, "tracked": True},
-        {**level(L1), "__parentId": "gid://shopify/InventoryItem/12"},
-        {**level(L1, available=0), "__parentId": ITEM},
+        exported(level(L2), ITEM, True),
+        {"id": "gid://shopify/InventoryItem/12"},
+        {"id": ITEM},
+        exported(level(L1), "gid://shopify/InventoryItem/12", False),
+        exported(level(L1, available=0), ITEM, True),
     )
     http = Script(("ExportState", operation()), ("bulk_download", reply(200, body)))
-    found = await SHOPIFY.levels_export(http, DONE)
+    found = await all_of(SHOPIFY.levels_export(http, DONE))
     at = datetime(2026, 11, 23, 11, 50, tzinfo=UTC)
     assert found == [HubLevel(ITEM, L2, 12, 4, 2, 1, 5, 7, at), HubLevel(ITEM, L1, 12, 0, 2, 1, 5, 7, at)]
     download = http.requests[-1]
     assert (download.method, download.url, download.bare, download.cost) == ("GET", DONE.url, True, 0)
 
 
+async def test_S4_6_a_large_export_comes_in_batches() -> None:
+    body = jsonl(*(exported(level(L1), f"gid://shopify/InventoryItem/{n}", True) for n in range(2 * BATCH + 1)))
+    http = Script(("ExportState", operation()), ("bulk_download", reply(200, body)))
+    assert [len(batch) async for batch in SHOPIFY.levels_export(http, DONE)] == [BATCH, BATCH, 1]
+
+
 async def test_an_empty_export_has_no_file() -> None:
     http = Script(("ExportState", operation(url=None)))
-    assert await SHOPIFY.levels_export(http, ExportState(EXPORT, "done")) == []
+    assert await all_of(SHOPIFY.levels_export(http, ExportState(EXPORT, "done"))) == []
 
 
 async def test_catalogue_export() -> None:
     http = Script(("bulk_download", reply(200, jsonl(variant(1), variant(2, title="Red")))))
-    found = await SHOPIFY.catalogue_export(http, DONE)
+    found = await all_of(SHOPIFY.catalogue_export(http, DONE))
     assert [(x.listing_keys[0], x.title, x.price_minor) for x in found] == [
         ("variant:1", "Mug", 1990),
         ("variant:2", "Mug - Red", 1990),
@@ -826,17 +841,17 @@ async def test_catalogue_export() -> None:
 @pytest.mark.parametrize("answer", (reply(404, b""), reply(200, b'{"id":"gid:'), reply(200, b"[1]\n"), reply(500, b"")))
 async def test_half_a_file_does_not_look_whole(answer: Response) -> None:
     with pytest.raises(Retry):
-        await SHOPIFY.catalogue_export(Script(("bulk_download", answer)), DONE)
+        await all_of(SHOPIFY.catalogue_export(Script(("bulk_download", answer)), DONE))
 
 
 async def test_an_export_that_is_not_done_is_not_read() -> None:
     with pytest.raises(Retry):
-        await SHOPIFY.catalogue_export(Script(), ExportState(EXPORT, "failed", reason="TIMEOUT"))
+        await all_of(SHOPIFY.catalogue_export(Script(), ExportState(EXPORT, "failed", reason="TIMEOUT")))
 
 
-def test_export_rows_bear_blank_lines() -> None:
-    assert list(rows_of(b'\n{"id":"a"}\n\n')) == [{"id": "a"}]
-    assert levels_of(b"", NOW) == []
+async def test_export_rows_bear_blank_lines() -> None:
+    http = Script(("bulk_download", reply(200, b"\n" + jsonl(variant(1)) + b"\n\n")))
+    assert len(await all_of(SHOPIFY.catalogue_export(http, DONE))) == 1
 
 
 # --- webhooks -------------------------------------------------------------------------------------------------------------

@@ -50,6 +50,7 @@ async def listings_of(wire: Wire) -> list[ListingFound]:
         page: CataloguePage = await wire.channel.catalogue(wire, cursor)
         found += page.listings
         cursor = page.cursor
+        wire.pass_time(page.wait_s)
         if cursor is None:
             return found
 
@@ -200,7 +201,7 @@ async def walk_hub(wire: Wire, found: list[ListingFound]) -> None:
         wire.pass_time()
         state = await hub.export_state(wire, state.export_id)
         assert state.status == "done"
-        assert await read(wire, state)
+        assert [one async for batch in read(wire, state) for one in batch]
     key = "0f7b0b0e-2f1c-5b6e-8f0e-0d4f6e5c2a1{}"
     for n, hold in enumerate((True, False)):
         move = Move(item, place.location_id, 1, hold)

@@ -5,10 +5,13 @@ In: a channel's name. Out: the connector, an `Http` for it, and the marketplace.
 
 from __future__ import annotations
 
+import gzip
 import random
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 from official import PRESENT, Judge
 
 from oneshelf.channels.contract import Channel, NoAnswer, Request, Response, Secret
@@ -44,15 +47,20 @@ QUEUE = {
 class Wire:
     """`Http` for one account: signs, renews, sends into the emulator's app, and has every call judged."""
 
-    def __init__(self, name: str, products: list[Product] | None = None) -> None:
+    def __init__(self, name: str, products: list[Product] | None = None, **switches: Any) -> None:
         self.name = name
         self.clock = VirtualClock()
-        self.emulation = Emulation(seed=3, clock=self.clock, channels=(name,), products=products)
+        self.emulation = Emulation(
+            seed=3, clock=self.clock, channels=(name,), products=products, switches={name: switches}
+        )
         if name == "amazon":
             self.emulation.connect(None, None, QUEUE)
         self.market: Any = self.emulation.marketplaces[name]
         typed = entered(name, self.emulation.credentials()[name], f"http://{name}.test", 1.0)
         self.app_secret = typed.app
+        if name == "amazon":  # listing notices are set up too, so that their calls are judged
+            account = self.emulation.credentials()[name]["event_bridge_account_id"]
+            typed = msgspec.structs.replace(typed, settings={**typed.settings, "event_bridge_account_id": account})
         self.channel: Channel = build_channel(name, typed.settings)
         self.secret = Secret(values=dict(typed.secret))
         self.judge = Judge(name)
@@ -76,6 +84,14 @@ class Wire:
             return response
         self.secret = await self.channel.auth.renew(self, self.secret, self.clock.now())
         return await self.sent(self.channel.auth.authorized(request, self.secret))
+
+    async def lines(self, request: Request, *, line_bytes_max: int, bytes_max: int) -> AsyncIterator[bytes]:
+        assert request.bare
+        response = await self.sent(request)
+        assert response.status == 200
+        packed = response.headers.get("content-encoding") == "gzip"
+        for line in (gzip.decompress(response.body) if packed else response.body).splitlines():
+            yield line
 
     async def sent(self, request: Request) -> Response:
         self.clock.advance(A_CALL_S)

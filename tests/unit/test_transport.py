@@ -7,6 +7,7 @@ import gzip
 import socket
 import ssl
 import time
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -48,6 +49,22 @@ class Server:
             await stream.prepare(request)
             while True:
                 await stream.write(b"x" * 65_536)
+        if path == "/lines":
+            return web.Response(body=b"one\ntwo\n\n" + b"x" * 150_000 + b"\nlast")
+        if path == "/export":  # 80 MiB, more than any answer that is read whole
+            stream = web.StreamResponse()
+            await stream.prepare(request)
+            for _ in range(80 * 16):
+                await stream.write((b'{"n":1}' + b" " * 1016 + b"\n") * 64)
+            await stream.write_eof()
+            return stream
+        if path == "/cut":
+            stream = web.StreamResponse(headers={"Content-Length": "100"})
+            await stream.prepare(request)
+            await stream.write(b"one\ntwo\n")
+            assert request.transport is not None
+            request.transport.close()
+            return stream
         if path == "/bomb":
             return web.Response(body=gzip.compress(b"\0" * 5_000_000), headers={"Content-Encoding": "gzip"})
         if path == "/cookie":
@@ -413,3 +430,65 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused_before_anything_
         listener.close()
     assert caught.value.sent is False
     assert read in ([], [b""])
+
+
+# --- files, line by line ------------------------------------------------------------------------------------------------
+
+
+async def lines(http: AioHttp, url: str, line_max: int = 200_000, whole_max: int = 1_000_000) -> list[bytes]:
+    found = http.lines(ask(url, bare=True), line_bytes_max=line_max, bytes_max=whole_max)
+    return [line async for line in found]
+
+
+async def test_a_file_comes_line_by_line(http: AioHttp, server: Server) -> None:
+    assert await lines(http, server.url + "/lines") == [b"one", b"two", b"", b"x" * 150_000, b"last"]
+
+
+@pytest.mark.parametrize(
+    ("path", "line_max", "whole_max", "words"),
+    (
+        ("/lines", 100_000, 1_000_000, "a line is longer than 100000 bytes"),
+        ("/lines", 200_000, 100_000, "the file is longer than 100000 bytes"),
+        ("/endless", 100_000, 1_000_000_000, "a line is longer"),
+        ("/bomb", 100_000, 1_000_000_000, "a line is longer"),
+        ("/cut", 100_000, 1_000_000, "the answer was cut off"),
+        ("/redirect", 100_000, 1_000_000, "HTTP 302 instead of the file"),
+    ),
+)
+async def test_a_file_beyond_its_bounds_or_cut_is_no_answer(
+    http: AioHttp, server: Server, path: str, line_max: int, whole_max: int, words: str
+) -> None:
+    with pytest.raises(NoAnswer, match=words) as problem:
+        await lines(http, server.url + path, line_max, whole_max)
+    assert problem.value.sent
+
+
+async def test_only_a_bare_read_is_given_line_by_line(http: AioHttp, server: Server) -> None:
+    for request in (ask(server.url, bare=False), ask(server.url, bare=True, writes=True)):
+        with pytest.raises(ValueError, match="bare read"):
+            _ = [line async for line in http.lines(request, line_bytes_max=10, bytes_max=10)]
+    assert server.seen == []
+
+
+async def test_a_file_larger_than_any_answer_is_read_in_flat_memory(http: AioHttp, server: Server) -> None:
+    """80 MiB through a client whose answers may have 200,000 bytes: what is held at once stays far below that of the file."""
+    count = 0
+    tracemalloc.start()
+    try:
+        async for line in http.lines(ask(server.url + "/export", bare=True), line_bytes_max=2048, bytes_max=2**30):
+            count += len(line) == 1023
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert count == 80 * 1024
+    assert peak < 4 * 2**20, f"{peak / 2**20:.1f} MiB at most"
+
+
+async def test_a_silent_file_ends(http: AioHttp, server: Server) -> None:
+    with pytest.raises(NoAnswer, match="did not come within its time"):
+        _ = [
+            line
+            async for line in http.lines(
+                ask(server.url + "/slow", bare=True, timeout_s=0.2), line_bytes_max=10, bytes_max=10
+            )
+        ]

@@ -7,7 +7,7 @@ Only `wiring` knows which connectors exist.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -180,11 +180,15 @@ class ListingFound(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class CataloguePage(msgspec.Struct, frozen=True):
-    """A part of the catalogue. `cursor` None: that was the last. `total` where the channel says it."""
+    """A part of the catalogue. `cursor` None: that was the last. `total` where the channel says it.
+
+    `wait_s`: the channel is still making what comes next; ask no sooner.
+    """
 
     listings: tuple[ListingFound, ...]
     cursor: dict[str, Any] | None
     total: int | None = None
+    wait_s: float = 0.0
 
 
 class Outlet(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -421,11 +425,13 @@ class Hub(Channel, Protocol):
 
     async def export_state(self, http: Http, export_id: str) -> ExportState: ...
 
-    async def levels_export(self, http: Http, state: ExportState) -> list[HubLevel]:
-        """Download and read a finished levels export. `read_at` is when the export was started: a hint to read, never a judgement."""
+    def levels_export(self, http: Http, state: ExportState) -> AsyncIterator[list[HubLevel]]:
+        """Download a finished levels export, a batch at a time. `read_at` is when the export was started: a hint to read, never a
+        judgement. Raises Retry; the batches before it are true, but not all."""
 
-    async def catalogue_export(self, http: Http, state: ExportState) -> list[ListingFound]:
-        """Download and read a finished catalogue export: one ListingFound a variant; `extra` has variant_id, item_id, product_id."""
+    def catalogue_export(self, http: Http, state: ExportState) -> AsyncIterator[list[ListingFound]]:
+        """Download a finished catalogue export, a batch at a time: one ListingFound a variant; `extra` has variant_id, item_id,
+        product_id. Raises Retry; the batches before it are true, but not all."""
 
     async def move(self, http: Http, moves: Sequence[Move], key: str, reference: str) -> Outcome:
         """Hold or give back, all or nothing, at most 250, no compare, with the durable idempotency key."""

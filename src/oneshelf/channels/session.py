@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import IntEnum
@@ -188,6 +188,23 @@ class Session:
         await self._limiter.acquire(request.operation, self._priority, request.cost)
         return await self._paid(request, secret)
 
+    async def lines(self, request: Request, *, line_bytes_max: int, bytes_max: int) -> AsyncIterator[bytes]:
+        """As `Http.lines`: a bare call, unpaid. Its time is the whole download's, with what the reader does between lines."""
+        counts = self._account.calls.setdefault(request.operation, Calls())
+        counts.calls += 1
+        started = self._clock.monotonic()
+        end = "cancelled"
+        try:
+            async for line in self._http.lines(request, line_bytes_max=line_bytes_max, bytes_max=bytes_max):
+                yield line
+            end = "2xx"
+        except NoAnswer:
+            end = "no answer"
+            raise
+        finally:
+            counts.seconds += self._clock.monotonic() - started
+            counts.answers[end] = counts.answers.get(end, 0) + 1
+
     async def _pay(self, request: Request) -> None:
         tickets = self._tickets.get(request.operation, 0)
         if tickets > 0:
@@ -336,6 +353,9 @@ class _OnlyBare:
         if not request.bare:
             raise ValueError(f"{request.operation}: a token is asked for by a bare request")
         return await self._session.request(request)
+
+    def lines(self, request: Request, *, line_bytes_max: int, bytes_max: int) -> AsyncIterator[bytes]:
+        return self._session.lines(request, line_bytes_max=line_bytes_max, bytes_max=bytes_max)
 
 
 def _look_at_the_end(task: asyncio.Task[Secret]) -> None:

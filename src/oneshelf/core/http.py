@@ -6,6 +6,7 @@ marketplace.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Protocol
 
@@ -50,3 +51,10 @@ class Http(Protocol):
     """Sends one request. Raises NoAnswer; never retries a request that writes."""
 
     async def request(self, request: Request) -> Response: ...
+
+    def lines(self, request: Request, *, line_bytes_max: int, bytes_max: int) -> AsyncIterator[bytes]:
+        """Fetch a large file from a pre-signed address (the request is `bare`) and give its lines, without their ends, as they arrive.
+
+        `timeout_s` is how long the channel may be silent. Raises NoAnswer: no answer, another status than 200, cut off, a longer line
+        or a longer file. What was given before that is part of a file that is not whole.
+        """

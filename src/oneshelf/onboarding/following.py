@@ -6,6 +6,7 @@ Never: moves an account along its states (a LIVE one stays LIVE); unlinks by its
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -165,6 +166,7 @@ async def _reread_pages(
         progress(run)
         if page.cursor is None:
             break
+        await asyncio.sleep(page.wait_s)
     follows = isinstance(channel, FollowsCatalogue)
     now = to_us(clock.now())
     await writer.do(
@@ -241,7 +243,7 @@ async def _reread_hub(
     run.export_id = started.export_id
     await writer.do(lambda tx: _keep_run(tx, tenant_id, account_id, run, to_us(clock.now())))
     state = await wait_for_export(hub, http, started, look_every_s)
-    found = await hub.catalogue_export(http, state)
+    found = [one async for batch in hub.catalogue_export(http, state) for one in batch]
     run.read = run.total = len(found)
     progress(run)
 

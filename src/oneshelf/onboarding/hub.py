@@ -30,7 +30,7 @@ async def read_catalogue(
     if not isinstance(started, ExportState):
         raise Retry(f"Shopify did not start the catalogue export: {started}")
     state = await wait_for_export(hub, http, started, look_every_s)
-    found = await hub.catalogue_export(http, state)
+    found = [one async for batch in hub.catalogue_export(http, state) for one in batch]
     return await writer.do(lambda tx: keep_items(tx, tenant_id, account_id, found, to_us(clock.now())))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -67,6 +68,7 @@ async def read_catalogue(
         if page.cursor == cursor:
             raise NotReady("The catalogue gave the same page address twice; try again.")
         cursor = page.cursor
+        await asyncio.sleep(page.wait_s)
 
     def match(tx: Tx) -> links.Matched:
         now = to_us(clock.now())

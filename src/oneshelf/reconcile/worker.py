@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
-from oneshelf.channels.contract import ExportState, Http, Hub, NoAnswer
+from oneshelf.channels.contract import ExportState, Http, Hub, HubLevel, NoAnswer
 from oneshelf.core.errors import Park, Retry, Stop
 from oneshelf.core.instants import to_us
 from oneshelf.db.tx import Tx
@@ -131,13 +131,15 @@ async def export_once(tenant_id: int, account_id: int, hub: Hub, http: Http, wri
     if not isinstance(state, ExportState):
         raise Retry(f"Shopify did not start the export: {state}")
     state = await wait_for_export(hub, http, state)
-    levels = await hub.levels_export(http, state)
+    differ = 0
+    async for levels in hub.levels_export(http, state):
+        # One batch a transaction: orders wait behind it, and a whole shop's levels are not held.
+        def compare(tx: Tx, levels: list[HubLevel] = levels) -> int:
+            account = load_accounts(tx, tenant_id)[account_id]
+            return judging.compare_export(tx, tenant_id, account, levels, asked_at)
 
-    def compare(tx: Tx) -> int:
-        account = load_accounts(tx, tenant_id)[account_id]
-        return judging.compare_export(tx, tenant_id, account, levels, asked_at)
-
-    return await writer.do(compare)
+        differ += await writer.do(compare)
+    return differ
 
 
 #: So many looks at an export in a row may stay without an answer.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import aiohttp
@@ -24,6 +24,8 @@ from .clock import Clock, SystemClock
 MAX_BODY = 64 * 1024 * 1024
 #: Longest wait for a connection (name, TCP, TLS), seconds.
 CONNECT_S_MAX = 10.0
+#: Longest download of a file that is read line by line, seconds: the reader stores what it reads meanwhile.
+DOWNLOAD_S_MAX = 3600.0
 #: Connections at once, in all and to one host.
 CONNECTIONS_MAX = 200
 CONNECTIONS_PER_HOST_MAX = 50
@@ -140,6 +142,41 @@ class AioHttp:
         except (aiohttp.ClientError, OSError) as error:
             raise NoAnswer(f"{url.host}: {_why(error)}", sent=bool(reached)) from error
 
+    async def lines(self, request: Request, *, line_bytes_max: int, bytes_max: int) -> AsyncIterator[bytes]:
+        """As `Http.lines`. Holds one line and what the network had ready, however long the file is. Bounds count what is unpacked."""
+        if not request.bare or request.writes:
+            raise ValueError(f"{request.operation}: only a bare read is given line by line")
+        url = self._checked(request.url)
+        reached: dict[str, bool] = {}
+        try:
+            async with self._session.request(
+                request.method,
+                url,
+                headers=request.headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(
+                    total=DOWNLOAD_S_MAX,
+                    connect=min(CONNECT_S_MAX, request.timeout_s),
+                    sock_read=request.timeout_s,
+                    ceil_threshold=1e9,
+                ),
+                trace_request_ctx=reached,
+            ) as answer:
+                if answer.status != 200:
+                    raise NoAnswer(f"{url.host}: HTTP {answer.status} instead of the file", sent=True)
+                split = _Lines(line_bytes_max, bytes_max, str(url.host))
+                async for chunk in answer.content.iter_any():
+                    for line in split.add(chunk):
+                        yield line
+                for line in split.rest():
+                    yield line
+        except NoAnswer:
+            raise
+        except TimeoutError as error:
+            raise NoAnswer(f"{url.host}: the file did not come within its time", sent=bool(reached)) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise NoAnswer(f"{url.host}: {_why(error)}", sent=bool(reached)) from error
+
     def _checked(self, address: str) -> URL:
         """Return the address, its path and query exactly as written."""
         try:
@@ -174,6 +211,35 @@ class AioHttp:
                 raise NoAnswer(f"{answer.url.host}: the answer is longer than {self._max_body} bytes", sent=True)
             chunks.append(chunk)
         return b"".join(chunks)
+
+
+class _Lines:
+    """Cuts what arrives into lines, within the bounds. Raises NoAnswer beyond them."""
+
+    def __init__(self, line_bytes_max: int, bytes_max: int, host: str) -> None:
+        self._line_bytes_max = line_bytes_max
+        self._bytes_max = bytes_max
+        self._host = host
+        self._size = 0
+        self._begun = b""
+
+    def add(self, chunk: bytes) -> Iterator[bytes]:
+        self._size += len(chunk)
+        if self._size > self._bytes_max:
+            raise NoAnswer(f"{self._host}: the file is longer than {self._bytes_max} bytes", sent=True)
+        *whole, self._begun = (self._begun + chunk).split(b"\n")
+        for line in whole:
+            yield self._checked(line)
+        self._checked(self._begun)
+
+    def rest(self) -> Iterator[bytes]:
+        if self._begun:
+            yield self._begun
+
+    def _checked(self, line: bytes) -> bytes:
+        if len(line) > self._line_bytes_max:
+            raise NoAnswer(f"{self._host}: a line is longer than {self._line_bytes_max} bytes", sent=True)
+        return line
 
 
 async def _connected(_session: aiohttp.ClientSession, context: Any, _params: Any) -> None:

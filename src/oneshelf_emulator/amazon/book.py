@@ -56,6 +56,7 @@ class Item:
     cancel_requested: str | None = None
     cancelled_by: str | None = None
     cancel_reason: str | None = None
+    gift: bool = False
 
     @property
     def open_pieces(self) -> int:
@@ -95,6 +96,10 @@ class Order:
     seller_order_id: str | None = None
     replaces: str | None = None
     listed: bool = True
+    #: The business that bought, and its own number for it.
+    business: tuple[str, str] | None = None
+    #: Sold outside of Amazon, served from Amazon's stock (multi-channel fulfilment).
+    elsewhere: bool = False
     versions: list[Order] = field(default_factory=list)
 
     def item(self, order_item_id: str) -> Item | None:
@@ -152,8 +157,11 @@ class Book:
         if not by_amazon and self.rng.random() < 0.4:
             items[0].shipping_minor = 499
             items[0].shipping_tax_minor = self._tax(499, where)
+        items[0].gift = self._strikes("gift_chance")
+        number = f"PO-{self.rng.randint(1000, 9999)}" if self._strikes("business_chance") else None
         order = Order(
             order_id=self._order_id(),
+            business=(f"{buyer.name} Ltd", number) if number else None,
             marketplace=where,
             created_at=now,
             updated_at=now,
@@ -164,7 +172,7 @@ class Book:
             items=items,
             ship_by=(now, now + timedelta(days=2)),
             deliver_by=(now + timedelta(days=3), now + timedelta(days=7)),
-            listed=self.rng.random() >= float(str(self.switches["list_miss_chance"])),
+            listed=self.rng.random() >= self._chance("list_miss_chance"),
         )
         for sku, pieces in lines.items():
             if by_amazon:
@@ -172,6 +180,23 @@ class Book:
             else:
                 self.shelf.move_live(sku, -pieces)
         return self._enter(order)
+
+    def _chance(self, switch: str) -> float:
+        return float(str(self.switches[switch]))
+
+    def _strikes(self, switch: str) -> bool:
+        """Roll; nothing is drawn where the chance is 0, so that a world without it stays as it was."""
+        chance = self._chance(switch)
+        return chance > 0 and self.rng.random() < chance
+
+    def sell_elsewhere(self, buyer: Buyer, sku: str, pieces: int) -> Order:
+        """The seller lets Amazon send pieces of its stock for a sale of another channel. Raises ValueError if there are too few."""
+        listing = self.shelf.listings[sku]
+        if not listing.by_amazon or listing.fba_stock < pieces:
+            raise ValueError(f"Amazon does not have {pieces} of {sku} in its own stock")
+        sale = self._place(buyer, {sku: pieces}, MARKETPLACES[self.shelf.marketplace_ids[0]], True)
+        self.orders[sale.order_id].elsewhere = True
+        return self.orders[sale.order_id]
 
     def _enter(self, order: Order) -> Sale:
         lines: dict[str, int] = {}

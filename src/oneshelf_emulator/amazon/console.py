@@ -9,6 +9,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from ..world import Address, Buyer
 from .book import CANCEL_REASONS, Order, Package
 from .limits import MARKETPLACES
 from .patches import issue
@@ -135,9 +136,19 @@ def replacement(amazon: Amazon, order_id: str) -> dict[str, Any]:
     return {"order_id": sale.order_id, "replaces": order_id}
 
 
+def sell_elsewhere(amazon: Amazon, sku: str, pieces: int) -> dict[str, Any]:
+    """The seller has Amazon send pieces of its own stock for a sale of another channel (multi-channel fulfilment)."""
+    _listing(amazon, sku)
+    home = Address("Elsewhere Buyer", "2 Side St", "Salem", "OR", "97301", "US", None)
+    buyer = Buyer("elsewhere", "Elsewhere Buyer", "buyer@elsewhere.example", home)
+    return {"order_id": amazon.book.sell_elsewhere(buyer, sku, pieces).order_id}
+
+
 def close_listing(amazon: Amazon, sku: str) -> dict[str, Any]:
     """The seller closes the listing: it stays, but nobody can buy it."""
-    _listing(amazon, sku).closed = True
+    listing = _listing(amazon, sku)
+    listing.closed = True
+    amazon.notifications.status_changed(listing)
     return {"sku": sku, "shown": amazon.shown(sku)}
 
 
@@ -146,6 +157,7 @@ def reopen_listing(amazon: Amazon, sku: str) -> dict[str, Any]:
     listing = _listing(amazon, sku)
     listing.closed = False
     listing.issues.clear()
+    amazon.notifications.status_changed(listing)
     return {"sku": sku, "shown": amazon.shown(sku)}
 
 
@@ -156,6 +168,7 @@ def suppress(amazon: Amazon, sku: str) -> dict[str, Any]:
     enforcement = {"actions": [{"action": "LISTING_SUPPRESSED"}], "exemption": {"status": "NOT_EXEMPT"}}
     listing.issues.append({**found, "enforcements": enforcement, "marketplaceIds": list(listing.attributes)})
     listing.closed = True
+    amazon.notifications.status_changed(listing)
     return {"sku": sku, "shown": amazon.shown(sku)}
 
 
@@ -213,6 +226,7 @@ CONSOLE: dict[str, Callable[..., dict[str, Any]]] = {
         fail_payment,
         ship,
         replacement,
+        sell_elsewhere,
         close_listing,
         reopen_listing,
         suppress,

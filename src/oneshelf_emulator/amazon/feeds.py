@@ -1,4 +1,4 @@
-"""Feeds API 2021-06-30: documents, the queue, and the storage that the pre-signed URLs lead to.
+"""Feeds API 2021-06-30: documents, the queue, the list.
 
 Feeds are worked on one after another. DONE does not mean without errors: those are in the processing report.
 Source: Amazon model feeds_2021-06-30; pages feeds-api-best-practices, feed-type-values, listings-feed-type-values
@@ -21,13 +21,14 @@ from starlette.routing import Route
 from ..throttle import Bucket
 from . import feed_contents
 from .limits import FEEDS, LISTINGS_FEED_BURST, LISTINGS_FEED_RATE_PER_S
+from .lists import Pages, Row
 from .wire import Refusal, json_object, operation, stamp
 
 if TYPE_CHECKING:
     from .marketplace import Amazon
 
-URL_LIFE_S = 300.0
-DOCUMENT_BYTES_MAX = 10 * 1024 * 1024
+#: Feeds are kept so long. Source: model feeds_2021-06-30, createdSince.
+KEPT_S = 90 * 86_400.0
 #: Listing feeds of the old kind: accepted, then FATAL.
 LEGACY = frozenset(
     {
@@ -44,16 +45,6 @@ WORKERS: dict[str, Callable[..., bytes]] = {
     "JSON_LISTINGS_FEED": feed_contents.listings,
     "POST_ORDER_ACKNOWLEDGEMENT_DATA": feed_contents.acknowledgements,
 }
-
-
-@dataclass
-class _Document:
-    id: str
-    content_type: str
-    signature: str
-    dies_at: datetime
-    content: bytes | None = None
-    zipped: bool = False
 
 
 @dataclass
@@ -90,7 +81,6 @@ class FeedsApi:
     """Feeds of one seller."""
 
     amazon: Amazon
-    documents: dict[str, _Document] = field(default_factory=dict)
     feeds: dict[str, _Feed] = field(default_factory=dict)
     waiting: deque[_Feed] = field(default_factory=deque)
     busy: bool = False
@@ -98,6 +88,7 @@ class FeedsApi:
     def __post_init__(self) -> None:
         world = self.amazon.world
         self._rng = world.rng("amazon:feeds")
+        self._pages = Pages(self._rng)
         self._listings_bucket = Bucket(LISTINGS_FEED_RATE_PER_S, LISTINGS_FEED_BURST, world.clock)
 
     def routes(self) -> list[Route]:
@@ -107,67 +98,25 @@ class FeedsApi:
         return [
             route("/documents", "POST", "createFeedDocument", self.create_document),
             route("/documents/{id}", "GET", "getFeedDocument", self.get_document),
+            route("/feeds", "GET", "getFeeds", self.get_feeds),
             route("/feeds", "POST", "createFeed", self.create_feed),
             route("/feeds/{id}", "GET", "getFeed", self.get_feed),
             route("/feeds/{id}", "DELETE", "cancelFeed", self.cancel_feed),
-            Route("/feed-storage/{id}", self.upload, methods=["PUT"]),
-            Route("/feed-storage/{id}", self.download, methods=["GET"]),
         ]
 
     # Documents
-
-    def _new_document(self, content_type: str) -> _Document:
-        document = _Document(
-            f"amzn1.tortuga.4.na.{self._rng.getrandbits(128):032x}", content_type, "", self.amazon.world.clock.now()
-        )
-        self.documents[document.id] = document
-        return document
-
-    def _url(self, document: _Document) -> str:
-        clock = self.amazon.world.clock
-        document.signature = f"{self._rng.getrandbits(128):032x}"
-        document.dies_at = clock.now() + timedelta(seconds=clock.shortened(URL_LIFE_S))
-        return f"{self.amazon.base_url}/feed-storage/{document.id}?X-Amz-Signature={document.signature}"
 
     async def create_document(self, request: Request) -> Response:
         content_type = (await json_object(request)).get("contentType")
         if not isinstance(content_type, str) or not content_type:
             raise Refusal(400, "contentType is required", code="400")
-        document = self._new_document(content_type)
-        return JSONResponse({"feedDocumentId": document.id, "url": self._url(document)}, 201)
+        return JSONResponse(self.amazon.storage.described(self.amazon.storage.new(content_type), "feedDocumentId"), 201)
 
     async def get_document(self, request: Request) -> Response:
-        document = self.documents.get(request.path_params["id"])
-        if document is None or document.content is None:
+        document = self.amazon.storage.filled(request.path_params["id"])
+        if document is None:
             raise Refusal(404, "The feed document does not exist.", code="404")
-        found = {"feedDocumentId": document.id, "url": self._url(document)}
-        if document.zipped:
-            found["compressionAlgorithm"] = "GZIP"
-        return JSONResponse(found)
-
-    def _signed(self, request: Request) -> _Document | None:
-        """Return the document that a pre-signed URL opens, or None: wrong, late, or with a marketplace token."""
-        document = self.documents.get(request.path_params["id"])
-        if document is None or request.query_params.get("X-Amz-Signature") != document.signature:
-            return None
-        late = document.dies_at <= self.amazon.world.clock.now()
-        return None if late or "x-amz-access-token" in request.headers else document
-
-    async def upload(self, request: Request) -> Response:
-        document = self._signed(request)
-        body = await request.body()
-        if document is None or request.headers.get("content-type") != document.content_type:
-            return _storage_error(403, "SignatureDoesNotMatch")
-        if len(body) > DOCUMENT_BYTES_MAX:
-            return _storage_error(400, "EntityTooLarge")
-        document.content = body
-        return Response(status_code=200)
-
-    async def download(self, request: Request) -> Response:
-        document = self._signed(request)
-        if document is None or document.content is None:
-            return _storage_error(403, "AccessDenied")
-        return Response(document.content, media_type="application/octet-stream")
+        return JSONResponse(self.amazon.storage.described(document, "feedDocumentId"))
 
     # Feeds
 
@@ -184,8 +133,8 @@ class FeedsApi:
             raise Refusal(403, "Access to requested resource is denied.")
         if kind not in WORKERS and kind not in LEGACY:
             raise Refusal(400, f"Invalid feed type {kind}", code="400")
-        document = self.documents.get(str(body.get("inputFeedDocumentId")))
-        if document is None or document.content is None:
+        document = self.amazon.storage.filled(str(body.get("inputFeedDocumentId")))
+        if document is None:
             raise Refusal(400, "inputFeedDocumentId is unknown or nothing was uploaded", code="400")
         feed = _Feed(str(self._rng.randint(10**10, 10**11)), str(kind), places, document.id,
                      self.amazon.world.clock.now())  # fmt: skip
@@ -202,6 +151,16 @@ class FeedsApi:
 
     async def get_feed(self, request: Request) -> Response:
         return JSONResponse(self._feed(request).document())
+
+    async def get_feeds(self, request: Request) -> Response:
+        """Answer getFeeds: newest first; either the filters or a page token."""
+        kept_since = self.amazon.world.clock.now() - timedelta(seconds=KEPT_S)
+        rows = [
+            Row(feed.kind, feed.status, tuple(feed.marketplace_ids), feed.created_at, feed.document())
+            for feed in self.feeds.values()
+        ]
+        found, token = self._pages.answer(request, rows, "feedTypes", kept_since)
+        return JSONResponse({"feeds": found, **({"nextToken": token} if token else {})})
 
     async def cancel_feed(self, request: Request) -> Response:
         feed = self._feed(request)
@@ -230,16 +189,13 @@ class FeedsApi:
         clock.after(queue_s, begin)
 
     def _finish(self, feed: _Feed) -> None:
-        content = self.documents[feed.input_id].content or b""
+        content = self.amazon.storage.documents[feed.input_id].content or b""
         try:
             worker = WORKERS.get(feed.kind)
             if worker is None:
                 raise feed_contents.Unreadable(f"{feed.kind} is no longer supported")
-            result = self._new_document("application/octet-stream")
-            result.content, result.zipped = (
-                gzip.compress(worker(self.amazon, feed.id, feed.marketplace_ids, content)),
-                True,
-            )
+            report = gzip.compress(worker(self.amazon, feed.id, feed.marketplace_ids, content))
+            result = self.amazon.storage.new("application/octet-stream", report, zipped=True)
             feed.result_id, feed.status = result.id, "DONE"
         except feed_contents.Unreadable as problem:
             feed.status = "FATAL"
@@ -249,8 +205,3 @@ class FeedsApi:
         self.amazon.notifications.feed_finished(feed.document())
         self.busy = False
         self._start_next()
-
-
-def _storage_error(status: int, code: str) -> Response:
-    body = f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code></Error>'
-    return Response(body, status, media_type="application/xml")

@@ -1,6 +1,6 @@
 """What Amazon meters, and its marketplaces, as data.
 
-Source: Amazon models orders_2026-01-01, ordersV0, listingsItems_2021-08-01, notifications, sellers, feeds_2021-06-30
+Source: Amazon models orders_2026-01-01, ordersV0, listingsItems_2021-08-01, notifications, sellers, feeds and reports_2021-06-30
 (usage plans in each operation's description) and the pages marketplace-ids and sp-api-endpoints, read 2026-11.
 """
 
@@ -23,6 +23,7 @@ class Plan:
 LISTINGS = "/listings/2021-08-01/items"
 ORDERS = "/orders/2026-01-01/orders"
 FEEDS = "/feeds/2021-06-30"
+REPORTS = "/reports/2021-06-30"
 
 PLANS = (
     Plan("searchOrders", "GET", ORDERS, 0.0056, 20),
@@ -45,10 +46,30 @@ PLANS = (
     Plan("deleteSubscriptionById", "DELETE", "/notifications/v1/subscriptions/{}/{}", 1, 5),
     Plan("createFeedDocument", "POST", FEEDS + "/documents", 0.5, 15),
     Plan("getFeedDocument", "GET", FEEDS + "/documents/{}", 0.0222, 10),
+    Plan("getFeeds", "GET", FEEDS + "/feeds", 0.0222, 10),
     Plan("createFeed", "POST", FEEDS + "/feeds", 0.0083, 15),
     Plan("getFeed", "GET", FEEDS + "/feeds/{}", 2, 15),
     Plan("cancelFeed", "DELETE", FEEDS + "/feeds/{}", 2, 15),
+    Plan("getReports", "GET", REPORTS + "/reports", 0.0222, 10),
+    Plan("createReport", "POST", REPORTS + "/reports", 0.0167, 15),
+    Plan("getReport", "GET", REPORTS + "/reports/{}", 2, 15),
+    Plan("cancelReport", "DELETE", REPORTS + "/reports/{}", 0.0222, 10),
+    Plan("getReportDocument", "GET", REPORTS + "/documents/{}", 0.0167, 15),
 )
+
+PRODUCT_LISTING, ORDER_TRACKING = "product-listing", "inventory-and-order-tracking"
+#: Roles any one of which lets an operation be called; what is not named needs none that is known. Source: announcement of
+#: searchListingsItems; pages create-a-listing, get-orders-with-filtering-criteria (any of twelve), product-listing-role,
+#: inventory-and-order-tracking-role (feeds, reports, confirmShipment); read in excerpts 2026-11.
+ROLES = {
+    plan.operation: (PRODUCT_LISTING,)
+    if plan.path.startswith(LISTINGS)
+    else (ORDER_TRACKING,)
+    if plan.operation == "confirmShipment"
+    else (PRODUCT_LISTING, ORDER_TRACKING)
+    for plan in PLANS
+    if plan.path.startswith((LISTINGS, ORDERS, FEEDS, REPORTS, "/orders/v0"))
+}
 
 #: JSON_LISTINGS_FEED has a limit of its own in place of createFeed's: 5 submissions per 5 minutes.
 #: Source: Amazon announcement update-feed-size-and-rate-limit-changes-for-the-json_listings_feed.

@@ -52,7 +52,8 @@ class ListingsApi:
         self.amazon = amazon
         self._rng = amazon.world.rng("amazon:listings")
         self._applied_at: dict[str, datetime] = {}  # per SKU: when its latest accepted write takes effect
-        self.pages: dict[str, tuple[str, int]] = {}
+        #: token → the search it belongs to, where its page begins, and what that search had found.
+        self.pages: dict[str, tuple[str, int, list[Listing]]] = {}
 
     def routes(self) -> list[Route]:
         def route(path: str, method: str, name: str, handler: Any) -> Route:
@@ -106,8 +107,8 @@ class ListingsApi:
         parts = listed(request, "includedData", allowed=READABLE) or ["summaries"]
         size = number(request, "pageSize", 10, 1, 20)
         asked = str(sorted((name, value) for name, value in request.query_params.items() if name != "pageToken"))
-        start = self._start_of_page(one(request, "pageToken"), asked)
-        found = self._found(request, ids)
+        token = one(request, "pageToken")
+        start, found = self._page_of(token, asked) if token is not None else (0, self._found(request, ids))
         page = found[start : start + size]
         answer: dict[str, Any] = {
             "numberOfResults": len(found),
@@ -115,31 +116,32 @@ class ListingsApi:
         }
         pagination = {}
         if start + size < min(len(found), REACHABLE):
-            pagination["nextToken"] = self._page_token(asked, start + size)
+            pagination["nextToken"] = self._page_token(asked, start + size, found)
         if start:
-            pagination["previousToken"] = self._page_token(asked, max(0, start - size))
+            pagination["previousToken"] = self._page_token(asked, max(0, start - size), found)
         if pagination:
             answer["pagination"] = pagination
         return JSONResponse(answer)
 
-    def _start_of_page(self, token: str | None, asked: str) -> int:
-        if token is None:
-            return 0
+    def _page_of(self, token: str, asked: str) -> tuple[int, list[Listing]]:
+        """Return where a page begins and what its search had found, less what has been deleted since."""
         known = self.pages.get(token)
         if known is None or known[0] != asked:
             raise Refusal(400, "Invalid input", "pageToken does not belong to these parameters", "BAD_REQUEST")
-        return known[1]
+        there = self.amazon.shelf.listings
+        return known[1], known[2] if all(each.sku in there for each in known[2]) else [
+            e for e in known[2] if e.sku in there
+        ]
 
-    def _page_token(self, asked: str, start: int) -> str:
+    def _page_token(self, asked: str, start: int, found: list[Listing]) -> str:
         token = f"{self._rng.getrandbits(160):040x}"
-        self.pages[token] = (asked, start)
+        self.pages[token] = (asked, start, found)
         while len(self.pages) > 10_000:
             self.pages.pop(next(iter(self.pages)))
         return token
 
     def _found(self, request: Request, ids: list[str]) -> list[Listing]:
-        listings = [each for each in self.amazon.shelf.listings.values() if any(id_ in each.attributes for id_ in ids)]
-        listings = [each for each in listings if self._identified(request, each)]
+        listings = [each for each in self._identified(request) if any(id_ in each.attributes for id_ in ids)]
         for name, keep in self._filters(request, ids):
             if one(request, name) is not None:
                 listings = [each for each in listings if keep(each)]
@@ -154,17 +156,21 @@ class ListingsApi:
             raise Refusal(400, "Invalid input", "sortBy or sortOrder is unknown", "BAD_REQUEST")
         return sorted(listings, key=keys[by], reverse=order == "DESC")
 
-    def _identified(self, request: Request, listing: Listing) -> bool:
+    def _identified(self, request: Request) -> list[Listing]:
         wanted = listed(request, "identifiers", most=20)
         kind = one(request, "identifiersType")
         if (wanted is None) != (kind is None):
             raise Refusal(400, "Invalid input", "identifiers and identifiersType go together", "BAD_REQUEST")
+        listings = self.amazon.shelf.listings
         if wanted is None:
-            return True
+            return list(listings.values())
         if kind not in IDENTIFIER_TYPES:
             raise Refusal(400, "Invalid input", f"identifiersType {kind} is unknown", "BAD_REQUEST")
         # A SKU may hold a comma, which the comma-joined list cannot carry: such a SKU is not found here.
-        return {"SKU": listing.sku, "ASIN": listing.asin}.get(kind or "") in [unquote(each) for each in wanted]
+        names = dict.fromkeys(wanted)
+        if kind == "SKU":
+            return [listings[name] for name in names if name in listings]
+        return [each for each in listings.values() if kind == "ASIN" and each.asin in names]
 
     def _filters(self, request: Request, ids: list[str]) -> list[tuple[str, Callable[[Listing], bool]]]:
         def after(name: str) -> datetime:
@@ -181,12 +187,13 @@ class ListingsApi:
             ("createdBefore", lambda each: each.created_at <= after("createdBefore")),
             ("lastUpdatedAfter", lambda each: each.updated_at >= after("lastUpdatedAfter")),
             ("lastUpdatedBefore", lambda each: each.updated_at <= after("lastUpdatedBefore")),
-            ("withStatus", lambda each: bool(statuses("withStatus") & set(self._status(each, ids[0])))),
-            ("withoutStatus", lambda each: not statuses("withoutStatus") & set(self._status(each, ids[0]))),
+            ("withStatus", lambda each: bool(statuses("withStatus") & set(self.status_of(each, ids[0])))),
+            ("withoutStatus", lambda each: not statuses("withoutStatus") & set(self.status_of(each, ids[0]))),
             ("withIssueSeverity", lambda each: any(found["severity"] in severities() for found in each.issues)),
         ]
 
-    def _status(self, listing: Listing, where: str) -> list[str]:
+    def status_of(self, listing: Listing, where: str) -> list[str]:
+        """Return what a listing is in one marketplace: buyable, found, or nothing."""
         if not listing.complete or listing.closed or self.amazon.shelf.price_minor(listing, where) is None:
             return []
         return (["BUYABLE"] if listing.buyable_pieces > 0 else []) + ["DISCOVERABLE"]
@@ -216,7 +223,7 @@ class ListingsApi:
             "marketplaceId": where,
             "productType": listing.product_type,
             "conditionType": listing.condition,
-            "status": self._status(listing, where),
+            "status": self.status_of(listing, where),
             "createdDate": stamp(listing.created_at),
             "lastUpdatedDate": stamp(listing.updated_at),
         }

@@ -24,17 +24,24 @@ from ..door import RawPath
 from ..throttle import Bucket
 from ..world import Buyer, Product, Sale, World
 from .book import Book, Order
+from .consent import PATH as CONSENT
+from .consent import ConsentPage
 from .console import CONSOLE
 from .feeds import FeedsApi
 from .limits import MARKETPLACES, PLANS
 from .listings import ListingsApi
 from .notifications import NotificationsApi, SendMessage
 from .orders import OrdersApi
+from .reports import ReportsApi
 from .shelf import MERCHANT, Listing, Shelf
 from .shipments import ShipmentsApi
+from .storage import PREFIX as STORAGE
+from .storage import Storage
 from .tokens import Tokens
 from .wire import DENIED, Refusal, operation, with_headers
 
+#: The seller's own AWS account, whose bus has a rule towards the queue.
+EVENT_BRIDGE_ACCOUNT = "123456789012"
 #: How many messages are kept for a test in process.
 MESSAGES_KEPT = 50_000
 
@@ -42,6 +49,7 @@ MESSAGES_KEPT = 50_000
 SWITCHES: dict[str, Any] = {
     "marketplace_ids": ("ATVPDKIKX0DER",),
     "roles": ("direct-to-consumer-shipping",),
+    "missing_roles": (),
     "apply_s": (15.0, 120.0),
     "apply_in_order": True,
     "pending_s": 1800.0,
@@ -55,9 +63,17 @@ SWITCHES: dict[str, Any] = {
     "paging": "snapshot",
     "price_on_pending": False,
     "promotion_chance": 0.0,
+    "gift_chance": 0.0,
+    "business_chance": 0.0,
     "tax_basis_points": 825,
     "cancel_order_call": False,
     "feed_s": (60.0, 300.0),
+    "created_apart_s": 60.0,
+    "report_s": (30.0, 120.0),
+    "report_cache_s": 3600.0,
+    "report_fatal": False,
+    "bus_rule": True,
+    "application_state": "draft",
 }
 
 
@@ -91,13 +107,18 @@ class Amazon:
         self.send_message: SendMessage = send_message or self._keep_message
         self.tokens = Tokens(world.clock, world.rng("amazon:tokens"))
         self.buckets = {plan.operation: Bucket(plan.rate_per_s, plan.burst, world.clock) for plan in PLANS}
-        self.shelf = Shelf(world.clock, world.rng("amazon:shelf"), self.marketplace_ids)
+        apart_s = float(self.switches["created_apart_s"])
+        self.shelf = Shelf(world.clock, world.rng("amazon:shelf"), self.marketplace_ids, apart_s)
         self.book = Book(world, self.shelf, self.switches)
         self.orders_api = OrdersApi(self)
         self.listings_api = ListingsApi(self)
         self.notifications = NotificationsApi(self)
+        self.storage = Storage(self, world.rng("amazon:storage"))
         self.feeds = FeedsApi(self)
+        self.reports = ReportsApi(self)
         self.book.changed = self.notifications.order_changed
+        self.shelf.quantity_changed = self.notifications.quantity_changed
+        self.shelf.deleted = lambda listing: self.notifications.status_changed(listing, deleted=True)
         self.app = self._application()
 
     def _application(self) -> Starlette:
@@ -113,6 +134,9 @@ class Amazon:
             *self.listings_api.routes(),
             *self.notifications.routes(),
             *self.feeds.routes(),
+            *self.reports.routes(),
+            *self.storage.routes(),
+            *ConsentPage(self).routes(),
         ]
         app = Starlette(
             routes=routes,
@@ -142,7 +166,7 @@ class Amazon:
         return self.headed(Refusal(429, "You exceeded your quota for the requested resource.").answer(), None)
 
     def _expired(self, request: Request) -> Response | None:
-        if request.url.path == "/auth/o2/token" or request.url.path.startswith("/feed-storage/"):
+        if request.url.path in ("/auth/o2/token", CONSENT) or request.url.path.startswith(STORAGE):
             return None
         return self.headed(Refusal(403, DENIED, "The access token you provided has expired.").answer(), None)
 
@@ -178,6 +202,10 @@ class Amazon:
         return {
             "endpoint": self.base_url,
             "token_url": f"{self.base_url}/auth/o2/token",
+            "consent_url": f"{self.base_url}{CONSENT}",
+            "application_id": self.application_id,
+            "application_state": self.switches["application_state"],
+            "event_bridge_account_id": EVENT_BRIDGE_ACCOUNT,
             "client_id": self.tokens.client_id,
             "client_secret": self.tokens.client_secret,
             "refresh_token": self.tokens.refresh_token,

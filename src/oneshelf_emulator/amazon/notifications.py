@@ -1,8 +1,9 @@
 """Notifications API v1: destinations, subscriptions, and the messages that go into the seller's queue.
 
 Delivery is at least once, unordered and sometimes absent: the courier's faults apply.
-Source: Amazon model notifications; schema OrderChangeNotification; page notifications-api-v1-use-case-guide; thread
-amzn/selling-partner-api-models#1441 (FIFO queues get nothing); read 2026-11.
+Listing notices go to EventBridge, which here has a rule that sends them on to the same queue.
+Source: Amazon model notifications; schemas under schemas/notifications; pages notifications-api-v1-use-case-guide and
+set-up-notifications-with-amazon-eventbridge; thread amzn/selling-partner-api-models#1441 (FIFO queues get nothing); read 2026-11.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from starlette.routing import Route
 
 from ..courier import Parcel
 from .book import CANCELLED, PARTIALLY_SHIPPED, PENDING, SHIPPED, UNSHIPPED, Order
+from .shelf import MERCHANT, Listing
 from .wire import Refusal, json_object, one, operation, stamp
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ ARN = re.compile(r"^arn:aws:sqs:\S+:\S+:\S+")
 TYPES = {
     "ORDER_CHANGE": ("1.0", "sqs"),
     "FEED_PROCESSING_FINISHED": ("2020-09-04", "sqs"),
+    "REPORT_PROCESSING_FINISHED": ("2020-09-04", "sqs"),
     "LISTINGS_ITEM_STATUS_CHANGE": ("1.0", "eventBridge"),
     "LISTINGS_ITEM_ISSUES_CHANGE": ("2023-12-13", "eventBridge"),
     "LISTINGS_ITEM_MFN_QUANTITY_CHANGE": ("1.0", "eventBridge"),
@@ -44,6 +47,8 @@ V0_STATUS = {
     SHIPPED: "Shipped",
     CANCELLED: "Canceled",
 }
+#: Where the seller's EventBridge rule sends events while no queue is known.
+RULE_TARGET = "arn:aws:sqs:us-east-1:123456789012:events"
 #: Amazon's own retries towards a queue, seconds.
 LADDER_S = (5.0, 30.0, 120.0, 600.0)
 
@@ -188,14 +193,57 @@ class NotificationsApi:
         }
         if "resultFeedDocumentId" in feed:
             content["resultFeedDocumentId"] = feed["resultFeedDocumentId"]
-        payload = {"feedProcessingFinishedNotification": content}
-        for subscription in self.subscriptions.get("FEED_PROCESSING_FINISHED", {}).values():
-            self._send("FEED_PROCESSING_FINISHED", subscription, _camel("FEED_PROCESSING_FINISHED", payload))
+        self._tell("FEED_PROCESSING_FINISHED", {"feedProcessingFinishedNotification": content}, _camel)
+
+    def report_finished(self, report: dict[str, Any]) -> None:
+        """Send REPORT_PROCESSING_FINISHED for a report."""
+        content = {
+            "sellerId": self.amazon.seller_id,
+            "accountId": f"amzn1.merchant.o.{self.amazon.seller_id}",
+            **{name: report[name] for name in ("reportId", "reportType", "processingStatus")},
+        }
+        if "reportDocumentId" in report:
+            content["reportDocumentId"] = report["reportDocumentId"]
+        self._tell("REPORT_PROCESSING_FINISHED", {"reportProcessingFinishedNotification": content}, _camel)
+
+    def quantity_changed(self, listing: Listing) -> None:
+        """Send LISTINGS_ITEM_MFN_QUANTITY_CHANGE: on every change of the available quantity, a sale as a submission."""
+        payload = {
+            "SellerId": self.amazon.seller_id,
+            "FulfillmentChannelCode": MERCHANT,
+            "Sku": listing.sku,
+            "Quantity": listing.live[MERCHANT],
+        }
+        self._tell("LISTINGS_ITEM_MFN_QUANTITY_CHANGE", payload, _pascal)
+        last_two = [quantity for _, quantity in list(listing.history)[-2:]]
+        if len(last_two) < 2 or (last_two[0] > 0) is not (last_two[1] > 0):
+            self.status_changed(listing)
+
+    def status_changed(self, listing: Listing, *, deleted: bool = False) -> None:
+        """Send LISTINGS_ITEM_STATUS_CHANGE, one a marketplace; the type's name as the subscription and Amazon's example have it."""
+        for where in listing.attributes:
+            payload = {
+                "SellerId": self.amazon.seller_id,
+                "MarketplaceId": where,
+                "Sku": listing.sku,
+                "CreatedDate": stamp(listing.created_at),
+                "Status": ["DELETED"] if deleted else self.amazon.listings_api.status_of(listing, where),
+            }
+            if listing.asin:
+                payload["Asin"] = listing.asin
+            self._tell("LISTINGS_ITEM_STATUS_CHANGE", payload, _pascal)
+
+    def _tell(self, kind: str, payload: dict[str, Any], spelt: Callable[[str, dict[str, Any]], dict[str, Any]]) -> None:
+        for subscription in self.subscriptions.get(kind, {}).values():
+            self._send(kind, subscription, spelt(kind, payload))
 
     def _send(self, kind: str, subscription: dict[str, Any], message: dict[str, Any]) -> None:
         world = self.amazon.world
-        arn = self.destinations[subscription["destinationId"]]["resource"].get("sqs", {}).get("arn", "")
-        if not arn or arn.endswith(".fifo"):
+        resource = self.destinations[subscription["destinationId"]]["resource"]
+        bus = resource.get("eventBridge")
+        # The seller's own AWS account: a rule on the partner's bus sends each event on to the queue.
+        arn = self.amazon.queue.get("queue_arn", RULE_TARGET) if bus else resource["sqs"]["arn"]
+        if arn.endswith(".fifo") or (bus and not self.amazon.switches["bus_rule"]):
             return  # a FIFO queue silently gets nothing
         now, low_high = stamp(world.clock.now()), self.amazon.switches["notify_s"]
         camel = "notificationType" in message
@@ -209,9 +257,23 @@ class NotificationsApi:
         if camel:
             metadata = {name[0].lower() + name[1:]: value for name, value in metadata.items()}
         message["notificationMetadata" if camel else "NotificationMetadata"] = metadata
-        body = json.dumps(message).encode()
+        body = json.dumps(self._event(kind, bus, message, now) if bus else message).encode()
         parcel = Parcel("amazon", kind, arn, {}, body, ladder=LADDER_S, carry=self._carry)
         world.courier.send(parcel, self._rng.uniform(*low_high))
+
+    def _event(self, kind: str, bus: dict[str, Any], message: dict[str, Any], now: str) -> dict[str, Any]:
+        """Wrap a notification as EventBridge does. Source: AWS page "Events in Amazon EventBridge" (event structure), read 2026-11."""
+        return {
+            "version": "0",
+            "id": self._id(),
+            "detail-type": kind,
+            "source": bus["name"],
+            "account": bus["accountId"],
+            "time": now[:19] + "Z",
+            "region": bus["region"],
+            "resources": [],
+            "detail": message,
+        }
 
     async def _carry(self, url: str, headers: dict[str, str], body: bytes, timeout_s: float) -> int:
         await self.amazon.send_message(url, body.decode())

@@ -211,12 +211,14 @@ class OrdersApi:
             "createdTime": stamp(order.created_at),
             "lastUpdatedTime": stamp(order.updated_at),
             "salesChannel": {
-                "channelName": "AMAZON",
+                "channelName": "NON_AMAZON" if order.elsewhere else "AMAZON",
                 "marketplaceId": order.marketplace.id,
                 "marketplaceName": order.marketplace.name,
             },
             "orderItems": [self._item(order, item, parts) for item in order.items],
         }
+        if order.business:
+            document["programs"] = ["AMAZON_BUSINESS"]
         if order.seller_order_id:
             document["orderAliases"] = [{"aliasId": order.seller_order_id, "aliasType": "SELLER_ORDER_ID"}]
         if order.replaces:
@@ -247,6 +249,8 @@ class OrdersApi:
             buyer["buyerEmail"] = order.relay_email
         if order.status != PENDING and self._has_role("tax-invoicing"):
             buyer["buyerName"] = order.buyer.name
+        if order.business and order.status != PENDING:
+            buyer["buyerCompanyName"], buyer["buyerPurchaseOrderNumber"] = order.business
         return buyer
 
     def _recipient(self, order: Order) -> dict[str, Any] | None:
@@ -305,6 +309,11 @@ class OrdersApi:
                 "quantityFulfilled": item.shipped,
                 "quantityUnfulfilled": item.open_pieces,
             }
+            if item.gift and self._shows_money(order) and not order.by_amazon:
+                gift = {"giftWrapLevel": "STANDARD"}
+                if self._has_role("direct-to-consumer-shipping"):  # the words are personal data
+                    gift["giftMessage"] = "Happy birthday!"
+                document["fulfillment"]["packing"] = {"giftOption": gift}
         if "CANCELLATION" in parts and (item.cancel_requested or item.cancelled_by):
             document["cancellation"] = _cancellation(item)
         if "PROMOTION" in parts and item.discount_minor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -66,17 +66,25 @@ class Listing:
 class Shelf:
     """All listings of the seller, and how submissions and sales change them."""
 
-    def __init__(self, clock: Clock, rng: random.Random, marketplace_ids: Sequence[str]) -> None:
+    def __init__(
+        self, clock: Clock, rng: random.Random, marketplace_ids: Sequence[str], created_apart_s: float = 60.0
+    ) -> None:
         self.clock = clock
         self.rng = rng
         self.marketplace_ids = tuple(marketplace_ids)
+        self.created_apart_s = created_apart_s
+        self.opened_at = clock.now() - timedelta(days=365)
         self.fba_code = FBA_CODES[MARKETPLACES[self.marketplace_ids[0]].region]
         self.listings: dict[str, Listing] = {}
+        #: Called after every change of a merchant quantity, whoever changed it.
+        self.quantity_changed: Callable[[Listing], None] = lambda listing: None
+        #: Called when a listing is no more.
+        self.deleted: Callable[[Listing], None] = lambda listing: None
 
     def stock(self, product: Product, *, by_amazon: bool) -> Listing:
         """Create the complete listing of a product in every marketplace of the seller."""
-        # A listing a minute, long ago: a search reaches 1,000 and goes on from a creation date, so dates must differ.
-        created_at = self.clock.now() - timedelta(days=365) + timedelta(minutes=len(self.listings))
+        # Long ago. A search reaches 1,000 and goes on from a creation date: only where dates differ it comes to the end.
+        created_at = self.opened_at + timedelta(seconds=self.created_apart_s * len(self.listings))
         listing = Listing(product.sku, self._asin(), product.title, created_at, created_at)
         for where in self.marketplace_ids:
             listing.attributes[where] = _first_attributes(product, where, listing.asin or "")
@@ -98,8 +106,11 @@ class Shelf:
 
     def set_live(self, listing: Listing, quantity: int) -> None:
         """Write the live merchant quantity. Never negative."""
+        before = listing.live.get(MERCHANT)
         listing.live[MERCHANT] = max(0, quantity)
         listing.history.append((self.clock.now(), max(0, quantity)))
+        if before != listing.live[MERCHANT]:
+            self.quantity_changed(listing)
 
     def move_live(self, sku: str, pieces: int) -> None:
         """Sell (`pieces` negative) or give back; a listing without merchant quantity is left alone."""
@@ -146,7 +157,9 @@ class Shelf:
 
     def delete(self, sku: str) -> None:
         """Remove a listing; an unknown SKU is fine."""
-        self.listings.pop(sku, None)
+        listing = self.listings.pop(sku, None)
+        if listing is not None:
+            self.deleted(listing)
 
     def _incomplete(self, sku: str, product_type: str, marketplaces: Sequence[str]) -> Listing:
         now = self.clock.now()

@@ -39,7 +39,7 @@ class Tokens:
         self.client_secret = f"amzn1.oa2-cs.v1.{self._random(64).lower()}"
         self.refresh_token = f"Atzr|{self._random(120)}"
         self._refresh = {self.refresh_token}
-        self._codes: dict[str, datetime] = {}
+        self._codes: dict[str, tuple[datetime, str | None]] = {}  # when it dies, which redirect_uri it went to
         self._alive: dict[str, _Token] = {}
 
     def _random(self, length: int) -> str:
@@ -67,10 +67,10 @@ class Tokens:
         self._refresh.clear()
         self._alive.clear()
 
-    def authorize(self) -> str:
-        """The seller grants the rights (again); return the authorization code, alive for five minutes."""
+    def authorize(self, redirect_uri: str | None = None) -> str:
+        """The seller grants the rights (again); return the authorization code, alive for five minutes. It works once."""
         code = self._random(20)
-        self._codes[code] = self.clock.now() + timedelta(seconds=self.clock.shortened(CODE_LIFE_S))
+        self._codes[code] = (self.clock.now() + timedelta(seconds=self.clock.shortened(CODE_LIFE_S)), redirect_uri)
         return code
 
     async def endpoint(self, request: Request) -> JSONResponse:
@@ -92,8 +92,11 @@ class Tokens:
                 raise _No(400, "invalid_scope", "The requested scope is invalid, unknown, or malformed")
             return self._issue(grant)
         if kind == "authorization_code":
-            if self._codes.pop(form.get("code", ""), self.clock.now()) <= self.clock.now():
+            dies_at, redirect_uri = self._codes.pop(form.get("code", ""), (self.clock.now(), None))
+            if dies_at <= self.clock.now():
                 raise _No(400, "invalid_grant", "The request has an invalid grant parameter : code")
+            if redirect_uri is not None and form.get("redirect_uri", redirect_uri) != redirect_uri:
+                raise _No(400, "invalid_grant", "The request has an invalid grant parameter : redirect_uri")
             self._refresh.add(self.refresh_token)
         elif form.get("refresh_token") not in self._refresh:
             raise _No(400, "invalid_grant", "The request has an invalid grant parameter : refresh_token")

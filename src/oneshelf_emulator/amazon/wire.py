@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from .limits import RATED_STATUSES
+from .limits import RATED_STATUSES, ROLES
 
 if TYPE_CHECKING:
     from .marketplace import Amazon
@@ -129,11 +129,13 @@ async def json_object(request: Request) -> dict[str, Any]:
 
 
 def operation(amazon: Amazon, name: str, handler: Handler, grant: str = "seller") -> Handler:
-    """Wrap a handler with what Amazon does at every operation: token, usage plan, error shape, headers."""
+    """Wrap a handler with what Amazon does at every operation: token, role, usage plan, error shape, headers."""
 
     async def endpoint(request: Request) -> Response:
         try:
             amazon.tokens.check(request.headers.get("x-amz-access-token"), grant)
+            if name in ROLES and set(ROLES[name]) <= set(amazon.switches["missing_roles"]):
+                raise Refusal(403, DENIED)
             if not amazon.buckets[name].take():
                 raise Refusal(429, "You exceeded your quota for the requested resource.")
             answer = await handler(request)

@@ -2,8 +2,9 @@
 
 In: an Account, the application's client id and secret. Out: Findings. Never: a write.
 A role shows only by what is refused without it: each family of operations is asked for something small.
-Source: models sellers, orders_2026-01-01, listingsItems_2021-08-01, feeds_2021-06-30, notifications, read 2026-11. U (unconfirmed): the
-names of the roles as Seller Central shows them.
+Source: models sellers, orders_2026-01-01, listingsItems_2021-08-01, feeds_2021-06-30, notifications; roles: pages
+get-orders-with-filtering-criteria (any of twelve), inventory-and-order-tracking-role, order-feed-type-values, announcement of
+searchListingsItems (Product Listing); read 2026-11. U (unconfirmed): whether the application's page writes the names just so.
 """
 
 from __future__ import annotations

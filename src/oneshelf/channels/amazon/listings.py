@@ -1,4 +1,4 @@
-"""Listings: read what they show, tell them a number, find them all. One method an endpoint, carrying Amazon's names.
+"""Listings: read what they show, tell them a number, find some by name. One method an endpoint, carrying Amazon's names.
 
 In: an Account, `Http`, outlets (one a seller SKU: its merchant quantity is one number for all marketplaces of the region).
 Out: Seen, Outcome, ListingFound. Never: a quantity for a SKU that Amazon ships (it would turn the offer into a merchant's).
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -17,16 +17,7 @@ from oneshelf.channels.amazon import wire
 from oneshelf.channels.amazon.account import Account, QueryValue, build, path_part
 from oneshelf.channels.amazon.answers import body_of_read, decoded, outcome_of_refusal, outcome_of_silence
 from oneshelf.channels.amazon.money import money_of
-from oneshelf.channels.contract import (
-    CataloguePage,
-    Http,
-    ListingFound,
-    NoAnswer,
-    Offer,
-    Outlet,
-    Response,
-    Seen,
-)
+from oneshelf.channels.contract import Http, ListingFound, NoAnswer, Offer, Outlet, Response, Seen
 from oneshelf.core.errors import Unreadable
 from oneshelf.core.facts import Money
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Unknown
@@ -41,7 +32,7 @@ AMAZON_CHANNEL_PREFIX = "AMAZON"
 OFFER_PRODUCT_TYPE = "PRODUCT"
 
 _READ_DATA = ("summaries", "fulfillmentAvailability", "issues")
-_CATALOGUE_DATA = ("summaries", "attributes", "fulfillmentAvailability", "offers")
+CATALOGUE_DATA = ("summaries", "attributes", "fulfillmentAvailability", "offers")
 _REASON_MAX = 300
 
 State = Literal["live", "out_of_stock", "inactive", "draft"]
@@ -119,58 +110,36 @@ async def patch_listings_item(http: Http, account: Account, offer: Offer) -> Out
     return submission_outcome(response, sku)
 
 
-async def search_catalogue(http: Http, account: Account, cursor: dict[str, Any] | None) -> CataloguePage:
-    """Read one page of all listings, oldest first.
-
-    Paging reaches 1000 items. Beyond that a new search starts at the creation date of the last one read, so pages overlap there; more
-    than 1000 listings created in one instant can't be reached, and then fewer than `total` come.
-    Raises Retry, Park, SignInAgain, NoAnswer.
-    """
-    state: dict[str, Any] = dict(cursor) if cursor else {"read": 0}
-    query: dict[str, QueryValue] = {
-        "marketplaceIds": account.marketplace_ids,
-        "includedData": _CATALOGUE_DATA,
-        "sortBy": "createdDate",
-        "sortOrder": "ASC",
-        "pageSize": PAGE_SIZE,
-    }
-    if state.get("created_after"):
-        query["createdAfter"] = state["created_after"]
-    if state.get("token"):
-        query["pageToken"] = state["token"]
-    request = build(account, "searchListingsItems", items_path(account), query)
-    answer = decoded(request, body_of_read(request, await http.request(request)), wire.SearchListingsAnswer)
-    total = state.setdefault("total", answer.number_of_results)
-    if answer.items:
-        # Each marketplace has its own date; the earliest one never skips a listing, at the price of a wider overlap.
-        dates = [s.created_date for s in answer.items[-1].summaries or [] if s.created_date]
-        state["last_created"] = min(dates, default=state.get("last_created"))
-    state["read"] += len(answer.items)
-    state["token"] = answer.pagination.next_token if answer.pagination else None
-    listings = tuple(_found(item, account) for item in answer.items)
-    return CataloguePage(listings=listings, cursor=_next_of(state, answer), total=total)
+async def find_listings(http: Http, account: Account, skus: Sequence[str]) -> list[ListingFound]:
+    """Read up to 20 SKUs whole, as the catalogue tells them; one that Amazon does not know is left out. Raises as `search_listings_items`."""
+    joined = [sku for sku in skus if "," not in sku]
+    found: list[ListingFound] = []
+    if joined:
+        query: dict[str, QueryValue] = {
+            "identifiersType": "SKU",
+            "identifiers": joined,
+            "marketplaceIds": account.marketplace_ids,
+            "includedData": CATALOGUE_DATA,
+            "pageSize": PAGE_SIZE,
+        }
+        request = build(account, "searchListingsItems", items_path(account), query)
+        answer = decoded(request, body_of_read(request, await http.request(request)), wire.SearchListingsAnswer)
+        found = [found_of(item, account) for item in answer.items]
+    for sku in skus:
+        if "," in sku:
+            found += await listings_of(http, account, sku)
+    return found
 
 
 async def listings_of(http: Http, account: Account, sku: str) -> list[ListingFound]:
     """Read one SKU again, whole, as the catalogue tells it. Empty: Amazon does not know it. Raises as `search_listings_items`."""
-    query: dict[str, QueryValue] = {"marketplaceIds": account.marketplace_ids, "includedData": _CATALOGUE_DATA}
+    query: dict[str, QueryValue] = {"marketplaceIds": account.marketplace_ids, "includedData": CATALOGUE_DATA}
     request = build(account, "getListingsItem", item_path(account, sku), query)
     response = await http.request(request)
     if response.status == 404:
         return []
     item = decoded(request, body_of_read(request, response), wire.Item)
-    return [_found(msgspec.structs.replace(item, sku=sku), account)]
-
-
-def _next_of(state: dict[str, Any], answer: wire.SearchListingsAnswer) -> dict[str, Any] | None:
-    """Return where to go on: the next page, the next window behind the 1000th item, or None at the end."""
-    if state["token"]:
-        return state
-    unreached = (answer.number_of_results or 0) > state["read"]
-    last_created = state.get("last_created")
-    if unreached and last_created and last_created > state.get("created_after", ""):
-        return {"read": 0, "total": state["total"], "created_after": last_created}
-    return None
+    return [found_of(msgspec.structs.replace(item, sku=sku), account)]
 
 
 def items_path(account: Account) -> str:
@@ -254,7 +223,8 @@ def _seen(item: wire.Item, read_at: datetime) -> Seen:
     )
 
 
-def _found(item: wire.Item, account: Account) -> ListingFound:
+def found_of(item: wire.Item, account: Account) -> ListingFound:
+    """Return one item of Amazon's as the catalogue tells it."""
     by_amazon = _by_amazon(item)
     quantity = None if by_amazon else quantity_of(item)
     summaries = {s.marketplace_id: s for s in item.summaries or [] if s.marketplace_id}

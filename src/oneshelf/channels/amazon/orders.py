@@ -11,6 +11,8 @@ import re
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from msgspec import Raw
+
 from oneshelf.channels.amazon import proceeds, wire
 from oneshelf.core.errors import Unreadable
 from oneshelf.core.facts import (
@@ -117,8 +119,11 @@ def _order_seen(order: wire.Order, status: str, standing: Standing) -> OrderSeen
         f"replacement of {replaces}" if replaces else "",
         f"unknown status {status[:40]!r}" if standing is UNKNOWN_STANDING else "",
         *(_cancel_request(item) for item in order.order_items),
+        *_for_the_packer(order),
         money_note,
     ]
+    wishes = [wish for item in order.order_items if (wish := _cancel_wish(item)) is not None]
+    over = standing.cancelled or standing.all_shipped
     return OrderSeen(
         order_id=order.order_id,
         number=order.order_id,
@@ -138,6 +143,7 @@ def _order_seen(order: wire.Order, status: str, standing: Standing) -> OrderSeen
         ship_by_at=_ship_by(order),
         fulfilled_by_channel=by_amazon,
         note="; ".join(dict.fromkeys(note for note in notes if note)),
+        cancel_asked=wishes[0] if wishes and not over else "",
     )
 
 
@@ -184,13 +190,45 @@ def _counts(item: wire.OrderItem, standing: Standing) -> tuple[int, int, int]:
     return ordered, shipped, rest - still_wanted
 
 
-def _cancel_request(item: wire.OrderItem) -> str:
-    """Say that the buyer asks to cancel. Only a request: the seller decides (sheet section 4.2)."""
+def _cancel_wish(item: wire.OrderItem) -> str | None:
+    """Return why the buyer asks for a cancel of this item ("asked" without a reason), None if they don't, or it is done."""
     asked = item.cancellation.cancellation_request if item.cancellation else None
     if asked is None or (item.cancellation and item.cancellation.cancellation_execution):
+        return None
+    return (wire.text(asked.cancel_reason) or "asked")[:120]
+
+
+def _cancel_request(item: wire.OrderItem) -> str:
+    """Say that the buyer asks to cancel. Only a request: the seller decides (sheet section 4.2)."""
+    wish = _cancel_wish(item)
+    if wish is None:
         return ""
-    reason = wire.text(asked.cancel_reason)
-    return "the buyer asks to cancel" + (f": {reason[:120]}" if reason else "")
+    return "the buyer asks to cancel" + (f": {wish}" if wish != "asked" else "")
+
+
+def _for_the_packer(order: wire.Order) -> list[str]:
+    """Return what must be known when the order is packed: collected in the shop, gifts, a business's own number, where to leave it."""
+    programs = {str(each).upper() for each in wire.informing(order.programs, list[str]) or []}
+    notes = ["the buyer collects it in the store: not to be shipped"] if "IN_STORE_PICK_UP" in programs else []
+    buyer = wire.informing(order.buyer, wire.Buyer) or wire.Buyer()
+    company, number = wire.text(buyer.buyer_company_name), wire.text(buyer.buyer_purchase_order_number)
+    if "AMAZON_BUSINESS" in programs or company or number:
+        notes.append(
+            "business order" + (f" of {company}" if company else "") + (f", its number {number}" if number else "")
+        )
+    for item in order.order_items:
+        raw = item.fulfillment.packing if item.fulfillment else Raw(b"")
+        packing = wire.informing(raw, wire.Packing)
+        gift = packing.gift_option if packing else None
+        if gift is not None:
+            words, wrap = wire.text(gift.gift_message), wire.text(gift.gift_wrap_level)
+            notes.append("Gift" + (f", wrapped ({wrap})" if wrap else "") + (f": {words}" if words else ""))
+    recipient = wire.informing(order.recipient, wire.Recipient)
+    wanted = recipient.delivery_preference if recipient else None
+    if wanted is not None:
+        where, how = wire.text(wanted.drop_off_location), wire.text(wanted.address_instruction)
+        notes += [f"delivery: {', '.join(part for part in (where, how) if part)}"] if where or how else []
+    return notes
 
 
 def _replaced_order(order: wire.Order) -> str | None:

@@ -19,8 +19,8 @@ from oneshelf.core.facts import CatalogueHint, Fact, Ignored, LineSeen, OrderHin
 
 #: Known kinds that say nothing to us, and why.
 IGNORED = {
-    "FEED_PROCESSING_FINISHED": "feeds are not used",
-    "REPORT_PROCESSING_FINISHED": "reports are not used",
+    "FEED_PROCESSING_FINISHED": "a feed is looked at while it is waited for",
+    "REPORT_PROCESSING_FINISHED": "a report is looked at while it is waited for",
     "FBA_INVENTORY_AVAILABILITY_CHANGES": "Amazon's own stock is not on our shelf",
     "FBA_OUTBOUND_SHIPMENT_STATUS": "Amazon's own shipments",
     "ITEM_INVENTORY_EVENT_CHANGE": "a vendor's hourly figures",

@@ -3,8 +3,8 @@
 In: what the sign-in was begun with, the callback's query. Out: addresses, secrets. Never: stores a secret.
 Source: Amazon pages website-authorization-workflow and renew-authorizations, read in excerpts 2026-11; the code lives five minutes
 (selling-partner-api-docs issue 268). An authorization ends after 365 days, or when a role is added: the same way again renews it.
-U (unconfirmed): the hosts of Seller Central a marketplace, and that redirect_uri may stand in the consent address; the setting
-`consent_url` overrides the address.
+A redirect_uri that is not one of the application's is refused as MD5101, a draft application without version=beta as MD1000 (page
+authorization-errors). The setting `consent_url` overrides the address.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from oneshelf.channels.amazon.marketplaces import MARKETPLACES
 from oneshelf.channels.contract import Http, Secret
 from oneshelf.core.errors import Park
 
-#: Country of the main marketplace → its Seller Central. The five oldest European stores share one.
+#: Country of the main marketplace → its Seller Central. The five oldest European stores share one. Amazon's own list (page
+#: seller-central-urls) could not be read. US, CA, MX, BR, GB, DE, FR, IT, ES: a table in PipedreamHQ/pipedream issue 19138; BE:
+#: ScaleLeap/amazon-marketplaces; read 2026-11. U (unconfirmed): all others.
 SELLER_CENTRALS = {
     "US": "https://sellercentral.amazon.com",
     "CA": "https://sellercentral.amazon.ca",

@@ -78,6 +78,16 @@ class OrderProceeds(_Shape):
 class ItemFulfillment(_Shape):
     quantity_fulfilled: int | None = None
     quantity_unfulfilled: int | None = None
+    packing: Raw = Raw(b"")
+
+
+class GiftOption(_Shape):
+    gift_message: Text = None
+    gift_wrap_level: Text = None
+
+
+class Packing(_Shape):
+    gift_option: GiftOption | None = None
 
 
 class CancellationRequest(_Shape):
@@ -127,6 +137,7 @@ class Order(_Shape):
     associated_orders: list[AssociatedOrder] | None = None
     fulfillment: OrderFulfillment | None = None
     proceeds: OrderProceeds | None = None
+    programs: Raw = Raw(b"")
     buyer: Raw = Raw(b"")
     recipient: Raw = Raw(b"")
     packages: Raw = Raw(b"")
@@ -135,6 +146,8 @@ class Order(_Shape):
 class Buyer(_Shape):
     buyer_name: Text = None
     buyer_email: Text = None
+    buyer_company_name: Text = None
+    buyer_purchase_order_number: Text = None
 
 
 class CustomerAddress(_Shape):
@@ -152,8 +165,14 @@ class CustomerAddress(_Shape):
     phone: Text = None
 
 
+class DeliveryPreference(_Shape):
+    drop_off_location: Text = None
+    address_instruction: Text = None
+
+
 class Recipient(_Shape):
     delivery_address: CustomerAddress | None = None
+    delivery_preference: DeliveryPreference | None = None
 
 
 class PackageStatus(_Shape):
@@ -349,6 +368,24 @@ class Feed(_Shape):
     feed_id: str
     processing_status: str
     result_feed_document_id: str | None = None
+
+
+# --- reports ----------------------------------------------------------------------------------------------------------
+
+
+class ReportMade(_Shape):
+    report_id: str
+
+
+class Report(_Shape):
+    report_id: str
+    processing_status: str
+    report_document_id: str | None = None
+
+
+class ReportDocument(_Shape):
+    report_document_id: str
+    url: str
 
 
 # --- decoding ---------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ Read next: README.md, parse.py and form.py (news in), graphql.py (one call), sto
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -239,11 +239,11 @@ class Shopify:
     async def export_state(self, http: Http, export_id: str) -> ExportState:
         return await self._exporter.state(http, export_id)
 
-    async def levels_export(self, http: Http, state: ExportState) -> list[HubLevel]:
-        return await self._exporter.levels(http, state)
+    def levels_export(self, http: Http, state: ExportState) -> AsyncIterator[list[HubLevel]]:
+        return self._exporter.levels(http, state)
 
-    async def catalogue_export(self, http: Http, state: ExportState) -> list[ListingFound]:
-        return await self._exporter.catalogue(http, state)
+    def catalogue_export(self, http: Http, state: ExportState) -> AsyncIterator[list[ListingFound]]:
+        return self._exporter.catalogue(http, state)
 
     async def move(self, http: Http, moves: Sequence[Move], key: str, reference: str) -> Outcome:
         return await self._stock.move(http, moves, key, reference)

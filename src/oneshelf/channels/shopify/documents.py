@@ -199,8 +199,8 @@ VARIANTS_OF_ITEM = Document(
 # --- bulk exports: the bodies go as a string variable; they cost nothing themselves ------------------------------------
 
 LEVELS_EXPORT = (
-    "query LevelsExport { inventoryItems { edges { node { id tracked"
-    f" inventoryLevels {{ edges {{ node {{ {_LEVEL} }} }} }} }} }} }} }}"
+    "query LevelsExport { inventoryItems { edges { node { id"
+    f" inventoryLevels {{ edges {{ node {{ item {{ tracked }} {_LEVEL} }} }} }} }} }} }} }}"
 )
 CATALOGUE_EXPORT = (
     "query CatalogueExport { productVariants { edges { node { id title sku price inventoryQuantity requiresComponents"
