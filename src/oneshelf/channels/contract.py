@@ -161,7 +161,8 @@ class ListingFound(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `outlet_external_id`: the outlet's own key (Amazon: seller SKU; eBay: inventory SKU; Etsy: listing id or listing id + property
     pairs; Shopify: inventory item id + "|" + location id). `write_unit`: what one write call covers (Etsy: the listing; others: the
-    outlet). `listing_keys`: every name under which an order line may name it.
+    outlet). `listing_keys`: every name under which an order line may name it. `ration_unit`: what the channel counts writes by where
+    that is more than the outlet (eBay: the listing, whose variations share one count); "": the outlet alone.
     """
 
     outlet_external_id: str
@@ -175,6 +176,7 @@ class ListingFound(msgspec.Struct, frozen=True, omit_defaults=True):
     untracked: bool = False
     price_minor: int | None = None
     currency: str | None = None
+    ration_unit: str = ""
     #: What else the connector wants to be given back with each Offer (offer ids, marketplace id…).
     extra: dict[str, Any] = {}
 
@@ -241,7 +243,7 @@ class Capabilities(msgspec.Struct, frozen=True):
     rereads_open_orders_s: float | None = None
     #: Messages come through a queue of ours (Amazon: SQS).
     has_queue: bool = False
-    #: How often one write unit may be told a number in a day (eBay: 250 revisions); the last 25 are for priorities 1 and 2 (S8.11).
+    #: How often one ration unit may be told a number in a day (eBay: 250 revisions); the last 25 are for priorities 1 and 2 (S8.11).
     writes_per_unit_day: int | None = None
 
 

@@ -139,12 +139,12 @@ def listing_found(
         state=state_of(published, shown),
         price_minor=price[0],
         currency=price[1],
+        # Revisions are counted a listing: the variations of a group share them (250 a day).
+        ration_unit=next((one for one in listing_ids if one), None) or next(iter(groups), sku),
         extra={
             "offers": offers_kept(fixed),
             "pinned": pinned,
             "grouped": bool(groups),
-            # Revisions are counted a listing: the variations of a group share it (250 a day).
-            "ration_unit": next((one for one in listing_ids if one), None) or next(iter(groups), sku),
             **({"problem": problem} if problem else {}),
         },
     )
