@@ -33,6 +33,7 @@ BASES = {
     "https://api.ebay.com/commerce/notification/v1": "normalized/commerce_notification_v1_oas3.json",
     "https://apiz.ebay.com/commerce/identity/v1": "commerce_identity_v1_oas3.json",
     "https://api.ebay.com/sell/account/v1": "sell_account_v1_oas3.json",
+    "https://api.ebay.com/sell/feed/v1": "sell_feed_v1_oas3.json",
     "https://api.ebay.com/developer/analytics/v1_beta": "developer_analytics_v1_beta_oas3.json",
     "https://api.ebay.com/post-order/v2": "postorder_cancellation_oas3.json",
 }
@@ -124,6 +125,8 @@ def _strict(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     copy = {name: _strict(one) for name, one in schema.items() if not (name == "format" and isinstance(one, str))}
+    if copy.get("type") == "object" and "enum" in copy:
+        del copy["type"]  # some of eBay's documents call their words objects
     if copy.get("type") == "object" and isinstance(schema.get("properties"), dict):
         copy.setdefault("additionalProperties", False)
     return copy
@@ -406,20 +409,20 @@ async def test_catalogue_reads_items_by_page_number_and_their_offers() -> None:
     ],
 )
 async def test_what_an_item_shows(found: dict[str, Any], quantity: int, state: str, pinned: bool) -> None:
-    page = await seller().catalogue(Scripted(items([item("A")], 1), offers(found)), None)
+    page = await seller().catalogue(Scripted(items([item("A")], 1), offers(found)), {"page": 0})
     [one] = page.listings
     assert (one.quantity, one.state, one.extra["pinned"]) == (quantity, state, pinned)
 
 
 async def test_variations_are_known_by_sku_only() -> None:
     http = Scripted(items([item("A", inventoryItemGroupKeys=["G"])], 1), offers(offer()))
-    [one] = (await seller().catalogue(http, None)).listings
+    [one] = (await seller().catalogue(http, {"page": 0})).listings
     assert one.listing_keys == ("sku:A",) and one.extra["grouped"]
 
 
 async def test_one_sku_that_ebay_does_not_take_hides_no_other() -> None:
     bad = (400, {"errors": [{"errorId": 25709, "message": "Invalid value for sku"}]})
-    page = await seller().catalogue(Scripted(items([item("A"), item("B")], 2), bad, offers(offer())), None)
+    page = await seller().catalogue(Scripted(items([item("A"), item("B")], 2), bad, offers(offer())), {"page": 0})
     assert "25709" in page.listings[0].extra["problem"] and page.listings[1].state == "live"
     with pytest.raises(SignInAgain):
         await seller().catalogue(Scripted(items([item("A")], 1), (401, {})), None)

@@ -181,12 +181,30 @@ class ListingFound(msgspec.Struct, frozen=True, omit_defaults=True):
     extra: dict[str, Any] = {}
 
 
+class Unmanaged(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A listing that is on sale there and out of our calls' reach until a person brings it over (`abilities.Migrates`).
+
+    `skus`: what it sells, as far as it has names. `problem`: why it can't be brought over as it is, "" if nothing is seen to speak
+    against it.
+    """
+
+    listing_id: str
+    skus: tuple[str, ...] = ()
+    problem: str = ""
+
+
 class CataloguePage(msgspec.Struct, frozen=True):
-    """A part of the catalogue. `cursor` None: that was the last. `total` where the channel says it."""
+    """A part of the catalogue. `cursor` None: that was the last. `total` where the channel says it.
+
+    `again_in_s`: the channel is still preparing it; ask on with `cursor` after so many seconds. `unmanaged`: told by the last page
+    where the channel can say it; None: not known.
+    """
 
     listings: tuple[ListingFound, ...]
     cursor: dict[str, Any] | None
     total: int | None = None
+    again_in_s: float = 0.0
+    unmanaged: tuple[Unmanaged, ...] | None = None
 
 
 class Outlet(msgspec.Struct, frozen=True, omit_defaults=True):

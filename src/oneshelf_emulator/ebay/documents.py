@@ -172,7 +172,6 @@ def _line(line: Line, order: Order, seller: Seller, *, taxes: bool) -> dict[str,
     document: dict[str, Any] = {
         "lineItemId": line.line_item_id,
         "legacyItemId": line.listing_id,
-        "sku": line.sku,
         "title": line.title,
         "lineItemCost": amount(line.cost_minor, currency),  # extended: unit price times quantity
         "quantity": line.quantity,
@@ -197,6 +196,9 @@ def _line(line: Line, order: Order, seller: Seller, *, taxes: bool) -> dict[str,
         },
         "itemLocation": {"location": "Emulated City", "countryCode": "US", "postalCode": "94103"},
     }
+    item = seller.items.get(line.sku)
+    if item is None or item.named:
+        document["sku"] = line.sku
     if line.variation_id:
         document["legacyVariationId"] = line.variation_id
         document["variationAspects"] = [{"name": name, "value": value} for name, value in line.aspects.items()]

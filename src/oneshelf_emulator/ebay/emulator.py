@@ -12,6 +12,8 @@ from typing import Any
 from ..world import Buyer, Product, Sale, World
 from .bulk_update import BulkUpdate
 from .cancellations import Cancellation, Cancellations
+from .elsewhere import Elsewhere
+from .feed_api import FeedApi
 from .fulfillment_api import FulfillmentApi
 from .inventory_api import InventoryApi
 from .notification_api import NotificationApi
@@ -50,6 +52,10 @@ SWITCHES: dict[str, Any] = {
     "shipment_dedupe": False,
     "immutable_usernames": False,
     "mark_down_after": 100,
+    "seller_hub_share": 0.0,
+    "report_s": 1.0,
+    "report_has_out_of_stock": False,
+    "failed_report_share": 0.0,
 }
 
 
@@ -80,7 +86,8 @@ class Ebay:
         self.bulk = BulkUpdate(
             self.seller, self.rng, self.switches, lambda fault: self.strikes(fault, "bulkUpdatePriceQuantity")
         )
-        apis = (InventoryApi(self), FulfillmentApi(self), NotificationApi(self))
+        self.elsewhere = Elsewhere(self.seller)
+        apis = (InventoryApi(self), FulfillmentApi(self), NotificationApi(self), FeedApi(self))
         other = OtherApis(self)
         operations = [operation for api in apis for operation in api.table()] + other.table()
         self.wire = Wire(self, operations, other.trading)
@@ -113,7 +120,12 @@ class Ebay:
 
     def stock_up(self, products: Sequence[Product]) -> None:
         """Make items, offers and published listings for `products`."""
+        known = set(self.seller.listings)
         self.seller.stock_up(products)
+        share = float(self.switches["seller_hub_share"])
+        for listing_id in [each for each in self.seller.listings if share > 0 and each not in known]:
+            if self.rng.random() < share:
+                self.elsewhere.take_out(self.seller.listings[listing_id])
 
     def shown(self, sku: str) -> int:
         """Return how many pieces of `sku` a buyer could order now."""
@@ -189,6 +201,7 @@ class Ebay:
             "set_offer_quantity": self._set_offer_quantity,
             "set_price": self._set_price,
             "end_listing": lambda sku: seller.end(self._listing(sku)),
+            "list_in_seller_hub": lambda sku, **more: {"listing_id": self.elsewhere.list(sku, **more).listing_id},
             "relist": lambda sku: {"listing_id": self._relist(sku).listing_id},
             "set_out_of_stock_control": lambda on: self.switches.update(out_of_stock_control=bool(on)),
             "cancel": lambda order_id, restock=False, reason="OUT_OF_STOCK_OR_CANNOT_FULFILL": {
