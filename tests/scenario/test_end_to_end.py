@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ import pytest_asyncio
 from tests.scenario.service import EBAY, Shop, until
 
 from oneshelf.channels.abilities import Ships
+from oneshelf.core.errors import OneshelfError
 from oneshelf.demo.emulator import Marketplaces, entered
 from oneshelf.onboarding.bring_up import BroughtUp, bring_up
 from oneshelf.onboarding.marketplace import Preview
+from oneshelf.web.local import ask
 from oneshelf.wiring import build_channel
 
 #: On the path of the emulator, which is a process of its own.
@@ -180,6 +183,50 @@ async def test_every_channel_is_connected_with_its_notifications(street: Street)
     assert [one["status"] if isinstance(one, dict) else one for one in state["ebay"]["destinations"].values()] == [
         "ENABLED"
     ]
+
+
+async def test_a_listing_made_in_seller_hub_is_told_and_brought_over(street: Street) -> None:
+    """By the running service's own commands, and by the command line's words."""
+    made = {"sku": "HUB-TEE", "sizes": ["S", "M"], "quantity": 3}
+    bare = {"sku": "HUB-BARE", "named": False}
+    ids = []
+    for args in (made, bare):
+        action = {"channel": "ebay", "action": "list_in_seller_hub", **args}
+        ids.append((await street.marketplaces.ask("POST", "/console", action))["listing_id"])
+    shop, account = street.shop, {"account_id": ACCOUNT["ebay"]}
+
+    async def known(total: int) -> Any:
+        await ask(shop.settings, "reread", account)
+
+        async def read() -> bool:
+            return not (await ask(shop.settings, "reread_state", account))["busy"]
+
+        await until(read, "the catalogue read")
+        preview = await ask(shop.settings, "migrate", account)
+        assert preview["total"] == total, preview
+        return preview
+
+    preview = await known(2)
+    assert preview["wanted"] == ids[:1] and preview["outcomes"] == []
+    assert [task for task in await shop.tasks() if task[0] == "unmanaged_listings"]
+    with pytest.raises(OneshelfError, match="999: not among"):
+        await ask(shop.settings, "migrate", {**account, "listings": ["999"], "yes": True})
+    with pytest.raises(OneshelfError, match="nothing has to be brought over"):
+        await ask(shop.settings, "migrate", {"account_id": ACCOUNT["etsy"]})
+    done = await ask(shop.settings, "migrate", {**account, "listings": ids, "yes": True})
+    assert [(one["listing_id"], one["outcome"]) for one in done["outcomes"]] == [
+        (ids[0], "accepted"),
+        (ids[1], "rejected"),
+    ]
+    assert "has no SKU" in done["outcomes"][1]["reason"]
+    await known(1)
+    found = await shop.all("SELECT external_id, ration_unit FROM outlet WHERE external_id LIKE 'HUB-%' ORDER BY 1")
+    assert found == [("HUB-TEE-M", ids[0]), ("HUB-TEE-S", ids[0])]
+    command = [sys.executable, "-m", "oneshelf.cli", "listings", "migrate", str(ACCOUNT["ebay"])]
+    there = {**os.environ, "PYTHONPATH": SOURCE, "ONESHELF_DATA_DIR": str(shop.settings.data_dir), "COLUMNS": "200"}
+    cli = await asyncio.create_subprocess_exec(*command, env=there, stdout=asyncio.subprocess.PIPE)
+    said = (await cli.communicate())[0].decode()
+    assert cli.returncode == 0 and ids[1] in said and "1 listings are out of reach" in said, said
 
 
 async def test_a_sale_on_each_channel_reaches_all_the_others(street: Street) -> None:

@@ -6,6 +6,7 @@ Never: moves an account along its states (a LIVE one stays LIVE); unlinks by its
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -24,7 +25,7 @@ from oneshelf.reconcile.worker import wait_for_export
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 
-from . import shop
+from . import shop, unmanaged
 
 #: Hints read in one go, and how often "does not exist" is heard before it is believed.
 HINTS_AT_ONCE = 20
@@ -165,6 +166,10 @@ async def _reread_pages(
         progress(run)
         if page.cursor is None:
             break
+        if page.again_in_s:
+            await asyncio.sleep(page.again_in_s)
+    told, now = page.unmanaged, to_us(clock.now())
+    await writer.do(lambda tx: unmanaged.keep(tx, tenant_id, account_id, channel, told, now))
     follows = isinstance(channel, FollowsCatalogue)
     now = to_us(clock.now())
     await writer.do(

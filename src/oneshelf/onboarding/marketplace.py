@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -18,6 +19,8 @@ from oneshelf.publish.numbers import numbers_of
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 from oneshelf.tenants.accounts import set_state
+
+from . import unmanaged
 
 #: More of the listings than this set to 0 by the first fill needs a second yes. S0.7
 ZEROS_PERCENT_MAX = 20
@@ -67,9 +70,12 @@ async def read_catalogue(
         if page.cursor == cursor:
             raise NotReady("The catalogue gave the same page address twice; try again.")
         cursor = page.cursor
+        if page.again_in_s:
+            await asyncio.sleep(page.again_in_s)
 
     def match(tx: Tx) -> links.Matched:
         now = to_us(clock.now())
+        unmanaged.keep(tx, tenant_id, account_id, channel, page.unmanaged, now)
         matched = links.match_by_sku(tx, tenant_id, account_id, now)
         set_state(tx, tenant_id, account_id, "MATCHED", now)
         return matched
