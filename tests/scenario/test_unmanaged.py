@@ -11,11 +11,11 @@ from tests.scenario.test_following import Catalogue, Clock, Follower, Through, l
 
 from oneshelf.channels.abilities import MigrateAbility
 from oneshelf.channels.contract import CataloguePage, Unmanaged
-from oneshelf.core.errors import SignInAgain
+from oneshelf.core.errors import Retry, SignInAgain
 from oneshelf.core.ids import ChannelName
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled, Unknown
 from oneshelf.db.store import Store, transaction
-from oneshelf.onboarding import leaving, unmanaged
+from oneshelf.onboarding import leaving, marketplace, unmanaged
 
 FULL = Unmanaged("110", ("TEE-S", "TEE-M"))
 BARE = Unmanaged("120", (), "It has no SKU.")
@@ -121,3 +121,31 @@ async def test_the_task_goes_with_the_account(world: World, follower: Follower) 
     with transaction(world.store) as tx:
         leaving.leave(tx, TENANT, EBAY, world.now, by="merchant")
     assert tasks(world) == [] and known(world).read_at is None
+
+
+class Stumbling(Seller):
+    """Answers each page only after it has failed so many times."""
+
+    def __init__(self, fails: int, *found: Unmanaged) -> None:
+        super().__init__(*found)
+        self.fails = self.left = fails
+
+    async def catalogue(self, http: Any, cursor: dict[str, Any] | None) -> CataloguePage:
+        if self.left:
+            self.left -= 1
+            raise Retry("busy", wait_s=0)
+        self.left = self.fails
+        return await super().catalogue(http, cursor)
+
+
+async def first_reading(world: World, follower: Follower, channel: Any) -> None:
+    await marketplace.read_catalogue(TENANT, EBAY, channel, None, follower.writer, Clock(world))  # type: ignore[arg-type]
+
+
+async def test_the_first_reading_waits_for_the_channel_and_bears_a_lost_answer(
+    world: World, follower: Follower
+) -> None:
+    await first_reading(world, follower, Stumbling(marketplace.TRIES_A_PAGE - 1, FULL))
+    assert known(world).listings == (FULL,) and len(tasks(world)) == 1
+    with pytest.raises(Retry, match="busy"):
+        await first_reading(world, follower, Stumbling(marketplace.TRIES_A_PAGE))
