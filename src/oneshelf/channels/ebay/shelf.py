@@ -204,11 +204,13 @@ async def _read_into(seen: dict[str, Seen], client: EbayClient, http: Http, skus
     if refused and not _rows(response.body) and explained_body(response.body).error_id in NO_SKU:
         seen[skus[0]] = Seen(skus[0], None, read_at, state="gone")
         return
-    rows = _rows(response.body) if refused else None
-    if rows is None:
+    rows = _rows(response.body) if refused else []
+    if refused and not rows:  # this one alone is not taken: the others of its batch are read all the same
+        error = explained_body(response.body)
+        seen[skus[0]] = Seen(skus[0], None, read_at, problem=f"{error.error_id} {error.words or response.status}")
+        return
+    if not refused:
         rows = objects(body_of_read(request, response, dict[str, Any]).get("responses"))
-    elif not rows:
-        body_of_read(request, response, dict[str, Any])
     by_sku = {text(row.get("sku")): row for row in rows}
     for sku in skus:
         row = by_sku.get(sku)
