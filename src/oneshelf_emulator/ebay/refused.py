@@ -83,6 +83,8 @@ CATALOGUE: dict[int, tuple[str, str, int, str]] = {
         "(hourly or daily).",
     ),
     160027: ("API_FEED", "REQUEST", 400, "The X-EBAY-C-MARKETPLACE-ID header is missing or invalid."),
+    215000: ("ACCESS", "REQUEST", 403, "Signature is missing"),
+    215122: ("ACCESS", "REQUEST", 403, "Signature validation failed"),
     195002: ("API_NOTIFICATION", "REQUEST", 404, "Invalid or missing topic id."),
     195001: ("API_NOTIFICATION", "REQUEST", 404, "The specified key id is invalid."),
     195003: (
