@@ -13,8 +13,10 @@ from test_wire import bought, order
 from wire import Wire
 
 from oneshelf.channels.abilities import CancelWish
+from oneshelf.channels.contract import Offer, Outlet
 from oneshelf.core.facts import Money, OrderSeen, Payment
 from oneshelf.core.outcome import Accepted, Rejected
+from oneshelf_emulator.world import Product
 
 
 def usd(value: str) -> dict[str, str]:
@@ -163,6 +165,51 @@ def test_amounts_that_ebay_converted_are_taken_in_the_orders_currency() -> None:
         amount.update(convertedFromValue="1.00", convertedFromCurrency="CAD")
     converted = seen(whole)
     assert converted.totals == us_order().totals and converted.totals is not None
+
+
+# --- nothing left ------------------------------------------------------------------------------------------------------------
+
+
+async def show(wire: Wire, sku: str, quantity: int) -> tuple[str, str]:
+    """Write a number; return the id and state of the listing that sells it now."""
+    [found] = await wire.channel.listings_of(wire, sku)  # type: ignore[attr-defined]
+    [outcome] = await wire.channel.publish(wire, [Offer(Outlet(sku, sku, found.extra), quantity)])
+    assert isinstance(outcome, Accepted), outcome
+    wire.pass_time()
+    listing = wire.market.seller.listing_of(wire.market.seller.offers_of(sku)[0])
+    return listing.listing_id, listing.status
+
+
+async def state_of(wire: Wire, sku: str) -> tuple[str, int | None]:
+    [found] = await wire.channel.listings_of(wire, sku)  # type: ignore[attr-defined]
+    return found.state, found.quantity
+
+
+async def test_S8_16_quirk_zero_keeps_the_listing_with_out_of_stock_control_and_ends_it_without() -> None:
+    wire = Wire("ebay", [Product("MUG", "Mug", 1_250, "USD", 5)])
+    listing, status = await show(wire, "MUG", 0)
+    assert status == "OUT_OF_STOCK" and await state_of(wire, "MUG") == ("out_of_stock", 0)
+    assert await show(wire, "MUG", 4) == (listing, "ACTIVE"), "the same listing, by itself"
+    assert await state_of(wire, "MUG") == ("live", 4)
+    wire.market.console("set_out_of_stock_control", on=False)
+    found = await wire.channel.check(wire, None, wire.app_secret)  # type: ignore[attr-defined]
+    assert [one.holds_back for one in found if one.which == "out_of_stock_control"] == [True]
+    assert await show(wire, "MUG", 0) == (listing, "ENDED")
+    assert await state_of(wire, "MUG") == ("draft", 0), "its offer is unpublished now"
+    [refused] = await wire.channel.publish(wire, [Offer(Outlet("MUG", "MUG"), 3)])
+    assert isinstance(refused, Rejected) and refused.code == "25713", "only a new listing brings it back"
+
+
+async def test_S8_16_quirk_the_lower_of_item_and_offer_is_shown_and_only_the_item_is_written() -> None:
+    wire = Wire("ebay", [Product("MUG", "Mug", 1_250, "USD", 5)])
+    wire.market.console("set_offer_quantity", sku="MUG", quantity=2)
+    await show(wire, "MUG", 4)
+    assert wire.market.shown("MUG") == 2
+    [found] = await wire.channel.listings_of(wire, "MUG")  # type: ignore[attr-defined]
+    assert (found.quantity, found.extra["pinned"]) == (2, True)
+    assert [one.available_quantity for one in wire.market.seller.offers_of("MUG")] == [2], "never written by us"
+    wire.market.console("set_offer_quantity", sku="MUG", quantity=None)
+    assert wire.market.shown("MUG") == 4
 
 
 # --- cancelling -------------------------------------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ PRODUCTS = (
     "LAST",
     "SHIP",
     "BOUGHT",
+    "PINNED",
 )
 
 
@@ -227,6 +228,43 @@ async def test_a_listing_made_in_seller_hub_is_told_and_brought_over(street: Str
     cli = await asyncio.create_subprocess_exec(*command, env=there, stdout=asyncio.subprocess.PIPE)
     said = (await cli.communicate())[0].decode()
     assert cli.returncode == 0 and ids[1] in said and "1 listings are out of reach" in said, said
+
+
+async def test_S8_16_an_offer_that_pins_its_number_is_a_task_until_it_is_cleared(street: Street) -> None:
+    shop, account = street.shop, {"account_id": ACCOUNT["ebay"]}
+
+    async def pinned() -> list[str]:
+        await ask(shop.settings, "reread", account)
+
+        async def read() -> bool:
+            return not (await ask(shop.settings, "reread_state", account))["busy"]
+
+        await until(read, "the catalogue read")
+        return [why for kind, _, why in await shop.tasks() if kind == "pinned_listings"]
+
+    pin = {"channel": "ebay", "action": "set_offer_quantity", "sku": "PINNED"}
+    await street.marketplaces.ask("POST", "/console", {**pin, "quantity": 3})
+    [why] = await pinned()
+    assert "(PINNED)" in why and "Clear the offer's own quantity" in why
+    assert (await street.shown("PINNED"))["ebay"] == 3, (
+        "what is written is the item's number: the offer's holds it down"
+    )
+    await street.marketplaces.ask("POST", "/console", {**pin, "quantity": None})
+    assert await pinned() == []
+    await street.shows("PINNED", STOCK)
+
+
+async def test_S8_16_without_out_of_stock_control_ebay_does_not_go_live(street: Street) -> None:
+    control = {"channel": "ebay", "action": "set_out_of_stock_control"}
+    live = {"account_id": ACCOUNT["ebay"], "yes": True}
+    await street.marketplaces.ask("POST", "/console", {**control, "on": False})
+    try:
+        with pytest.raises(OneshelfError, match="can't go live yet.*without it a listing ends at 0"):
+            await ask(street.shop.settings, "live", live)
+        assert (await ask(street.shop.settings, "live", {**live, "yes": False}))["live"] is False
+    finally:
+        await street.marketplaces.ask("POST", "/console", {**control, "on": True})
+    assert (await ask(street.shop.settings, "live", live))["live"] is True
 
 
 async def test_a_sale_on_each_channel_reaches_all_the_others(street: Street) -> None:

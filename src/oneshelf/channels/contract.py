@@ -177,7 +177,8 @@ class ListingFound(msgspec.Struct, frozen=True, omit_defaults=True):
     price_minor: int | None = None
     currency: str | None = None
     ration_unit: str = ""
-    #: What else the connector wants to be given back with each Offer (offer ids, marketplace id…).
+    #: What else the connector wants to be given back with each Offer (offer ids, marketplace id…). `pinned` true: something at the
+    #: channel holds the number below what we write (S8.16).
     extra: dict[str, Any] = {}
 
 
@@ -278,6 +279,7 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that was looked at: whether it is as it should be, and what to do if not.
 
     `code` is stable, for machines: access scope subscription queue location feature currency quota; `which` names the one of several.
+    `holds_back`: as long as it is not ok, the account may not go live (S8.16).
     """
 
     what: str
@@ -285,6 +287,7 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     todo: str = ""
     code: str = ""
     which: str = ""
+    holds_back: bool = False
 
 
 @runtime_checkable

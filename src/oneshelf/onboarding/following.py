@@ -25,7 +25,7 @@ from oneshelf.reconcile.worker import wait_for_export
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 
-from . import shop, unmanaged
+from . import pinned, shop, unmanaged
 
 #: Hints read in one go, and how often "does not exist" is heard before it is believed.
 HINTS_AT_ONCE = 20
@@ -189,6 +189,8 @@ def _finish_pages(tx: Tx, tenant_id: int, account_id: int, run: Run, now: int, f
     matched = links.match_by_sku(tx, tenant_id, account_id, now)
     run.linked, run.booked = matched.linked, relink_account(tx, tenant_id, account_id, now)
     _missed(tx, tenant_id, account_id, run, now, follows)
+    row = tx.one("SELECT channel FROM account WHERE tenant_id = :t AND account_id = :a", t=tenant_id, a=account_id)
+    pinned.tell(tx, tenant_id, account_id, row[0].title() if row else "", now)
     _end(tx, tenant_id, account_id, run, now)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from oneshelf.channels.contract import Capabilities, CataloguePage, Channel, Http, NoAnswer, Outlet, Seen
+from oneshelf.channels.contract import Capabilities, CataloguePage, Channel, Finding, Http, NoAnswer, Outlet, Seen
 from oneshelf.core.errors import Park, Retry
 from oneshelf.core.instants import to_us
 from oneshelf.db.journal import note
@@ -21,7 +21,7 @@ from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 from oneshelf.tenants.accounts import set_state
 
-from . import unmanaged
+from . import pinned, unmanaged
 
 #: More of the listings than this set to 0 by the first fill needs a second yes. S0.7
 ZEROS_PERCENT_MAX = 20
@@ -80,6 +80,7 @@ async def read_catalogue(
     def match(tx: Tx) -> links.Matched:
         now = to_us(clock.now())
         unmanaged.keep(tx, tenant_id, account_id, channel, page.unmanaged, now)
+        pinned.tell(tx, tenant_id, account_id, channel.name.title(), now)
         matched = links.match_by_sku(tx, tenant_id, account_id, now)
         set_state(tx, tenant_id, account_id, "MATCHED", now)
         return matched
@@ -174,6 +175,11 @@ def preview(tx: Tx, tenant_id: int, account_id: int, can: Capabilities) -> Previ
     )
     assert unlinked is not None
     return Preview(linked=len(outlets), unlinked=int(unlinked[0]), **counts)
+
+
+def held_back(findings: Sequence[Finding]) -> str:
+    """Return why the account may not go live yet, by what the channel was last found to be like; "" if nothing speaks against it."""
+    return "; ".join(f"{one.what}: {one.todo}" for one in findings if one.holds_back and not one.ok)
 
 
 def go_live(

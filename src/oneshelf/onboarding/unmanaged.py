@@ -16,10 +16,12 @@ from oneshelf.channels.contract import Channel, Http, Unmanaged
 from oneshelf.core.errors import OneshelfError, Retry
 from oneshelf.core.instants import to_us
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled
-from oneshelf.db.journal import close_task, note, open_task
+from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
+
+from .pinned import renew_task
 
 TASK = "unmanaged_listings"
 #: Of more than so many, only so many are kept by name: the rest is told by the next reading, when these are done.
@@ -94,16 +96,7 @@ def _tell(
         f"They were made on {channel} itself or by another program: their numbers are not kept right and they may be sold twice "
         f"({names}{' …' if total > NAMED_MAX else ''}). See which and bring them over: oneshelf listings migrate {account_id}"
     )
-    open_one = tx.one(
-        "SELECT what, why FROM task WHERE tenant_id = :t AND kind = :k AND subject = :s AND closed_at IS NULL",
-        t=tenant_id,
-        k=TASK,
-        s=subject,
-    )
-    if open_one is not None and (total == 0 or tuple(open_one) != (what, why)):
-        close_task(tx, tenant_id, now, TASK, subject)
-    if total:
-        open_task(tx, tenant_id, now, TASK, subject, what, why)
+    renew_task(tx, tenant_id, now, TASK, subject, what, why, wanted=total > 0)
 
 
 async def bring_over(

@@ -20,7 +20,7 @@ from oneshelf.db.tx import Tx
 from oneshelf.imports import counts
 from oneshelf.listings import links, mapping
 from oneshelf.listings.policy import EVERY_ACCOUNT, EVERY_SKU, drop_rule, set_rule
-from oneshelf.onboarding import checking, following, leaving, marketplace, signing_in, unmanaged
+from oneshelf.onboarding import checking, following, leaving, marketplace, signing_in, subscribing, unmanaged
 from oneshelf.onboarding.bring_up import bring_up
 from oneshelf.onboarding.connect import Entered
 from oneshelf.tenants.accounts import accounts, change_setting, load_secret
@@ -259,6 +259,12 @@ async def run_live(service: Service, payload: dict[str, Any]) -> Any:
 
     if one.channel.name is HUB:
         raise NotPossible("The shop goes live when it is connected; there is nothing to accept.")
+    if payload.get("yes"):
+        http, callback = one.session.with_priority(Priority.VERIFY), service.callback_url(one.channel.name)
+        where = (service.tenant_id, one.account_id, one.channel, http, callback, one.app, service.writer, service.clock)
+        held = marketplace.held_back(await subscribing.look(*where))
+        if held:
+            raise NotPossible(f"It can't go live yet. {held}")
 
     def step(tx: Tx) -> marketplace.Preview:
         shown = marketplace.preview(tx, service.tenant_id, one.account_id, one.channel.can)

@@ -212,6 +212,7 @@ class Ebay:
             ok=False,
             code="feature",
             which=OUT_OF_STOCK,
+            holds_back=True,
             todo="Switch it on in eBay's site preferences: without it a listing ends at 0.",
         )
 
