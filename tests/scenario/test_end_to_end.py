@@ -225,9 +225,17 @@ async def test_a_listing_made_in_seller_hub_is_told_and_brought_over(street: Str
     assert found == [("HUB-TEE-M", ids[0]), ("HUB-TEE-S", ids[0])]
     command = [sys.executable, "-m", "oneshelf.cli", "listings", "migrate", str(ACCOUNT["ebay"])]
     there = {**os.environ, "PYTHONPATH": SOURCE, "ONESHELF_DATA_DIR": str(shop.settings.data_dir), "COLUMNS": "200"}
-    cli = await asyncio.create_subprocess_exec(*command, env=there, stdout=asyncio.subprocess.PIPE)
-    said = (await cli.communicate())[0].decode()
-    assert cli.returncode == 0 and ids[1] in said and "1 listings are out of reach" in said, said
+
+    async def said(*more: str) -> tuple[str, int | None]:
+        cli = await asyncio.create_subprocess_exec(*command, *more, env=there, stdout=asyncio.subprocess.PIPE)
+        return (await cli.communicate())[0].decode(), cli.returncode
+
+    words, code = await said()
+    assert code == 0 and ids[1] in words and "1 listings are out of reach" in words and "for good" in words, words
+    words, code = await said(ids[1], "--yes")
+    assert code == 1 and f"{ids[1]}: rejected" in words and "0 of 1 brought over" in words, words
+    words, code = await said("--json")
+    assert code == 0 and json.loads(words)["listings"][0]["listing_id"] == ids[1]
 
 
 async def test_S8_16_an_offer_that_pins_its_number_is_a_task_until_it_is_cleared(street: Street) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from tests.scenario.service import SHOPIFY, Elsewhere, Shop, connected, on_sale
+from tests.scenario.service import EBAY, SHOPIFY, Elsewhere, Shop, connected, on_sale
 
 from oneshelf.core.errors import OneshelfError
 from oneshelf.web.local import FILE, ask
@@ -53,6 +53,9 @@ async def test_the_token_is_readable_by_its_owner_only(shop: Shop) -> None:
         ("count", {"sku": "NOWHERE", "quantity": 3, "location": "L1"}, "not a tracked SKU"),
         ("count", {"sku": "NOWHERE", "quantity": -3, "location": "L1"}, "0 or more"),
         ("live", {"account_id": 99}, "not connected"),
+        ("migrate", {"account_id": 99}, "not connected"),
+        ("migrate", {"account_id": EBAY}, "not known which .* channels reread 3"),
+        ("migrate", {"account_id": SHOPIFY}, "nothing has to be brought over"),
         ("rule", {"account_id": 99, "safety_stock": 1}, "not connected"),
         ("rule", {"safety_stock": -1}, "0 or more"),
         ("rule", {"sku": "MUG", "drop": True}, "no such rule"),
