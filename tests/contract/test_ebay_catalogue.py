@@ -6,18 +6,23 @@ import gzip
 import io
 import json
 import zipfile
+from collections import Counter
 from typing import Any
 
+import msgspec
 import pytest
+from official import PRESENT
 from test_ebay_connector_requests import NONE, Scripted, item, items, offer, offers, seller
+from wire import Wire
 
 from oneshelf.channels.abilities import Migrates, PriceOffer
-from oneshelf.channels.contract import CataloguePage, NoAnswer, Outlet, Unmanaged
+from oneshelf.channels.contract import CataloguePage, ListingFound, NoAnswer, Outlet, Unmanaged
 from oneshelf.channels.ebay import report
 from oneshelf.channels.ebay.report import Row, parsed
 from oneshelf.core.errors import Retry, SignInAgain, Unreadable
 from oneshelf.core.facts import Money
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled
+from oneshelf_emulator.world import Product
 
 #: The form of a report recorded on 2026-09-22 (namespace, wrapper, order of fields), and the documented form of variations.
 REPORT = b"""<?xml version="1.0" encoding="UTF-8"?>
@@ -262,3 +267,41 @@ async def test_a_price_asks_for_the_offer_that_the_report_does_not_name() -> Non
 async def test_a_price_whose_offer_can_not_be_asked_is_not_told(answer: object, kind: type) -> None:
     outcome, http = await price_told(answer)
     assert isinstance(outcome, kind) and len(http.asked) == 1
+
+
+# --- both ways, against the emulated eBay -------------------------------------------------------------------------------
+
+
+async def whole(wire: Wire, cursor: dict[str, Any] | None) -> dict[str, ListingFound]:
+    found: dict[str, ListingFound] = {}
+    while True:
+        page = await wire.channel.catalogue(wire, cursor)
+        found |= {one.outlet_external_id: one for one in page.listings}
+        if page.cursor is None:
+            return found
+        wire.pass_time(page.again_in_s)
+        cursor = page.cursor
+
+
+async def test_the_join_says_what_one_by_one_says() -> None:
+    goods = [Product(f"MUG-{n}", f"Mug {n}", 1_000 + n, "USD", 5) for n in range(240)]
+    goods += [Product(f"TEE-{size}", "Tee", 2_000, "USD", 2) for size in ("S", "M", "L")]
+    wire = Wire("ebay", goods)
+    wire.market.console("set_offer_quantity", sku="MUG-7", quantity=2)
+    wire.market.console("set_quantity", sku="MUG-8", quantity=0)
+    wire.market.console("end_listing", sku="MUG-9")
+    joined = await whole(wire, None)
+    asked = Counter(wire.judge.requests)
+    one_by_one = await whole(wire, {"page": 0})
+    if PRESENT:
+        assert wire.judge.violations == []
+        assert asked["getOffers"] == 3, "the pinned, the sold out and the ended one"
+    assert len(joined) == 243 and set(joined) == set(one_by_one)
+    for sku, listing in joined.items():
+        other = one_by_one[sku]
+        strip = {**other.extra, "offers": listing.extra["offers"]}
+        assert listing == msgspec.structs.replace(other, extra=strip), sku
+    assert (
+        joined["MUG-7"].extra["pinned"] and joined["MUG-8"].state == "out_of_stock" and joined["MUG-9"].state == "draft"
+    )
+    assert len({joined[f"TEE-{size}"].ration_unit for size in "SML"}) == 1
