@@ -21,6 +21,9 @@ CHANNELS = {
 REASONS = {
     ("open orders read again by id", "shopify"): "a cancel moves its update time",
     ("open orders read again by id", "ebay"): "a cancel moves its update time",
+    ("listings made elsewhere brought over", "shopify"): "all are within reach",
+    ("listings made elsewhere brought over", "amazon"): "all are within reach",
+    ("listings made elsewhere brought over", "etsy"): "all are within reach",
     ("numbers written", "shopify"): "the hub serves itself; only holds, copies and counts are written",
     ("show nothing", "shopify"): "the hub serves itself",
     ("struck-out price", "amazon"): "its list price is another attribute, set with the listing",
@@ -99,6 +102,10 @@ def followed(c: Any) -> str:
     return "yes" if isinstance(c, abilities.FollowsCatalogue) else ""
 
 
+def migrates(c: Any) -> str:
+    return f"yes, {c.migration.batch} a call, when a person asks" if isinstance(c, abilities.Migrates) else ""
+
+
 def ships(c: Any) -> str:
     return "yes" if isinstance(c, abilities.Ships) else ""
 
@@ -138,6 +145,7 @@ ROWS: dict[str, Callable[[Any], str]] = {
     "open orders read again by id": read_again,
     "whole catalogue": lambda c: "yes",
     "a changed listing read again": followed,
+    "listings made elsewhere brought over": migrates,
     "numbers read": numbers_read,
     "numbers written": numbers_written,
     "show nothing": zero,

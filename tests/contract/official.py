@@ -36,6 +36,7 @@ EBAY = {
     "/developer/analytics/v1_beta": "ebay/developer_analytics_v1_beta_oas3.json",
     "/post-order/v2": "ebay/postorder_cancellation_oas3.json",
     "/sell/account/v1": "ebay/sell_account_v1_oas3.json",
+    "/sell/feed/v1": "ebay/sell_feed_v1_oas3.json",
 }
 
 #: What no document of ours describes: sign-in, pre-signed addresses, the old XML door. Channel → pattern of the path → why.
@@ -261,6 +262,9 @@ class Operation:
         if schema is None:
             described = self.path.startswith("/post-order/") or int(status) >= 400
             return ["a body where none is known"] if response.body.strip() and not described else []
+        if set(listed.get("content") or ()) == {"application/octet-stream"}:
+            kind = {k.lower(): v for k, v in response.headers.items()}.get("content-type", "").partition(";")[0]
+            return [] if kind == "application/octet-stream" else [f"content-type {kind or 'missing'} of a file"]
         if not response.body.strip():
             located = status == "201" and "location" in response.headers
             return [] if int(status) >= 400 or status == "204" or located else ["the answer is empty"]

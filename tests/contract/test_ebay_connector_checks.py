@@ -152,7 +152,7 @@ async def test_one_sku_is_read_again_and_a_relisted_one_has_a_new_name() -> None
     http = Scripted((200, item), (200, {"offers": [offer], "total": 1, "href": "h", "limit": 100, "size": 1}))
     [found] = await ebay.listings_of(http, "A/B")
     assert http.asked[0].url.endswith("/inventory_item/A%2FB")
-    assert (found.quantity, found.listing_keys[0], found.extra["ration_unit"]) == (7, "listing:222/", "222")
+    assert (found.quantity, found.listing_keys[0], found.ration_unit) == (7, "listing:222/", "222")
     gone = Scripted((404, {"errors": [{"errorId": 25702, "message": "not found"}]}))
     assert isinstance(ebay, FollowsCatalogue) and await ebay.listings_of(gone, "A") == []
 

@@ -19,6 +19,7 @@ from oneshelf.channels.abilities import (
     CancelWish,
     Checks,
     FollowsCatalogue,
+    Migrates,
     Parcel,
     PriceOffer,
     Prices,
@@ -36,6 +37,7 @@ from oneshelf.channels.contract import (
     RawMessage,
     Request,
     Response,
+    Unmanaged,
 )
 from oneshelf.core.facts import Money, OrderSeen
 from oneshelf.core.outcome import Accepted, Rejected
@@ -113,6 +115,8 @@ async def walk(wire: Wire) -> None:
         await walk_prices(wire, found)
     if isinstance(channel, Ships):
         await walk_shipments(wire, await order(wire, order_id))
+    if isinstance(channel, Migrates):
+        await walk_migration(wire)
     if isinstance(channel, Cancels):
         await walk_cancel(wire, await order(wire, bought(wire, [str(found[3].sku)])))
 
@@ -130,6 +134,34 @@ async def walk_numbers(wire: Wire, found: list[ListingFound]) -> None:
         (after,) = await channel.read(wire, [outlet])
         assert after.quantity == quantity
     await channel.read(wire, [outlet_of(one) for one in found[: channel.can.read_batch]])
+
+
+async def walk_migration(wire: Wire) -> None:
+    """What was made in Seller Hub is told, brought over, and then found as any other; what can't be is refused by itself."""
+    channel: Any = wire.channel
+    console = wire.market.console
+    console("list_in_seller_hub", sku="HUB-SHIRT", sizes=["S", "M"], quantity=3)
+    console("list_in_seller_hub", sku="HUB-BARE", named=False)
+    unmanaged = await unmanaged_of(wire)
+    (shirt,) = [one for one in unmanaged if one.skus]
+    (bare,) = [one for one in unmanaged if one.problem]
+    assert shirt.skus == ("HUB-SHIRT-S", "HUB-SHIRT-M")
+    outcomes = await channel.migrate(wire, [bare.listing_id, shirt.listing_id])
+    assert [type(one) for one in outcomes] == [Rejected, Accepted]
+    assert [one.listing_id for one in await unmanaged_of(wire)] == [bare.listing_id]
+    assert {"HUB-SHIRT-S", "HUB-SHIRT-M"} <= {one.sku for one in await listings_of(wire)}
+
+
+async def unmanaged_of(wire: Wire) -> tuple[Unmanaged, ...]:
+    cursor: dict[str, Any] | None = None
+    while True:
+        page = await wire.channel.catalogue(wire, cursor)
+        if page.wait_s:
+            wire.pass_time(page.wait_s)
+        cursor = page.cursor
+        if cursor is None:
+            assert page.unmanaged is not None
+            return page.unmanaged
 
 
 async def walk_prices(wire: Wire, found: list[ListingFound]) -> None:

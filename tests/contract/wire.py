@@ -98,9 +98,8 @@ class Wire:
         address = urlsplit(request.url)
         app = self.emulation.apps[self.name]
         try:
-            got = await call(
-                app, request.method, address.path, query=address.query, headers=request.headers, body=request.body
-            )
+            headers = {"host": address.netloc, **request.headers}
+            got = await call(app, request.method, address.path, query=address.query, headers=headers, body=request.body)
         except TimeoutError as error:
             raise NoAnswer("timed out", sent=True) from error
         response = Response(got.status, got.headers, got.body, self.clock.now())

@@ -132,7 +132,14 @@ class Bench:
             return step(tx)
 
     def outlet(
-        self, name: str, parts: dict[str, int], shown: int, *, unit: str | None = None, by_channel: bool = False
+        self,
+        name: str,
+        parts: dict[str, int],
+        shown: int,
+        *,
+        unit: str | None = None,
+        by_channel: bool = False,
+        ration: str = "",
     ) -> int:
         """List something at the marketplace and link it; it is not dirty yet."""
         outlet_id = len(self.ids) + 1
@@ -141,13 +148,14 @@ class Bench:
 
         def step(tx: Tx) -> None:
             tx.run(
-                "INSERT INTO outlet (tenant_id, outlet_id, account_id, external_id, write_unit, found_at, fulfilled_by_channel) "
-                "VALUES (1, :o, :a, :n, :u, 0, :f)",
+                "INSERT INTO outlet (tenant_id, outlet_id, account_id, external_id, write_unit, found_at, fulfilled_by_channel, "
+                "ration_unit) VALUES (1, :o, :a, :n, :u, 0, :f, :r)",
                 o=outlet_id,
                 a=SHOP,
                 n=name,
                 u=unit or name,
                 f=int(by_channel),
+                r=ration,
             )
             tx.run(
                 "INSERT INTO listing_key (tenant_id, account_id, listing_key, outlet_id) VALUES (1, :a, :k, :o)",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ import pytest_asyncio
 from tests.scenario.service import EBAY, Shop, until
 
 from oneshelf.channels.abilities import Ships
+from oneshelf.core.errors import OneshelfError
 from oneshelf.demo.emulator import Marketplaces, entered
 from oneshelf.onboarding.bring_up import BroughtUp, bring_up
 from oneshelf.onboarding.marketplace import Preview
+from oneshelf.web.local import ask
 from oneshelf.wiring import build_channel
 
 #: On the path of the emulator, which is a process of its own.
@@ -44,6 +47,7 @@ PRODUCTS = (
     "LAST",
     "SHIP",
     "BOUGHT",
+    "PINNED",
 )
 
 
@@ -180,6 +184,95 @@ async def test_every_channel_is_connected_with_its_notifications(street: Street)
     assert [one["status"] if isinstance(one, dict) else one for one in state["ebay"]["destinations"].values()] == [
         "ENABLED"
     ]
+
+
+async def test_a_listing_made_in_seller_hub_is_told_and_brought_over(street: Street) -> None:
+    """By the running service's own commands, and by the command line's words."""
+    made = {"sku": "HUB-TEE", "sizes": ["S", "M"], "quantity": 3}
+    bare = {"sku": "HUB-BARE", "named": False}
+    ids = []
+    for args in (made, bare):
+        action = {"channel": "ebay", "action": "list_in_seller_hub", **args}
+        ids.append((await street.marketplaces.ask("POST", "/console", action))["listing_id"])
+    shop, account = street.shop, {"account_id": ACCOUNT["ebay"]}
+
+    async def known(total: int) -> Any:
+        await ask(shop.settings, "reread", account)
+
+        async def read() -> bool:
+            return not (await ask(shop.settings, "reread_state", account))["busy"]
+
+        await until(read, "the catalogue read")
+        preview = await ask(shop.settings, "migrate", account)
+        assert preview["total"] == total, preview
+        return preview
+
+    preview = await known(2)
+    assert preview["wanted"] == ids[:1] and preview["outcomes"] == []
+    assert [task for task in await shop.tasks() if task[0] == "unmanaged_listings"]
+    with pytest.raises(OneshelfError, match="999: not among"):
+        await ask(shop.settings, "migrate", {**account, "listings": ["999"], "yes": True})
+    with pytest.raises(OneshelfError, match="nothing has to be brought over"):
+        await ask(shop.settings, "migrate", {"account_id": ACCOUNT["etsy"]})
+    done = await ask(shop.settings, "migrate", {**account, "listings": ids, "yes": True})
+    assert [(one["listing_id"], one["outcome"]) for one in done["outcomes"]] == [
+        (ids[0], "accepted"),
+        (ids[1], "rejected"),
+    ]
+    assert "has no SKU" in done["outcomes"][1]["reason"]
+    await known(1)
+    found = await shop.all("SELECT external_id, ration_unit FROM outlet WHERE external_id LIKE 'HUB-%' ORDER BY 1")
+    assert found == [("HUB-TEE-M", ids[0]), ("HUB-TEE-S", ids[0])]
+    command = [sys.executable, "-m", "oneshelf.cli", "listings", "migrate", str(ACCOUNT["ebay"])]
+    there = {**os.environ, "PYTHONPATH": SOURCE, "ONESHELF_DATA_DIR": str(shop.settings.data_dir), "COLUMNS": "200"}
+
+    async def said(*more: str) -> tuple[str, int | None]:
+        cli = await asyncio.create_subprocess_exec(*command, *more, env=there, stdout=asyncio.subprocess.PIPE)
+        return (await cli.communicate())[0].decode(), cli.returncode
+
+    words, code = await said()
+    assert code == 0 and ids[1] in words and "1 listings are out of reach" in words and "for good" in words, words
+    words, code = await said(ids[1], "--yes")
+    assert code == 1 and f"{ids[1]}: rejected" in words and "0 of 1 brought over" in words, words
+    words, code = await said("--json")
+    assert code == 0 and json.loads(words)["listings"][0]["listing_id"] == ids[1]
+
+
+async def test_S8_16_an_offer_that_pins_its_number_is_a_task_until_it_is_cleared(street: Street) -> None:
+    shop, account = street.shop, {"account_id": ACCOUNT["ebay"]}
+
+    async def pinned() -> list[str]:
+        await ask(shop.settings, "reread", account)
+
+        async def read() -> bool:
+            return not (await ask(shop.settings, "reread_state", account))["busy"]
+
+        await until(read, "the catalogue read")
+        return [why for kind, _, why in await shop.tasks() if kind == "pinned_listings"]
+
+    pin = {"channel": "ebay", "action": "set_offer_quantity", "sku": "PINNED"}
+    await street.marketplaces.ask("POST", "/console", {**pin, "quantity": 3})
+    [why] = await pinned()
+    assert "(PINNED)" in why and "Clear the offer's own quantity" in why
+    assert (await street.shown("PINNED"))["ebay"] == 3, (
+        "what is written is the item's number: the offer's holds it down"
+    )
+    await street.marketplaces.ask("POST", "/console", {**pin, "quantity": None})
+    assert await pinned() == []
+    await street.shows("PINNED", STOCK)
+
+
+async def test_S8_16_without_out_of_stock_control_ebay_does_not_go_live(street: Street) -> None:
+    control = {"channel": "ebay", "action": "set_out_of_stock_control"}
+    live = {"account_id": ACCOUNT["ebay"], "yes": True}
+    await street.marketplaces.ask("POST", "/console", {**control, "on": False})
+    try:
+        with pytest.raises(OneshelfError, match="can't go live yet.*without it a listing ends at 0"):
+            await ask(street.shop.settings, "live", live)
+        assert (await ask(street.shop.settings, "live", {**live, "yes": False}))["live"] is False
+    finally:
+        await street.marketplaces.ask("POST", "/console", {**control, "on": True})
+    assert (await ask(street.shop.settings, "live", live))["live"] is True
 
 
 async def test_a_sale_on_each_channel_reaches_all_the_others(street: Street) -> None:

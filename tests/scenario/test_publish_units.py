@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from tests.scenario.publish_bench import EBAY, ETSY, SHOP, Bench, T
 from tests.scenario.test_publish import at_rest_with
 
 from oneshelf.core.instants import SECOND
-from oneshelf.core.outcome import Rejected, Unknown
+from oneshelf.core.outcome import Outcome, Rejected, Throttled, Unknown
 from oneshelf.core.slot import SlotState
 from oneshelf.db.store import Store
 from oneshelf.publish.planning import WaitUntil
@@ -182,6 +183,94 @@ def test_S8_11_the_last_writes_of_a_day_are_kept_for_what_is_urgent(store: Store
     bench.stock("MUG", -8)
     bench.run(60)
     assert bench.market.shown == {"MUG": 0}
+
+
+def variations(store: Store, writes_a_day: int, count: int = 3) -> Bench:
+    """One eBay listing with variations, all at rest: V1 … of its own SKU each, 5 pieces."""
+    bench = Bench(store)
+    bench.can = msgspec.structs.replace(EBAY, writes_per_unit_day=writes_a_day)
+    for number in range(1, count + 1):
+        bench.outlet(f"V{number}", {f"V{number}": 1}, shown=5, ration="listing 7")
+        bench.stock(f"V{number}", 5)
+    bench.run(60)
+    assert bench.market.writes == []
+    return bench
+
+
+def test_quirk_variations_share_the_revisions_of_their_listing(store: Store) -> None:
+    bench = variations(store, 27)  # 25 are kept: two ordinary writes for all three
+    bench.outlet("ALONE", {"ALONE": 1}, shown=0)
+    for name in ("V1", "V2", "V3"):
+        bench.now += MINUTE
+        bench.stock(name, 1)
+        bench.run(30)
+    assert bench.market.shown == {"V1": 6, "V2": 6, "V3": 5, "ALONE": 0}
+    assert bench.slot("V3").reason == "waits: the channel lets this listing be told only so often"
+    bench.stock("ALONE", 1)  # another listing has its own count
+    bench.run(30)
+    assert bench.market.shown["ALONE"] == 1
+    bench.stock("V3", -6)  # the kept ones serve what is urgent
+    bench.run(60)
+    assert bench.market.shown["V3"] == 0
+    bench.stock("V3", 9)
+    bench.run(25 * 3_600, most=1_000)
+    assert bench.market.shown["V3"] == 9 and bench.rest() == []
+
+
+def test_S8_11_siblings_in_one_call_see_each_others_unsent_writes(store: Store) -> None:
+    bench = variations(store, 27)
+    for name in ("V1", "V2", "V3"):
+        bench.stock(name, 1)
+    bench.run(60)
+    assert [len(one) for one in bench.market.writes] == [2]
+    assert sorted(bench.market.shown.values()) == [5, 6, 6]
+
+
+def test_S8_11_an_urgent_sibling_takes_the_last_ordinary_write(store: Store) -> None:
+    bench = variations(store, 26, count=2)
+    bench.stock("V1", 1)
+    bench.stock("V2", -5)
+    bench.run(60)
+    assert bench.market.shown == {"V1": 5, "V2": 0}
+
+
+def test_S8_11_a_write_under_way_counts(store: Store) -> None:
+    bench = variations(store, 26, count=2)
+    bench.stock("V1", 1)
+    bench.wake()
+    bench.call(bench.plan(("read",)))  # type: ignore[arg-type]
+    assert isinstance(bench.plan(("write",)), WriteCall)  # planned, and not answered yet
+    bench.stock("V2", 1)
+    bench.wake()
+    bench.call(bench.plan(("read",)))  # type: ignore[arg-type]
+    assert isinstance(bench.plan(("write",)), WaitUntil)
+
+
+@pytest.mark.parametrize(("outcome", "counts"), [(Rejected("no", code="25002"), True), (Throttled(60), False)])
+def test_S8_11_a_refused_write_counts_and_a_throttled_one_does_not(
+    store: Store, outcome: Outcome, counts: bool
+) -> None:
+    """Unconfirmed whether eBay counts what it refuses: counting it is the safe side. Throttled: nothing was done."""
+    bench = variations(store, 26, count=2)
+    bench.market.answers = lambda offer: outcome if offer.outlet.external_id == "V1" else None
+    bench.stock("V1", 1)
+    bench.run(30)
+    assert [word for _, word in bench.attempts("V1")] == ["REJECTED" if counts else "THROTTLED"]
+    bench.stock("V2", 1)
+    bench.run(20)
+    assert bench.market.shown["V2"] == (5 if counts else 6)
+
+
+def test_S8_11_yesterdays_writes_do_not_count(store: Store) -> None:
+    bench = variations(store, 26, count=1)
+    bench.stock("V1", 1)
+    bench.run(60)
+    bench.now += 23 * 60 * MINUTE
+    bench.stock("V1", 1)
+    bench.run(60)
+    assert bench.market.shown == {"V1": 6}
+    bench.run(2 * 3_600)
+    assert bench.market.shown == {"V1": 7}
 
 
 def test_S3_4_the_publish_window_is_measured_once_there_are_twenty(store: Store) -> None:

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 
 from oneshelf.core.errors import Stop
-from oneshelf.db.migrate import sqlalchemy_url
+from oneshelf.db.migrate import _config, sqlalchemy_url
 from oneshelf.db.postgres import PostgresStore
 from oneshelf.db.sqlite import SqliteStore
 from oneshelf.db.store import Store, store_for, transaction
@@ -78,6 +79,24 @@ def test_the_migrations_make_what_the_page_of_the_data_model_says(bare: Store) -
     with create_engine(sqlalchemy_url(bare.url)).connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": False})
         assert compare_metadata(context, metadata) == []
+
+
+def test_outlets_that_were_known_before_keep_what_their_writes_are_counted_by(bare: Store) -> None:
+    if isinstance(bare, SqliteStore):
+        bare.path.parent.mkdir()
+    config = _config()
+    with create_engine(sqlalchemy_url(bare.url)).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        for number, extra in enumerate(('{"ration_unit": "110"}', '{"pinned": true}', "{}"), start=1):
+            connection.exec_driver_sql(
+                "INSERT INTO outlet (tenant_id, outlet_id, account_id, external_id, write_unit, extra, found_at) "
+                f"VALUES (1, {number}, 2, 'S{number}', 'S{number}', '{extra}', 0)"
+            )
+    bare.open()
+    with bare.reader() as tx:
+        assert tx.all("SELECT ration_unit FROM outlet ORDER BY outlet_id") == [("110",), ("",), ("",)]
+    bare.close()
 
 
 def test_every_key_begins_with_the_tenant() -> None:

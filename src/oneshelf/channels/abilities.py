@@ -89,6 +89,23 @@ class FollowsCatalogue(Protocol):
         which is weak evidence."""
 
 
+class MigrateAbility(msgspec.Struct, frozen=True):
+    """`batch`: listings a call. `what`: what it does to a listing, for the person who has to agree."""
+
+    batch: int
+    what: str
+
+
+@runtime_checkable
+class Migrates(Protocol):
+    """A channel where listings made elsewhere are out of our reach until they are brought over, for good."""
+
+    migration: MigrateAbility
+
+    async def migrate(self, http: Http, listing_ids: Sequence[str]) -> list[Outcome]:
+        """Bring over at most `migration.batch` listings; one outcome a listing, in order. Only when a person asks."""
+
+
 # --- prices -----------------------------------------------------------------------------------------------------------
 
 

@@ -161,7 +161,8 @@ class ListingFound(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `outlet_external_id`: the outlet's own key (Amazon: seller SKU; eBay: inventory SKU; Etsy: listing id or listing id + property
     pairs; Shopify: inventory item id + "|" + location id). `write_unit`: what one write call covers (Etsy: the listing; others: the
-    outlet). `listing_keys`: every name under which an order line may name it.
+    outlet). `listing_keys`: every name under which an order line may name it. `ration_unit`: what the channel counts writes by where
+    that is more than the outlet (eBay: the listing, whose variations share one count); "": the outlet alone.
     """
 
     outlet_external_id: str
@@ -175,20 +176,36 @@ class ListingFound(msgspec.Struct, frozen=True, omit_defaults=True):
     untracked: bool = False
     price_minor: int | None = None
     currency: str | None = None
-    #: What else the connector wants to be given back with each Offer (offer ids, marketplace id…).
+    ration_unit: str = ""
+    #: What else the connector wants to be given back with each Offer (offer ids, marketplace id…). `pinned` true: something at the
+    #: channel holds the number below what we write (S8.16).
     extra: dict[str, Any] = {}
+
+
+class Unmanaged(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A listing that is on sale there and out of our calls' reach until a person brings it over (`abilities.Migrates`).
+
+    `skus`: what it sells, as far as it has names. `problem`: why it can't be brought over as it is, "" if nothing is seen to speak
+    against it.
+    """
+
+    listing_id: str
+    skus: tuple[str, ...] = ()
+    problem: str = ""
 
 
 class CataloguePage(msgspec.Struct, frozen=True):
     """A part of the catalogue. `cursor` None: that was the last. `total` where the channel says it.
 
-    `wait_s`: the channel is still making what comes next; ask no sooner.
+    `wait_s`: the channel is still making what comes next; ask on with `cursor` no sooner than after so many seconds. `unmanaged`: told
+    by the last page where the channel can say it; None: not known.
     """
 
     listings: tuple[ListingFound, ...]
     cursor: dict[str, Any] | None
     total: int | None = None
     wait_s: float = 0.0
+    unmanaged: tuple[Unmanaged, ...] | None = None
 
 
 class Outlet(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -245,7 +262,7 @@ class Capabilities(msgspec.Struct, frozen=True):
     rereads_open_orders_s: float | None = None
     #: Messages come through a queue of ours (Amazon: SQS).
     has_queue: bool = False
-    #: How often one write unit may be told a number in a day (eBay: 250 revisions); the last 25 are for priorities 1 and 2 (S8.11).
+    #: How often one ration unit may be told a number in a day (eBay: 250 revisions); the last 25 are for priorities 1 and 2 (S8.11).
     writes_per_unit_day: int | None = None
 
 
@@ -262,6 +279,7 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that was looked at: whether it is as it should be, and what to do if not.
 
     `code` is stable, for machines: access scope subscription queue location feature currency quota; `which` names the one of several.
+    `holds_back`: as long as it is not ok, the account may not go live (S8.16).
     """
 
     what: str
@@ -269,6 +287,7 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     todo: str = ""
     code: str = ""
     which: str = ""
+    holds_back: bool = False
 
 
 @runtime_checkable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -17,6 +17,9 @@ from .channels import channels_link
 group = typer.Typer(no_args_is_help=True, help="Listings and what one unit of each takes from the shelf.")
 app.add_typer(group, name="listings")
 group.command("link")(channels_link)
+
+#: Rows of a preview; --json has all.
+SHOWN_MAX = 200
 
 Account = Annotated[int, typer.Option("--account", help="Only this account's listings (its number); 0: all.")]
 
@@ -60,6 +63,60 @@ def listings_unlink(
     """Take a listing's link away: it is told nothing any more and keeps the number it shows; its new orders wait for a link."""
     done = ask_service("unlink", {"outlet_id": outlet_id})
     print_json(done) if as_json else out.print("Unlinked. It keeps the number that it shows; nobody corrects it now.")
+
+
+@group.command("migrate")
+def listings_migrate(
+    account_id: Annotated[int, typer.Argument(help="The account's number, from `oneshelf channels list`.")],
+    listing: Annotated[
+        list[str] | None, typer.Argument(help="The channel's numbers of the listings; none: all that can be.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Bring them over, for good; without it, only look.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Listings made at the channel itself or by another program, out of our reach: which they are; with --yes, bring them over.
+
+    There is no way back. Each listing has its own outcome; exit 1 if one was not brought over.
+    """
+    done = ask_service("migrate", {"account_id": account_id, "listings": listing or [], "yes": yes})
+    if as_json:
+        print_json(done)
+    else:
+        _say_migration(account_id, listing or [], done, yes)
+    raise typer.Exit(1 if any(one["outcome"] != "accepted" for one in done["outcomes"]) else 0)
+
+
+def _say_migration(account_id: int, named: list[str], done: dict[str, Any], yes: bool) -> None:
+    if not done["total"]:
+        out.print(f"As of {done['read_at']} no listing is out of reach.", highlight=False)
+        return
+    if not yes:
+        table = Table()
+        for name in ("listing", "SKUs there", "what stands against it"):
+            table.add_column(name)
+        for one in done["listings"][:SHOWN_MAX]:
+            skus = one.get("skus", [])
+            shown = ", ".join(skus[:5]) + (f" and {len(skus) - 5} more" if len(skus) > 5 else "")
+            table.add_row(one["listing_id"], shown, one.get("problem", ""))
+        out.print(table)
+        out.print(f"{done['total']} listings are out of reach, as of {done['read_at']}.", highlight=False)
+        out.print(done["what"], highlight=False)
+        if done["wanted"]:
+            these = " ".join(["", *named])
+            out.print(
+                f"Bring {len(done['wanted'])} over, for good: oneshelf listings migrate {account_id}{these} --yes",
+                highlight=False,
+            )
+        return
+    for one in done["outcomes"]:
+        if one["outcome"] != "accepted":
+            out.print(f"{one['listing_id']}: {one['outcome']}: {one.get('reason', '')}", highlight=False)
+    brought = sum(one["outcome"] == "accepted" for one in done["outcomes"])
+    out.print(f"{brought} of {len(done['wanted'])} brought over.", highlight=False)
+    if len(done["outcomes"]) < len(done["wanted"]):
+        out.print("It stopped there; ask for the rest later by the same command.")
+    if brought:
+        out.print("The catalogue is being read again; they are linked by SKU and told their numbers then.")
 
 
 @group.command("export")

@@ -431,11 +431,13 @@ outlet = _table(
     _text("extra", "{}"),
     _at("found_at", False),
     _int("seen_at"),  # when the catalogue last showed it
+    _text("ration_unit", ""),  # what the channel counts writes by, where that is more than the outlet
     keys=2,
     indexes=(
         Index("outlet_once", "tenant_id", "account_id", "external_id", unique=True),
         Index("outlet_by_unit", "tenant_id", "account_id", "write_unit"),
         Index("outlet_by_sku_text", "tenant_id", "sku_text"),
+        Index("outlet_by_ration", "tenant_id", "account_id", "ration_unit"),
     ),
 )
 

@@ -138,6 +138,7 @@ def entered(channel: str, c: dict[str, Any], url: str, factor: float) -> Entered
             "token_url": c["token_url"],
         }
         secret = {name: c[name] for name in ("client_id", "client_secret", "refresh_token", "ru_name")}
+        secret |= {name: c[name] for name in ("signing_jwe", "signing_private_key") if name in c}
         app = {
             "client_id": c["client_id"],
             "client_secret": c["client_secret"],

@@ -72,11 +72,11 @@ def keep_listings(tx: Tx, tenant_id: int, account_id: int, found: Sequence[Listi
             known[external_id] = outlet_id
     tx.many(
         """INSERT INTO outlet (tenant_id, outlet_id, account_id, external_id, write_unit, sku_text, title, state,
-                               fulfilled_by_channel, extra, found_at, seen_at)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                               fulfilled_by_channel, extra, ration_unit, found_at, seen_at)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
            ON CONFLICT (tenant_id, outlet_id) DO UPDATE SET write_unit = excluded.write_unit, sku_text = excluded.sku_text,
                title = excluded.title, state = excluded.state, fulfilled_by_channel = excluded.fulfilled_by_channel,
-               extra = excluded.extra, seen_at = excluded.seen_at""",
+               extra = excluded.extra, ration_unit = excluded.ration_unit, seen_at = excluded.seen_at""",
         [
             (
                 tenant_id,
@@ -89,6 +89,7 @@ def keep_listings(tx: Tx, tenant_id: int, account_id: int, found: Sequence[Listi
                 listing.state,
                 int(listing.fulfilled_by_channel or listing.untracked),
                 json.dumps(listing.extra),
+                listing.ration_unit,
                 now,
                 now,
             )

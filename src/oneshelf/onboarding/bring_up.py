@@ -161,6 +161,10 @@ async def _bring_up_marketplace(
         return marketplace.preview(tx, runner.tenant_id, one.account_id, one.channel.can)
 
     done.preview = await runner.writer.do(look)
+    held = marketplace.held_back(done.findings)
+    if held:
+        say(f"{one.channel.name.title()}: not live: {held}")
+        return
     if await accept(done.preview):
         now = to_us(runner.clock.now())
         shown = done.preview

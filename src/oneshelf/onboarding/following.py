@@ -25,7 +25,7 @@ from oneshelf.reconcile.worker import wait_for_export
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 
-from . import shop
+from . import pinned, shop, unmanaged
 
 #: Hints read in one go, and how often "does not exist" is heard before it is believed.
 HINTS_AT_ONCE = 20
@@ -167,6 +167,8 @@ async def _reread_pages(
         if page.cursor is None:
             break
         await asyncio.sleep(page.wait_s)
+    told, now = page.unmanaged, to_us(clock.now())
+    await writer.do(lambda tx: unmanaged.keep(tx, tenant_id, account_id, channel, told, now))
     follows = isinstance(channel, FollowsCatalogue)
     now = to_us(clock.now())
     await writer.do(
@@ -186,6 +188,8 @@ def _finish_pages(tx: Tx, tenant_id: int, account_id: int, run: Run, now: int, f
     matched = links.match_by_sku(tx, tenant_id, account_id, now)
     run.linked, run.booked = matched.linked, relink_account(tx, tenant_id, account_id, now)
     _missed(tx, tenant_id, account_id, run, now, follows)
+    row = tx.one("SELECT channel FROM account WHERE tenant_id = :t AND account_id = :a", t=tenant_id, a=account_id)
+    pinned.tell(tx, tenant_id, account_id, row[0].title() if row else "", now)
     _end(tx, tenant_id, account_id, run, now)
 
 

@@ -26,7 +26,7 @@ def leave(tx: Tx, tenant_id: int, account_id: int, now: int, *, by: str) -> int:
         tx.run(f"DELETE FROM {table} WHERE tenant_id = :t AND account_id = :a", t=tenant_id, a=account_id)
     tx.run(
         "UPDATE task SET closed_at = :now WHERE tenant_id = :t AND closed_at IS NULL AND subject = :a AND kind IN "
-        "('connect_again', 'queue_not_usable', 'subscriptions', 'catalogue_shrank')",
+        "('connect_again', 'queue_not_usable', 'subscriptions', 'catalogue_shrank', 'unmanaged_listings', 'pinned_listings')",
         now=now,
         t=tenant_id,
         a=str(account_id),

@@ -6,11 +6,12 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import msgspec
 
-from oneshelf.channels.contract import Capabilities, Channel, Http, Outlet, Seen
-from oneshelf.core.errors import Park
+from oneshelf.channels.contract import Capabilities, CataloguePage, Channel, Finding, Http, NoAnswer, Outlet, Seen
+from oneshelf.core.errors import Park, Retry
 from oneshelf.core.instants import to_us
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
@@ -20,8 +21,13 @@ from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 from oneshelf.tenants.accounts import set_state
 
+from . import pinned, unmanaged
+
 #: More of the listings than this set to 0 by the first fill needs a second yes. S0.7
 ZEROS_PERCENT_MAX = 20
+#: How often a page of the first catalogue is asked for, and how long to wait between at most.
+TRIES_A_PAGE = 4
+TRY_AGAIN_S_MAX = 60.0
 
 
 class NotReady(Park):
@@ -56,7 +62,7 @@ async def read_catalogue(
     """Read all listings page by page, store them, tie those of the same SKU. `progress(read so far, total if known)`."""
     cursor, read = None, 0
     while True:
-        page = await channel.catalogue(http, cursor)
+        page = await _page(channel, http, cursor)
         now = to_us(clock.now())
         await writer.do(
             partial(links.keep_listings, tenant_id=tenant_id, account_id=account_id, found=page.listings, now=now)
@@ -72,11 +78,24 @@ async def read_catalogue(
 
     def match(tx: Tx) -> links.Matched:
         now = to_us(clock.now())
+        unmanaged.keep(tx, tenant_id, account_id, channel, page.unmanaged, now)
+        pinned.tell(tx, tenant_id, account_id, channel.name.title(), now)
         matched = links.match_by_sku(tx, tenant_id, account_id, now)
         set_state(tx, tenant_id, account_id, "MATCHED", now)
         return matched
 
     return await writer.do(match)
+
+
+async def _page(channel: Channel, http: Http, cursor: dict[str, Any] | None) -> CataloguePage:
+    """Read one page, patiently: one answer lost among hundreds must not undo a connecting. Raises what the last try raised."""
+    for tried in range(TRIES_A_PAGE - 1):
+        try:
+            return await channel.catalogue(http, cursor)
+        except (Retry, NoAnswer) as lost:
+            wait_s = lost.wait_s if isinstance(lost, Retry) else None
+            await asyncio.sleep(min(TRY_AGAIN_S_MAX, 2.0**tried if wait_s is None else wait_s))
+    return await channel.catalogue(http, cursor)
 
 
 def linked_outlets(tx: Tx, tenant_id: int, account_id: int) -> list[tuple[int, Outlet]]:
@@ -155,6 +174,11 @@ def preview(tx: Tx, tenant_id: int, account_id: int, can: Capabilities) -> Previ
     )
     assert unlinked is not None
     return Preview(linked=len(outlets), unlinked=int(unlinked[0]), **counts)
+
+
+def held_back(findings: Sequence[Finding]) -> str:
+    """Return why the account may not go live yet, by what the channel was last found to be like; "" if nothing speaks against it."""
+    return "; ".join(f"{one.what}: {one.todo}" for one in findings if one.holds_back and not one.ok)
 
 
 def go_live(

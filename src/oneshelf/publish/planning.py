@@ -21,7 +21,7 @@ from oneshelf.listings import dirty
 from oneshelf.orders.sales import sales_of
 
 from .numbers import Number, numbers_of
-from .rations import reopened_until, used_up
+from .rations import USED_UP_WAIT_S, rations_of, reopened_until
 from .resting import rest_or_look_again, shown_range, weigh
 from .slots import (
     AccountRow,
@@ -290,7 +290,9 @@ def _plan_write(
         told = _numbers_to_tell(tx, tenant_id, account, can, slots, due, now)
         if can.reads_before_write and not all(outlets[one.slot.outlet_id].external_id in fresh for one in told):
             told = _read_again(slots)  # the documents that the write needs are gone: a restart
-        told = _within_rations(tx, tenant_id, can, told, [fresh.get(o.external_id) for o in outlets.values()], now)
+        told = _within_rations(
+            tx, tenant_id, account, can, told, [fresh.get(o.external_id) for o in outlets.values()], now
+        )
         save(tx, tenant_id, slots)
         if told:
             return WriteCall(tenant_id, account_id, found[0][2], record(tx, tenant_id, account, told, outlets, now))
@@ -352,19 +354,27 @@ def _may_send(slot: Slot, can: Capabilities, now: int) -> bool:
 
 
 def _within_rations(
-    tx: Tx, tenant_id: int, can: Capabilities, told: list[Told], unit: Sequence[Seen | None], now: int
+    tx: Tx,
+    tenant_id: int,
+    account: AccountRow,
+    can: Capabilities,
+    told: list[Told],
+    unit: Sequence[Seen | None],
+    now: int,
 ) -> list[Told]:
     """Leave out what the channel lets us tell only so often; it waits in sight."""
-    until = used_up(tx, tenant_id, can, [one.slot.outlet_id for one in told], now)
+    rations = rations_of(tx, tenant_id, account.account_id, can, [one.slot.outlet_id for one in told], now)
     sold_out = can.zero_is_state and all(s is not None and s.quantity == 0 and s.state == "out_of_stock" for s in unit)
     reopening = [one for one in told if one.quantity > 0] if sold_out else []
     again_at = reopened_until(tx, tenant_id, [one.slot.outlet_id for one in reopening], now) if reopening else None
     kept = []
-    for one in told:
+    for one in sorted(told, key=lambda one: one.slot.priority):  # siblings share a ration: the urgent ones take first
         slot = one.slot
-        wait_until = until.get(slot.outlet_id) if slot.priority > URGENT_MAX else None
+        wait_until = None
         if again_at is not None and one in reopening:
             wait_until = again_at
+        elif not rations.take(slot.outlet_id, urgent=slot.priority <= URGENT_MAX):
+            wait_until = now + USED_UP_WAIT_S * SECOND
         if wait_until is None:
             kept.append(one)
         elif slot.state is SlotState.WAITING:

@@ -43,7 +43,7 @@ from .price_slots import (
     rest,
     save,
 )
-from .rations import used_up
+from .rations import USED_UP_WAIT_S, rations_of
 from .resting import subject_of
 from .slots import Mark
 from .waking import WAKE_MAX
@@ -287,7 +287,7 @@ def _plan_write(
         slots = load_units(tx, tenant_id, account_id, [unit for _, unit in found])
         outlets = outlets_of(tx, tenant_id, [slot.outlet_id for slot in slots])
         told = _prices_to_tell(tx, tenant_id, whose, slots, {outlet for outlet, _ in found}, outlets, fresh, now)
-        told = _within_rations(tx, tenant_id, can, told, now)
+        told = _within_rations(tx, tenant_id, account_id, can, told, now)
         along = carrying.NOTHING
         if told and ability.carries_quantity:
             shown = {one.slot.outlet_id for one in told}
@@ -362,14 +362,19 @@ def _against_the_sale(seen: PriceSeen, price: Money) -> str:
     return f"it is reduced to {reduced} until {until}, which is not below the new price {asked}: end or change that at the channel"
 
 
-def _within_rations(tx: Tx, tenant_id: int, can: Capabilities, told: list[_Told], now: int) -> list[_Told]:
+def _within_rations(
+    tx: Tx, tenant_id: int, account_id: int, can: Capabilities, told: list[_Told], now: int
+) -> list[_Told]:
     """Leave out what the channel lets us tell only so often: numbers and prices spend from one ration, and it waits in sight."""
-    until = used_up(tx, tenant_id, can, [one.slot.outlet_id for one in told], now)
+    rations = rations_of(tx, tenant_id, account_id, can, [one.slot.outlet_id for one in told], now)
+    kept = []
     for one in told:
-        if one.slot.outlet_id in until and one.slot.state is SlotState.WAITING:
-            one.slot.wait_until = until[one.slot.outlet_id]
+        if rations.take(one.slot.outlet_id, urgent=False):
+            kept.append(one)
+        elif one.slot.state is SlotState.WAITING:
+            one.slot.wait_until = now + USED_UP_WAIT_S * SECOND
             one.slot.reason = "waits: the channel lets this listing be told only so often"
-    return [one for one in told if one.slot.outlet_id not in until]
+    return kept
 
 
 def _record(

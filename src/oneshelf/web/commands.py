@@ -11,16 +11,17 @@ from typing import Any
 
 import msgspec
 
+from oneshelf.channels.abilities import Migrates
 from oneshelf.channels.session import Priority
 from oneshelf.core.errors import Park
 from oneshelf.core.ids import HUB, ChannelName
-from oneshelf.core.instants import to_us
+from oneshelf.core.instants import iso, to_us
 from oneshelf.customers import privacy
 from oneshelf.db.tx import Tx
 from oneshelf.imports import counts
 from oneshelf.listings import links, mapping
 from oneshelf.listings.policy import EVERY_ACCOUNT, EVERY_SKU, drop_rule, set_rule
-from oneshelf.onboarding import checking, following, leaving, marketplace, signing_in
+from oneshelf.onboarding import checking, following, leaving, marketplace, signing_in, subscribing, unmanaged
 from oneshelf.onboarding.bring_up import bring_up
 from oneshelf.onboarding.connect import Entered
 from oneshelf.pricing import marks
@@ -189,6 +190,48 @@ async def run_reread_state(service: Service, payload: dict[str, Any]) -> Any:
     return {**(msgspec.to_builtins(run) if run else {}), "busy": busy, "problem": row[0] if row else ""}
 
 
+async def run_migrate(service: Service, payload: dict[str, Any]) -> Any:
+    """Say which listings of an account are out of reach; with `yes` bring over those of `listings` (none named: all that can be)."""
+    account_id = int(payload["account_id"])
+    one = service.running.get(account_id)
+    if one is None:
+        raise NotPossible(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
+    channel = one.channel
+    if not isinstance(channel, Migrates):
+        raise NotPossible(f"{channel.name.title()} has no listings out of reach; nothing has to be brought over.")
+    known = await service.writer.do(lambda tx: unmanaged.known(tx, service.tenant_id, account_id))
+    if known.read_at is None:
+        raise NotPossible(
+            f"It is not known which listings are out of reach. Read them: oneshelf channels reread {account_id}"
+        )
+    by_id = {each.listing_id: each for each in known.listings}
+    named = list(dict.fromkeys(str(each) for each in payload.get("listings") or ()))
+    strange = [each for each in named if each not in by_id]
+    if strange:
+        raise NotPossible(
+            f"{', '.join(strange[:5])}: not among the listings out of reach. See them: oneshelf listings migrate {account_id}"
+        )
+    wanted = named or [each.listing_id for each in known.listings if not each.problem]
+    ended: list[unmanaged.Ended] = []
+    if payload.get("yes") and wanted:
+        http = one.session.with_priority(Priority.CATALOGUE)
+        ended = await unmanaged.bring_over(
+            service.tenant_id, account_id, channel, http, service.writer, service.clock, wanted
+        )
+        # What came over is found, linked and told its number by the next reading: now.
+        await service.writer.do(lambda tx: following.plan_next(tx, service.tenant_id, account_id, 0))
+        one.catalogue_bell.ring()
+    return {
+        "account_id": account_id,
+        "what": channel.migration.what,
+        "read_at": iso(known.read_at),
+        "total": known.total,
+        "listings": msgspec.to_builtins(known.listings),
+        "wanted": wanted,
+        "outcomes": msgspec.to_builtins(ended),
+    }
+
+
 async def run_disconnect(service: Service, payload: dict[str, Any]) -> Any:
     """Disconnect an account with `yes`; with `zero` let it show 0 everywhere first; with neither say what would be."""
     account_id = int(payload["account_id"])
@@ -225,6 +268,12 @@ async def run_live(service: Service, payload: dict[str, Any]) -> Any:
 
     if one.channel.name is HUB:
         raise NotPossible("The shop goes live when it is connected; there is nothing to accept.")
+    if payload.get("yes"):
+        http, callback = one.session.with_priority(Priority.VERIFY), service.callback_url(one.channel.name)
+        where = (service.tenant_id, one.account_id, one.channel, http, callback, one.app, service.writer, service.clock)
+        held = marketplace.held_back(await subscribing.look(*where))
+        if held:
+            raise NotPossible(f"It can't go live yet. {held}")
 
     def step(tx: Tx) -> marketplace.Preview:
         shown = marketplace.preview(tx, service.tenant_id, one.account_id, one.channel.can)
@@ -421,6 +470,7 @@ COMMANDS: dict[str, Command] = {
     "import_links": run_import_links,
     "reread": run_reread,
     "reread_state": run_reread_state,
+    "migrate": run_migrate,
     "privacy_export": run_privacy_export,
     "check": run_check,
     "count": run_count,

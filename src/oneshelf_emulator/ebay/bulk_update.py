@@ -81,7 +81,7 @@ class BulkUpdate:
 
     def _plan(self, entry: Mapping[str, Any]) -> Plan:
         sku = entry["sku"]
-        item = self.seller.items.get(sku)
+        item = self.seller.known_item(sku)
         if item is None:
             raise Refused(25702, sku, sku=sku)
         ship_to = entry.get("shipToLocationAvailability")

@@ -115,21 +115,9 @@ def order_document(
         "paymentSummary": {
             "totalDueSeller": total,
             "payments": [_payment(order)],
-            "refunds": [_refund(refund, order) for refund in order.refunds],
+            "refunds": [_refund(refund, order) for refund in order.refunds if refund.line_item_id is None],
         },
-        "fulfillmentStartInstructions": [
-            {
-                "fulfillmentInstructionsType": "SHIP_TO",
-                "minEstimatedDeliveryDate": instant(order.created_at + timedelta(days=3)),
-                "maxEstimatedDeliveryDate": instant(order.created_at + timedelta(days=6)),
-                "ebaySupportedFulfillment": False,
-                "shippingStep": {
-                    "shipTo": contact,
-                    "shippingCarrierCode": "USPS",
-                    "shippingServiceCode": "USPSGroundAdvantage",
-                },
-            }
-        ],
+        "fulfillmentStartInstructions": [_instructions(order, contact)],
         "fulfillmentHrefs": [
             f"https://api.ebay.com/sell/fulfillment/v1/order/{order.order_id}/shipping_fulfillment/{f.fulfillment_id}"
             for f in order.fulfillments
@@ -140,6 +128,38 @@ def order_document(
         "totalFeeBasisAmount": amount(order.total_minor + order.tax_minor, currency),
         "totalMarketplaceFee": amount((order.total_minor + order.tax_minor) * 13 // 100, currency),
     }
+
+
+#: Where parcels of the international programme go first.
+HUB = {
+    "addressLine1": "1850 Airport Exchange Blvd",
+    "addressLine2": "Suite 200",
+    "city": "Erlanger",
+    "stateOrProvince": "KY",
+    "postalCode": "41025",
+    "countryCode": "US",
+}
+
+
+def _instructions(order: Order, contact: dict[str, Any]) -> dict[str, Any]:
+    """Return how to send it: to the buyer, or by eBay's hub, whose reference must be on the label."""
+    step: dict[str, Any] = {
+        "shipTo": contact,
+        "shippingCarrierCode": "USPS",
+        "shippingServiceCode": "USPSGroundAdvantage",
+    }
+    found: dict[str, Any] = {
+        "fulfillmentInstructionsType": "SHIP_TO",
+        "minEstimatedDeliveryDate": instant(order.created_at + timedelta(days=3)),
+        "maxEstimatedDeliveryDate": instant(order.created_at + timedelta(days=6)),
+        "shippingStep": step,
+    }
+    if order.hub_reference:
+        found["ebaySupportedFulfillment"] = True
+        found["finalDestinationAddress"] = contact["contactAddress"]
+        step["shipTo"] = {**contact, "companyName": "eBay International Shipping", "contactAddress": HUB}
+        step["shipToReferenceId"] = order.hub_reference
+    return found
 
 
 def _contact(order: Order, *, email: bool, person: bool) -> dict[str, Any]:
@@ -172,7 +192,6 @@ def _line(line: Line, order: Order, seller: Seller, *, taxes: bool) -> dict[str,
     document: dict[str, Any] = {
         "lineItemId": line.line_item_id,
         "legacyItemId": line.listing_id,
-        "sku": line.sku,
         "title": line.title,
         "lineItemCost": amount(line.cost_minor, currency),  # extended: unit price times quantity
         "quantity": line.quantity,
@@ -186,7 +205,11 @@ def _line(line: Line, order: Order, seller: Seller, *, taxes: bool) -> dict[str,
         "taxes": [],
         "properties": {"buyerProtection": True},
         "refunds": [
-            {"refundId": r.refund_id, "amount": amount(r.amount_minor, currency), "refundDate": instant(r.created_at)}
+            {
+                "refundId": r.refund_id,
+                "amount": amount(r.amount_minor, currency),
+                **({"refundDate": instant(r.created_at)} if r.status == "REFUNDED" else {}),
+            }
             for r in refunds
         ],
         "lineItemFulfillmentInstructions": {
@@ -197,6 +220,9 @@ def _line(line: Line, order: Order, seller: Seller, *, taxes: bool) -> dict[str,
         },
         "itemLocation": {"location": "Emulated City", "countryCode": "US", "postalCode": "94103"},
     }
+    item = seller.items.get(line.sku)
+    if item is None or item.named:
+        document["sku"] = line.sku
     if line.variation_id:
         document["legacyVariationId"] = line.variation_id
         document["variationAspects"] = [{"name": name, "value": value} for name, value in line.aspects.items()]

@@ -12,6 +12,8 @@ from typing import Any
 from ..world import Buyer, Product, Sale, World
 from .bulk_update import BulkUpdate
 from .cancellations import Cancellation, Cancellations
+from .elsewhere import Elsewhere
+from .feed_api import FeedApi
 from .fulfillment_api import FulfillmentApi
 from .inventory_api import InventoryApi
 from .notification_api import NotificationApi
@@ -22,6 +24,7 @@ from .other_apis import OtherApis
 from .quotas import Days, Quotas
 from .refused import PostOrderRefused, Refused
 from .seller import REVISIONS_PER_DAY, Listing, Seller
+from .signatures import Signatures
 from .wire import Wire
 
 #: Everything that can be set, with its default. README.md says what each does and which are unconfirmed.
@@ -50,6 +53,11 @@ SWITCHES: dict[str, Any] = {
     "shipment_dedupe": False,
     "immutable_usernames": False,
     "mark_down_after": 100,
+    "seller_hub_share": 0.0,
+    "signatures_required": False,
+    "report_s": 1.0,
+    "report_has_out_of_stock": False,
+    "failed_report_share": 0.0,
 }
 
 
@@ -80,7 +88,9 @@ class Ebay:
         self.bulk = BulkUpdate(
             self.seller, self.rng, self.switches, lambda fault: self.strikes(fault, "bulkUpdatePriceQuantity")
         )
-        apis = (InventoryApi(self), FulfillmentApi(self), NotificationApi(self))
+        self.elsewhere = Elsewhere(self.seller)
+        apis = (InventoryApi(self), FulfillmentApi(self), NotificationApi(self), FeedApi(self))
+        self.signatures = Signatures(world.clock, world.rng("ebay.signatures"), self.switches)
         other = OtherApis(self)
         operations = [operation for api in apis for operation in api.table()] + other.table()
         self.wire = Wire(self, operations, other.trading)
@@ -105,6 +115,7 @@ class Ebay:
             "user_id": self.seller.user_id,
             "username": self.seller.username,
             "marketplace_id": self.switches["marketplace_id"],
+            **self.signatures.credentials(),
             "access_token": grant["access_token"],
             "expires_in": grant["expires_in"],
             "refresh_token": grant["refresh_token"],
@@ -113,7 +124,12 @@ class Ebay:
 
     def stock_up(self, products: Sequence[Product]) -> None:
         """Make items, offers and published listings for `products`."""
+        known = set(self.seller.listings)
         self.seller.stock_up(products)
+        share = float(self.switches["seller_hub_share"])
+        for listing_id in [each for each in self.seller.listings if share > 0 and each not in known]:
+            if self.rng.random() < share:
+                self.elsewhere.take_out(self.seller.listings[listing_id])
 
     def shown(self, sku: str) -> int:
         """Return how many pieces of `sku` a buyer could order now."""
@@ -192,6 +208,7 @@ class Ebay:
             "set_offer_quantity": self._set_offer_quantity,
             "set_price": self._set_price,
             "end_listing": lambda sku: seller.end(self._listing(sku)),
+            "list_in_seller_hub": lambda sku, **more: {"listing_id": self.elsewhere.list(sku, **more).listing_id},
             "relist": lambda sku: {"listing_id": self._relist(sku).listing_id},
             "set_out_of_stock_control": lambda on: self.switches.update(out_of_stock_control=bool(on)),
             "cancel": lambda order_id, restock=False, reason="OUT_OF_STOCK_OR_CANNOT_FULFILL": {
@@ -208,6 +225,7 @@ class Ebay:
                 "refund_id": self._refund(self._order(order_id), amount_minor)
             },
             "ship": self._ship,
+            "send_through_hub": self._send_through_hub,
             "pay": lambda order_id: self._pay(self._order(order_id)),
             "lapse": lambda order_id: desk.lapse(self._order(order_id)),
             "set_accept_url": lambda url: setattr(self.tokens, "accept_url", url),
@@ -274,6 +292,13 @@ class Ebay:
         now = self.world.clock.now()
         carrier = carrier or ("USPS" if tracking else None)
         return {"fulfillment_id": self.order_desk.ship(order, wanted, carrier=carrier, tracking=tracking, at=now)}
+
+    def _send_through_hub(self, order_id: str) -> dict[str, Any]:
+        """The order goes by eBay's international programme: to its hub, under a reference."""
+        order = self._order(order_id)
+        order.hub_reference = str(self.rng.randrange(10**15, 10**16))
+        self.order_desk.touch(order)
+        return {"reference": order.hub_reference}
 
     def _pay(self, order: Order) -> None:
         self.order_desk.pay_checkout(order)

@@ -41,7 +41,10 @@ class FulfillmentApi:
 
     def table(self) -> list[Operation]:
         def op(name: str, method: str, path: str, scopes: tuple[str, ...], handler: Any, api: str = "") -> Operation:
-            return Operation(name, method, BASE + path, api or "sell.fulfillment", "user", scopes, handler)
+            signed = name == "issueRefund"  # it moves money
+            return Operation(
+                name, method, BASE + path, api or "sell.fulfillment", "user", scopes, handler, signed=signed
+            )
 
         parcels = "/order/{orderId}/shipping_fulfillment"
         refund_api = "sell.fulfillment.issuerefund"

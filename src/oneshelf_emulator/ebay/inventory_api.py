@@ -36,6 +36,7 @@ ITEM_FIELDS = (
 OTHER_FIELDS = ("conditionDescription", "conditionDescriptors", "packageWeightAndSize")
 ITEM_LIMIT_MAX, OFFER_LIMIT_MAX, LOCATION_LIMIT_MAX = 200, 100, 100
 BULK_GET_MAX = 25
+MIGRATE_MAX = 5
 
 
 class InventoryApi:
@@ -53,6 +54,7 @@ class InventoryApi:
             op("createOrReplaceInventoryItem", "PUT", "/inventory_item/{sku}", WRITE, self.put_item),
             op("bulkGetInventoryItem", "POST", "/bulk_get_inventory_item", READ, self.bulk_get),
             op("bulkUpdatePriceQuantity", "POST", "/bulk_update_price_quantity", WRITE, self.bulk_update),
+            op("bulkMigrateListing", "POST", "/bulk_migrate_listing", WRITE, self.migrate),
             op("getOffers", "GET", "/offer", READ, self.get_offers),
             op("getOffer", "GET", "/offer/{offerId}", READ, self.get_offer),
             op("publishOffer", "POST", "/offer/{offerId}/publish", WRITE, self.publish),
@@ -70,7 +72,13 @@ class InventoryApi:
         query = call.query("limit", "offset")
         if call.request.headers.get("accept-language") not in LANGUAGES:
             raise Refused(25709, "header Accept-Language")
-        return self._page(query, list(self.ebay.seller.items.values()), ITEM_LIMIT_MAX, "inventory_item", self._item)
+        return self._page(
+            query,
+            [item for item in self.ebay.seller.items.values() if item.managed],
+            ITEM_LIMIT_MAX,
+            "inventory_item",
+            self._item,
+        )
 
     def get_item(self, call: Call) -> Any:
         call.query()
@@ -89,6 +97,8 @@ class InventoryApi:
         if product is not None and (not isinstance(product, dict) or not isinstance(product.get("title", ""), str)):
             raise Refused(25709, "product")
         old = seller.items.get(sku)
+        if old and not old.managed:
+            raise Refused(25002, "A listing outside of the Inventory API has this SKU: migrate it.")
         listings = [listing for offer in seller.offers_of(sku) if (listing := seller.listing_of(offer))]
         live = [listing for listing in listings if listing.status != "ENDED"]
         seller.check_revisable(live, self.ebay.world.clock.now())
@@ -123,7 +133,7 @@ class InventoryApi:
             raise Refused(25734)
         rows = []
         for sku in skus:
-            item = self.ebay.seller.items.get(sku)
+            item = self.ebay.seller.known_item(sku)
             found = item and {"sku": sku, "statusCode": 200, "inventoryItem": self._item(item)}
             rows.append(found or failed_row(sku, 25702, 404, sku))
         failed = any(row["statusCode"] != 200 for row in rows)
@@ -132,6 +142,19 @@ class InventoryApi:
     def bulk_update(self, call: Call) -> Any:
         status, answer = self.ebay.bulk.run(call.body("requests"))
         return JSONResponse(answer, status)
+
+    def migrate(self, call: Call) -> Any:
+        requests = call.body("requests").get("requests")
+        if not isinstance(requests, list) or not 1 <= len(requests) <= MIGRATE_MAX:
+            raise Refused(25709, f"requests. Give 1 to {MIGRATE_MAX} listingIds")
+        if not all(isinstance(one, dict) and set(one) == {"listingId"} for one in requests):
+            raise Refused(2004, "requests must hold objects of a listingId")
+        ids = [one["listingId"] for one in requests]
+        if not all(isinstance(one, str) for one in ids) or len(set(ids)) != len(ids):
+            raise Refused(25709, "listingId")
+        rows = [self.ebay.elsewhere.migrate(listing_id) for listing_id in ids]
+        mixed = any(row["statusCode"] != 200 for row in rows)
+        return JSONResponse({"responses": rows}, 207 if mixed else 200)
 
     def get_offers(self, call: Call) -> Any:
         query = call.query("sku", "marketplace_id", "format", "limit", "offset")
@@ -142,7 +165,7 @@ class InventoryApi:
             raise Refused(25709, "format")
         offers = [
             offer
-            for offer in self.ebay.seller.offers_of(sku)
+            for offer in self.ebay.seller.known_offers(sku)
             if query.get("marketplace_id", offer.marketplace_id) == offer.marketplace_id
             and query.get("format", "FIXED_PRICE") == "FIXED_PRICE"
         ]
@@ -263,14 +286,14 @@ class InventoryApi:
         return documents.offer_document(offer, self.ebay.seller)
 
     def _find_item(self, sku: str) -> Item:
-        item = self.ebay.seller.items.get(sku)
+        item = self.ebay.seller.known_item(sku)
         if item is None:
             raise Refused(25702, sku, sku=sku)
         return item
 
     def _find_offer(self, call: Call) -> Offer:
         offer = self.ebay.seller.offers.get(call.part("offerId"))
-        if offer is None:
+        if offer is None or self.ebay.seller.known_item(offer.sku) is None:
             raise Refused(25713, call.part("offerId"))
         return offer
 

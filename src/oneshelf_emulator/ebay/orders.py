@@ -73,6 +73,7 @@ class Order:
     cancel_state: str = "NONE_REQUESTED"
     cancelled_at: datetime | None = None
     is_gone: bool = False  # a checkout that was never paid
+    hub_reference: str | None = None  # sent through eBay's hub, by its international programme
     fulfillments: list[Fulfillment] = field(default_factory=list)
     refunds: list[Refund] = field(default_factory=list)
 

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 
 POST_ORDER = "/post-order/v2/cancellation"
 XMLNS = "urn:ebay:apis:eBLBaseComponents"
+#: Cancels that give money back. Source: digital signatures guide, "Post-Order cancel and refund calls".
+SIGNED = frozenset({"createCancellation", "approveCancellationRequest"})
 SEARCH_LIMIT_MAX = 200
 SEARCH_KNOWN = frozenset(
     {
-        "cancel_id", "legacy_order_id", "cancel_state", "role", "sort", "limit", "offset", "fieldgroups",
+        "cancel_id", "legacy_order_id", "item_id", "transaction_id", "role", "sort", "limit", "offset",
         "creation_date_range_from", "creation_date_range_to",
     }
 )  # fmt: skip
@@ -43,7 +45,8 @@ class OtherApis:
     def table(self) -> list[Operation]:
         def case(name: str, method: str, path: str, handler: Any) -> Operation:
             api = "post-order.cancellation"
-            return Operation(name, method, POST_ORDER + path, api, "user", (), handler, scheme="iaf")
+            signed = name in SIGNED
+            return Operation(name, method, POST_ORDER + path, api, "user", (), handler, scheme="iaf", signed=signed)
 
         return [
             case("createCancellation", "POST", "", self.create),
@@ -165,7 +168,8 @@ class OtherApis:
             return False
         if query.get("legacy_order_id", order.legacy_order_id) not in (order.legacy_order_id, order.order_id):
             return False
-        if query.get("cancel_state", case.state) != case.state:
+        item_id, _, transaction_id = order.legacy_order_id.partition("-")
+        if (query.get("item_id", item_id), query.get("transaction_id", transaction_id)) != (item_id, transaction_id):
             return False
         try:
             start, end = query.get("creation_date_range_from"), query.get("creation_date_range_to")

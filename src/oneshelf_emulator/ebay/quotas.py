@@ -21,6 +21,8 @@ CALLS_PER_DAY = {
     "sell.fulfillment": 100_000,
     "sell.fulfillment.issuerefund": 100_000,
     "sell.account": 25_000,
+    "sell.feed": 100_000,
+    "lms_task": 400,  # tasks a day, feed type and seller
     "commerce.notification": 10_000,
     "commerce.identity": 10_000,
     "post-order.cancellation": 5_000,

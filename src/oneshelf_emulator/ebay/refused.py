@@ -26,6 +26,7 @@ CATALOGUE: dict[int, tuple[str, str, int, str]] = {
     25708: ("API_INVENTORY", "REQUEST", 400, "Invalid SKU. {}"),
     25709: ("API_INVENTORY", "REQUEST", 400, "Invalid value for {}."),
     25713: ("API_INVENTORY", "REQUEST", 404, "This Offer is not available : {}."),
+    25718: ("API_INVENTORY", "REQUEST", 400, "Cannot migrate listing. {}"),
     25727: ("API_INVENTORY", "REQUEST", 400, "The number of InventoryItems in the request cannot exceed {}."),
     25734: ("API_INVENTORY", "REQUEST", 400, "SKU should be unique in the request. {}"),
     25805: ("API_INVENTORY", "REQUEST", 404, "{} Not Found."),
@@ -71,6 +72,19 @@ CATALOGUE: dict[int, tuple[str, str, int, str]] = {
         "API_FULFILLMENT", "REQUEST", 409,
         "You cannot refund this order yet since the buyer payment has not been processed. Please try again later.",
     ),
+    160003: ("API_FEED", "REQUEST", 404, "Task {} does not exist."),
+    160014: ("API_FEED", "REQUEST", 404, "No file found for task ID {}."),
+    160017: ("API_FEED", "REQUEST", 400, "The 'feedType' is missing or invalid."),
+    160018: ("API_FEED", "REQUEST", 400, "The 'schemaVersion' is invalid."),
+    160019: ("API_FEED", "REQUEST", 400, "The 'filterCriteria' is invalid. {}"),
+    160025: (
+        "API_FEED", "BUSINESS", 409,
+        "You have exceeded the maximum number of records or tasks that can be created or processed in the period "
+        "(hourly or daily).",
+    ),
+    160027: ("API_FEED", "REQUEST", 400, "The X-EBAY-C-MARKETPLACE-ID header is missing or invalid."),
+    215000: ("ACCESS", "REQUEST", 403, "Signature is missing"),
+    215122: ("ACCESS", "REQUEST", 403, "Signature validation failed"),
     195002: ("API_NOTIFICATION", "REQUEST", 404, "Invalid or missing topic id."),
     195001: ("API_NOTIFICATION", "REQUEST", 404, "The specified key id is invalid."),
     195003: (

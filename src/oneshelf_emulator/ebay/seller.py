@@ -23,7 +23,11 @@ REVISIONS_PER_DAY = 250
 
 @dataclass
 class Item:
-    """One inventory item. `quantity` None: never given (shows nothing). `shown_before`: quantity before the last change."""
+    """One inventory item. `quantity` None: never given (shows nothing). `shown_before`: quantity before the last change.
+
+    `managed` False: its listing was made in Seller Hub or by Trading, so Sell Inventory does not know it. `named` False: it has no SKU
+    at eBay, `sku` is ours alone.
+    """
 
     sku: str
     locale: str
@@ -34,6 +38,8 @@ class Item:
     other: dict[str, Any] = field(default_factory=dict)
     group_keys: list[str] = field(default_factory=list)
     shown_before: int | None = None
+    managed: bool = True
+    named: bool = True
 
     def set_quantity(self, quantity: int | None) -> None:
         if quantity != self.quantity:
@@ -50,6 +56,9 @@ class Listing:
     status: str = "ACTIVE"
     revisions: dict[str, int] = field(default_factory=dict)
     busy_until: datetime | None = None
+    managed: bool = True
+    fixed_price: bool = True
+    policies: bool = True
 
 
 @dataclass
@@ -94,11 +103,23 @@ class Seller:
         for key, group in groups.items():
             grouped = len(group) > 1
             name = key.removeprefix("group:")
-            if grouped:
-                self.groups[name] = [product.sku for product in group]
-            offers = [self._make(product, name if grouped else None) for product in group]
             title = name.replace("-", " ").title() if grouped else group[0].title
-            self._list(offers, title)
+            self.list_new(group, name if grouped else None, title)
+
+    def list_new(self, products: Sequence[Product], group: str | None, title: str) -> Listing:
+        """Make items, offers and one listing; `group`: the key that its variations share."""
+        if group:
+            self.groups[group] = [product.sku for product in products]
+        return self._list([self._make(product, group) for product in products], title)
+
+    def known_item(self, sku: str) -> Item | None:
+        """Return the item that Sell Inventory knows by this SKU, or None."""
+        item = self.items.get(sku)
+        return item if item and item.managed else None
+
+    def known_offers(self, sku: str) -> list[Offer]:
+        """Return the offers that Sell Inventory knows of this SKU."""
+        return self.offers_of(sku) if self.known_item(sku) else []
 
     def offers_of(self, sku: str) -> list[Offer]:
         return [self.offers[offer_id] for offer_id in self._by_sku.get(sku, ())]

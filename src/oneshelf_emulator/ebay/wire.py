@@ -74,7 +74,10 @@ class Call:
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation. `kind`: "user", "application" or "any" token; `scopes`: one of them is enough (names below ROOT)."""
+    """One operation. `kind`: "user", "application" or "any" token; `scopes`: one of them is enough (names below ROOT).
+
+    `signed`: it moves money, so sellers of the EU and the UK sign it.
+    """
 
     name: str
     method: str
@@ -84,6 +87,7 @@ class Operation:
     scopes: tuple[str, ...]
     handler: Callable[[Call], Any]
     scheme: str = "bearer"
+    signed: bool = False
 
 
 class Wire:
@@ -137,6 +141,8 @@ class Wire:
             return edge
         try:
             call = Call(request, raw, self._check(request, operation))
+            if operation.signed:
+                self.ebay.signatures.check(request, raw)
             result = operation.handler(call)
             if inspect.isawaitable(result):
                 result = await result

@@ -15,6 +15,7 @@ from oneshelf.channels.abilities import (
     CancelAbility,
     CancelState,
     CancelWish,
+    MigrateAbility,
     Parcel,
     PriceAbility,
     PriceOffer,
@@ -45,6 +46,7 @@ from oneshelf.channels.contract import (
 )
 from oneshelf.channels.ebay import cancels, checks, feed, limits, parcels, prices, shelf
 from oneshelf.channels.ebay.auth import EbayAuth, EbayDoor, key_id_fits
+from oneshelf.channels.ebay.catalogue import Catalogue
 from oneshelf.channels.ebay.client import BULK_MAX, LOCALES, EbayClient
 from oneshelf.channels.ebay.notifications import Notifications
 from oneshelf.channels.ebay.order import order_link
@@ -101,6 +103,7 @@ class Ebay:
     prices: PriceAbility = prices.ABILITY
     ships: ShipAbility = parcels.SHIPS
     cancels: CancelAbility = cancels.ABILITY
+    migration: MigrateAbility = shelf.MIGRATION
 
     def __init__(
         self,
@@ -123,6 +126,7 @@ class Ebay:
         self.door: Door = EbayDoor()
         self._alert_email = alert_email
         self._client = EbayClient(endpoint, apiz_endpoint, locale or LOCALES.get(marketplace_id, "en-US"))
+        self._catalogue = Catalogue(self._client, marketplace_id, CURRENCIES.get(marketplace_id, "USD"))
         self._feed = feed.Feed(self._client)
         self._notifications = Notifications(endpoint, self.oauth)
         self._checks = checks.Checks(
@@ -181,7 +185,7 @@ class Ebay:
         findings.append(Finding("eBay currency", ok=known, todo=todo, code="currency"))
         findings.append(await self._out_of_stock_control(http))
         if not any(one.which == "sell.inventory" and not one.ok for one in findings):
-            findings.append(checks.pinned((await self.catalogue(http, None)).listings))
+            findings.append(checks.pinned(await self._catalogue.first(http)))
         findings += await self._checks.quota(http, app_secret)
         if callback_url is None:
             todo = "Give Oneshelf a public https address: eBay demands account-deletion notices, and orders are only polled."
@@ -208,12 +212,13 @@ class Ebay:
             ok=False,
             code="feature",
             which=OUT_OF_STOCK,
+            holds_back=True,
             todo="Switch it on in eBay's site preferences: without it a listing ends at 0.",
         )
 
     async def catalogue(self, http: Http, cursor: dict[str, Any] | None) -> CataloguePage:
-        """Read 25 inventory items with their offers."""
-        return await shelf.catalogue(self._client, http, cursor, self.marketplace_id)
+        """Read a part of the inventory items and the listings they are in."""
+        return await self._catalogue.page(http, cursor)
 
     async def listings_of(self, http: Http, external_id: str) -> list[ListingFound]:
         """Read one SKU again."""

@@ -43,7 +43,7 @@ SCOPES = (
 )
 
 #: Trading takes the token in a header of its own. Source: Trading API, OAuth: X-EBAY-API-IAF-TOKEN.
-TRADING_OPERATIONS = {"GetUserPreferences", "GetMyeBaySelling", "GetItem"}
+TRADING_OPERATIONS = {"GetUserPreferences"}
 #: Post-Order takes it under a scheme of its own. Source: Post-Order v2: `Authorization: IAF <token>`.
 POST_ORDER_OPERATIONS = {
     "createCancellation",

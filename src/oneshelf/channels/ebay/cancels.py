@@ -213,9 +213,12 @@ def _outcome(response: Response, asked: str | None) -> Outcome:
             page = response.body.lstrip().startswith(b"<")
             return Unknown("a page came in place of eBay's answer") if page else Accepted(reference=asked)
         try:
-            made = text(decoded(response.body, dict[str, Any], "cancellation").get("cancelId"))
+            answer = decoded(response.body, dict[str, Any], "cancellation")
         except Unreadable:
-            made = None
+            answer = {}
+        made = text(answer.get("cancelId"))
+        if made is None and inside(answer, "orderEligibilityResult", "eligible") is False:
+            return Rejected("eBay does not allow this cancel any more", code="not_eligible")
         return Accepted(reference=made) if made else Unknown("eBay took the cancel without naming its case")
     error = explained_body(response.body)
     if response.status == 403 and error.error_id in signing.REFUSED:

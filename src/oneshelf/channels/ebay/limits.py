@@ -57,6 +57,13 @@ LIMITS: tuple[RateLimit, ...] = (
         scope="app",
         per_day=5_000,
     ),
+    RateLimit(
+        name="sell.feed",
+        operations=("createInventoryTask", "getInventoryTask", "getResultFile"),
+        source=_DAILY,
+        scope="app",
+        per_day=100_000,
+    ),
     RateLimit(name="sell.account", operations=("getPrivileges",), source=_DAILY, scope="app", per_day=25_000),
     RateLimit(name="trading", operations=("GetUserPreferences",), source=_DAILY, scope="app", per_day=5_000),
     RateLimit(

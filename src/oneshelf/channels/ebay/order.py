@@ -54,6 +54,7 @@ class _Line(msgspec.Struct, rename="camel"):
     listing_marketplace_id: Any = None
     taxes: Any = None
     ebay_collect_and_remit_taxes: Any = None
+    refunds: Any = None
     gift_details: Any = None
 
 
@@ -77,6 +78,9 @@ class _Document(msgspec.Struct, rename="camel"):
     order: _Order | None = None
     shipping_fulfillments: Any = None
 
+
+#: Tax references without a customs declaration: digital goods, and goods sent within Germany or from it.
+_NO_CUSTOMS = {"DDG", "OSS"}
 
 #: Hosts of the sites that are not ebay.com. A seller's pages open on any of them.
 SITES = {
@@ -162,13 +166,20 @@ def _cancel_asked(order: _Order, cancel_state: str) -> str:
 
 
 def _refunded(order: _Order) -> Money | None:
-    """Return what was given back so far; refunds that are pending or failed are not. None: not said, or in several currencies."""
+    """Return what was given back so far; refunds that are pending or failed are not. None: not said, or in several currencies.
+
+    A refund of single lines stands at these lines only, and has a date once it is issued. Amounts are the seller's: tax that eBay
+    collected and gives back is not in them. Source: schemas OrderRefund ("does not include line item level refunds"), LineItemRefund.
+    """
     refunds, total = inside(order.payment_summary, "refunds"), inside(order.pricing_summary, "total")
     try:
         whole_order = money(total)
         if whole_order is None or not isinstance(refunds, list):
             return None
+        known = {text(one.get("refundId")) for one in objects(refunds)} - {None}
         done = [one for one in objects(refunds) if (text(one.get("refundStatus")) or "").upper() == "REFUNDED"]
+        of_lines = [one for line in order.line_items for one in objects(line.refunds)]
+        done += [one for one in of_lines if one.get("refundDate") and text(one.get("refundId")) not in known]
         return Money(sum(_minor(one.get("amount"), whole_order.currency) for one in done), whole_order.currency)
     except Unreadable:
         return None
@@ -361,12 +372,24 @@ def _ship_to(instructions: list[dict[str, Any]]) -> Any:
 
 
 def _address(instructions: list[dict[str, Any]]) -> Address | None:
+    """Return where the parcel goes: for international programmes eBay's hub, with its reference right above the street.
+
+    A company that the name does not tell goes with the second line. Source: schemas ShippingStep.shipToReferenceId ("immediately above
+    the street address", "Reference #1234567890123456"), ExtendedContact.companyName.
+    """
     ship_to = _ship_to(instructions)
     lines = inside(ship_to, "contactAddress")
+    name, company = text(inside(ship_to, "fullName")), text(inside(ship_to, "companyName"))
+    line1, line2 = text(inside(lines, "addressLine1")), text(inside(lines, "addressLine2"))
+    reference = next(iter(_references(instructions)), None)
+    if reference is not None:
+        line1, line2 = _label(reference), ", ".join(part for part in (line1, line2) if part) or None
+    elif company and company != name:
+        line2 = ", ".join(part for part in (company, line2) if part)
     address = Address(
-        name=text(inside(ship_to, "fullName")),
-        line1=text(inside(lines, "addressLine1")),
-        line2=text(inside(lines, "addressLine2")),
+        name=name,
+        line1=line1,
+        line2=line2,
         city=text(inside(lines, "city")),
         region=text(inside(lines, "stateOrProvince")),
         postal_code=text(inside(lines, "postalCode")),
@@ -376,15 +399,36 @@ def _address(instructions: list[dict[str, Any]]) -> Address | None:
     return None if address == Address() else address
 
 
+def _references(instructions: list[dict[str, Any]]) -> list[str]:
+    found = [text(inside(one, "shippingStep", "shipToReferenceId")) for one in instructions]
+    return list(dict.fromkeys(one for one in found if one))
+
+
+def _label(reference: str) -> str:
+    return reference if reference.lower().startswith("reference") else f"Reference #{reference}"
+
+
+def _customs(order: _Order) -> list[tuple[str, str]]:
+    """Return (kind, number) of eBay's tax registrations that the carrier must be given. Source: schema EbayTaxReference.name."""
+    found: dict[tuple[str, str], None] = {}
+    for line in order.line_items:
+        for tax in objects(line.ebay_collect_and_remit_taxes):
+            kind, number = text(inside(tax, "ebayReference", "name")), text(inside(tax, "ebayReference", "value"))
+            if kind and number and kind.upper() not in _NO_CUSTOMS:
+                found[kind, number] = None
+    return list(found)
+
+
 def _note(order: _Order, instructions: list[dict[str, Any]], cancel_state: str, remark: str) -> str:
     """Gather what the packer must know: the buyer's words, a wish to cancel, what must be on the label."""
     notes = [text(order.buyer_checkout_notes)]
     if cancel_state == "IN_PROGRESS":
         notes.append("A cancellation is asked for on eBay and not yet decided.")
-    for one in instructions:
-        reference = text(inside(one, "shippingStep", "shipToReferenceId"))
-        if reference:
-            notes.append(f"The label must carry eBay's reference {reference} (the address is eBay's hub).")
+    for reference in _references(instructions):
+        notes.append(
+            f"The label must carry {_label(reference)} right above the street (the address is eBay's hub, which sends it on)."
+        )
+    notes += [f"For customs: eBay collects the tax, its {name} number is {number}." for name, number in _customs(order)]
     for line in order.line_items:
         words = text(inside(line.gift_details, "message"))
         if words:

@@ -13,7 +13,7 @@ from oneshelf.channels.abilities import Parcel, ShipAbility, ShipmentTold
 from oneshelf.channels.contract import Http, NoAnswer
 from oneshelf.channels.ebay.answers import outcome_of_refusal
 from oneshelf.channels.ebay.client import EbayClient
-from oneshelf.channels.ebay.wire import decoded, instant, iso, objects, text, whole
+from oneshelf.channels.ebay.wire import decoded, explained_body, instant, iso, objects, text, whole
 from oneshelf.core.errors import Retry, Unreadable
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled, Unknown
 
@@ -33,6 +33,8 @@ CARRIERS = {
     "dhlexpress": "DHL",
 }
 
+#: 34500 "Please use PUT operation for updating shipping fulfillment": there is one of this number (and no PUT).
+_EXISTS = {34500}
 #: What the path of the new parcel ends with.
 _LOCATION = re.compile(r"/shipping_fulfillment/([^/?]+)$")
 
@@ -73,9 +75,9 @@ async def ship(client: EbayClient, http: Http, order_id: str, parcel: Parcel) ->
         return Accepted(made[1] if made else tracking or None)
     if 200 <= response.status < 300:  # not eBay's yes: something in between answered
         return Unknown(f"HTTP {response.status} where 201 was promised")
-    if response.status == 409:
-        # "exists": maybe by a try of ours; the list of parcels tells.
-        return Unknown("eBay answered 409: the parcel may be known already")
+    if response.status == 409 or explained_body(response.body).error_id in _EXISTS:
+        # Maybe by a try of ours; the list of parcels tells.
+        return Unknown(f"eBay answered {response.status}: the parcel may be known already")
     return outcome_of_refusal(response)
 
 

@@ -13,12 +13,12 @@ from datetime import datetime
 from typing import Any
 
 from oneshelf.channels.abilities import PriceAbility, PriceOffer, PriceSeen
-from oneshelf.channels.contract import Http, Outlet, Seen
+from oneshelf.channels.contract import Http, NoAnswer, Outlet, Seen
 from oneshelf.channels.ebay.client import BULK_MAX, EbayClient
 from oneshelf.channels.ebay.shelf import fixed_price, offers_kept, published_first, state_of, write
 from oneshelf.channels.ebay.wire import amount, inside, money
-from oneshelf.core.errors import Unreadable
-from oneshelf.core.outcome import Outcome, Rejected
+from oneshelf.core.errors import Park, Retry, SignInAgain, Unreadable
+from oneshelf.core.outcome import Outcome, Rejected, Throttled
 
 #: A read is one getOffers a SKU.
 READ_BATCH = 10
@@ -59,44 +59,57 @@ def _seen(sku: str, offers: Sequence[dict[str, Any]], read_at: datetime, marketp
 
 
 async def publish_prices(client: EbayClient, http: Http, offers: Sequence[PriceOffer]) -> list[Outcome]:
-    """Tell the price to every published offer of a SKU that asks in this currency. One outcome an offer, in order."""
+    """Tell the price to every published offer of a SKU that asks in this currency. One outcome an offer, in order.
+
+    A large catalogue is known without its offers' ids: those that no read has told are asked for first.
+    """
     entries: dict[str, Mapping[str, Any]] = {}
     refused: dict[int, Outcome] = {}
     for place, offer in enumerate(offers):
-        entry = _entry(offer)
-        if isinstance(entry, Rejected):
-            refused[place] = entry
-        else:
+        entry = await _entry(client, http, offer)
+        if isinstance(entry, dict):
             entries[offer.outlet.external_id] = entry
+        else:
+            refused[place] = entry
     outcomes = await write(client, http, entries)
     return [refused.get(place) or outcomes[offer.outlet.external_id] for place, offer in enumerate(offers)]
 
 
-def _entry(offer: PriceOffer) -> dict[str, Any] | Rejected:
+async def _entry(client: EbayClient, http: Http, offer: PriceOffer) -> dict[str, Any] | Rejected | Throttled:
     if offer.compare_at is not None or offer.sale is not None:
         return Rejected("eBay's price call takes no struck-out price and no sale", code="not_able")
     if offer.price.minor <= 0:
         return Rejected("eBay takes no price of 0 or less", code="price")
-    ids = _offer_ids(offer)
+    known = _known_offers(offer)
+    if any(one.get("published") and not one.get("offer_id") for one in known):
+        try:
+            known = offers_kept(fixed_price(await client.get_offers(http, offer.outlet.external_id)))
+        except NoAnswer as gone:
+            return Throttled(wait_s=1.0, reason=f"nothing was told yet: {gone.reason}")
+        except Retry as later:
+            return Throttled(wait_s=later.wait_s, reason=str(later))
+        except SignInAgain as refused:
+            return Rejected(str(refused), code="unauthorized")
+        except Park as refused:
+            return Rejected(str(refused), code="no_offer")
+    currency = offer.price.currency
+    ids = [
+        str(one["offer_id"])
+        for one in known
+        if one.get("offer_id") and one.get("published") and _currency(one) == currency
+    ]
     if not ids:
-        return Rejected(
-            f"no published offer in {offer.price.currency} is known; read the catalogue again", code="no_offer"
-        )
+        return Rejected(f"no published offer in {currency} is known; read the catalogue again", code="no_offer")
     price = amount(offer.price)
     return {"sku": offer.outlet.external_id, "offers": [{"offerId": each, "price": price} for each in ids]}
 
 
-def _offer_ids(offer: PriceOffer) -> list[str]:
-    """Return ids as just read, else as the catalogue found them."""
+def _known_offers(offer: PriceOffer) -> Sequence[Mapping[str, Any]]:
+    """Return the offers as just read, else as the catalogue found them."""
     seen: PriceSeen | Seen | None = offer.seen
-    known = (
-        seen.document if isinstance(seen, PriceSeen) and seen.document is not None else offer.outlet.extra.get("offers")
-    )
-    return [
-        str(one["offer_id"])
-        for one in known or ()
-        if one.get("offer_id") and one.get("published") and _currency(one) == offer.price.currency
-    ]
+    if isinstance(seen, PriceSeen) and seen.document is not None:
+        return list(seen.document)
+    return list(offer.outlet.extra.get("offers") or ())
 
 
 def _currency(one: Mapping[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""What eBay shows, and telling it: catalogue, reads, item-level quantity writes.
+"""What eBay shows, and telling it: one listing, reads, item-level quantity writes.
 
 In: outlets and offers. Out: listings found, numbers seen, one outcome an offer. Never: writes an offer-level quantity (it would pin the
 listing: shown = min(item, offer)), or PUTs an inventory item (a partial body wipes it).
@@ -10,21 +10,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from oneshelf.channels.contract import CataloguePage, Http, ListingFound, NoAnswer, Offer, Outlet, Seen
+from oneshelf.channels.abilities import MigrateAbility
+from oneshelf.channels.contract import Http, ListingFound, NoAnswer, Offer, Outlet, Seen
 from oneshelf.channels.ebay.answers import body_of_read, outcome_of_refusal, outcome_of_row
 from oneshelf.channels.ebay.client import NO_SKU, EbayClient
 from oneshelf.channels.ebay.order import listing_key
 from oneshelf.channels.ebay.wire import decoded, explained, explained_body, inside, money, objects, text, whole
-from oneshelf.core.errors import Park, SignInAgain, Unreadable
+from oneshelf.core.errors import Unreadable
 from oneshelf.core.outcome import Accepted, Outcome, Throttled, Unknown
 
 State = Literal["live", "out_of_stock", "inactive", "ended", "draft"]
 
-#: Items a catalogue step: each costs one more call for its offers.
-ITEMS_A_STEP = 25
-
-#: Source: bulkMigrateListing, "up to 5 listings".
+#: Source: bulkMigrateListing: one to five listings; its migration requirements and unsupported features.
 MIGRATE_MAX = 5
+MIGRATION = MigrateAbility(
+    batch=MIGRATE_MAX,
+    what="eBay brings the listing under its Inventory API, for good: it keeps its number, sales and watchers, but other programs that "
+    "revise it by Trading are refused from then on, and buyer requirements and listing upgrades on it can't be changed any more. It "
+    "needs a fixed price, a SKU on it and on each variation, a city or postal code, and business policies whose payment policy asks "
+    "for immediate payment.",
+)
 
 #: listingStatus in our words. Source: ListingStatusEnum. Live sometimes says ACTIVE with quantity 0.
 STATES: dict[str, State] = {
@@ -41,34 +46,7 @@ STATES: dict[str, State] = {
 _BEST_FIRST: tuple[State, ...] = ("live", "out_of_stock", "inactive", "ended", "draft")
 
 
-# --- catalogue -------------------------------------------------------------------------------------------------------
-
-
-async def catalogue(
-    client: EbayClient, http: Http, cursor: dict[str, Any] | None, marketplace_id: str
-) -> CataloguePage:
-    """Read 25 inventory items and their offers. Listings not under Sell Inventory are invisible here until migrated."""
-    page = int((cursor or {}).get("page", 0))
-    items = await client.get_inventory_items(http, limit=ITEMS_A_STEP, page=page)
-    found = []
-    for item in items.inventory_items:
-        sku = text(item.get("sku"))
-        if sku is None:
-            continue
-        problem = ""
-        try:
-            offers = await client.get_offers(http, sku)
-        except SignInAgain:
-            raise
-        except Park as bad:
-            # One SKU that eBay's own address does not take must not hide the others.
-            offers, problem = [], str(bad)
-        found.append(listing_found(item, sku, offers, marketplace_id, problem))
-    read = page * ITEMS_A_STEP + len(items.inventory_items)
-    more = read < items.total if items.total is not None else bool(items.next)
-    return CataloguePage(
-        tuple(found), {"page": page + 1} if more and items.inventory_items else None, total=items.total
-    )
+# --- listings ---------------------------------------------------------------------------------------------------------
 
 
 async def listings_of(client: EbayClient, http: Http, sku: str, marketplace_id: str) -> list[ListingFound]:
@@ -139,12 +117,12 @@ def listing_found(
         state=state_of(published, shown),
         price_minor=price[0],
         currency=price[1],
+        # Revisions are counted a listing: the variations of a group share them (250 a day).
+        ration_unit=next((one for one in listing_ids if one), None) or next(iter(groups), sku),
         extra={
             "offers": offers_kept(fixed),
             "pinned": pinned,
             "grouped": bool(groups),
-            # Revisions are counted a listing: the variations of a group share it (250 a day).
-            "ration_unit": next((one for one in listing_ids if one), None) or next(iter(groups), sku),
             **({"problem": problem} if problem else {}),
         },
     )
@@ -226,11 +204,13 @@ async def _read_into(seen: dict[str, Seen], client: EbayClient, http: Http, skus
     if refused and not _rows(response.body) and explained_body(response.body).error_id in NO_SKU:
         seen[skus[0]] = Seen(skus[0], None, read_at, state="gone")
         return
-    rows = _rows(response.body) if refused else None
-    if rows is None:
+    rows = _rows(response.body) if refused else []
+    if refused and not rows:  # this one alone is not taken: the others of its batch are read all the same
+        error = explained_body(response.body)
+        seen[skus[0]] = Seen(skus[0], None, read_at, problem=f"{error.error_id} {error.words or response.status}")
+        return
+    if not refused:
         rows = objects(body_of_read(request, response, dict[str, Any]).get("responses"))
-    elif not rows:
-        body_of_read(request, response, dict[str, Any])
     by_sku = {text(row.get("sku")): row for row in rows}
     for sku in skus:
         row = by_sku.get(sku)
