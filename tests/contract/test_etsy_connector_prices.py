@@ -70,3 +70,13 @@ async def test_a_shared_price_is_written_when_all_agree_and_read_back() -> None:
     assert await SHOP.publish_prices(shelf, both) == [Accepted("123456789")] * 2
     assert told(shelf.put[0]) == [(21.5, 7), (21.5, 3)]
     assert [one.price for one in await SHOP.read_prices(shelf, [M, L])] == [Money(1990, "USD")] * 2
+
+
+async def test_P9_a_number_handed_along_is_the_most_that_is_written() -> None:
+    """Fewer were just read: somebody bought since, and that is not put back on sale. A zero stays a zero."""
+    shelf = Shelf(**BY_SIZE)
+    await SHOP.publish_prices(shelf, [PriceOffer(M, Money(2150, "USD"), quantity=9)])
+    assert told(shelf.put[0]) == [(21.5, 7), (19.9, 3)]
+    shelf.document["products"][0]["offerings"][0]["quantity"] = 0
+    await SHOP.publish_prices(shelf, [PriceOffer(M, Money(2150, "USD"), quantity=9)])
+    assert told(shelf.put[1]) == [(21.5, 0), (19.9, 3)]

@@ -224,6 +224,7 @@ class PriceBench(Bench):
         return self.tx(lambda tx: load(tx, T, [self.ids[name]])[self.ids[name]])  # type: ignore[return-value]
 
     def asked(self) -> dict[str, int]:
+        self.prices.let_land()
         return {name: money.minor for name, money in self.prices.asks.items()}
 
     def price_attempts(self, name: str) -> list[tuple]:

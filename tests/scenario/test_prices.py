@@ -55,6 +55,19 @@ def test_P2_no_price_leaves_before_the_merchant_switched_it_on(store: Store) -> 
     assert bench.asked() == {"MUG": 1200}
 
 
+def test_P2_an_account_that_was_disconnected_begins_with_its_prices_left_alone(store: Store) -> None:
+    from oneshelf.onboarding.leaving import leave
+
+    bench = at_rest_with(store)
+    bench.hub(MUG=1250)
+    bench.tx(lambda tx: leave(tx, T, SHOP, bench.now, by="Ada"))
+    assert bench.all("SELECT COUNT(*) FROM price_mark") == [(0,)]
+    bench.account("LIVE")
+    bench.hub(MUG=1300)
+    bench.run(MINUTE)
+    assert bench.prices.writes == [] and bench.asked() == {"MUG": 1000}
+
+
 def test_P4_P5_a_price_changed_in_the_shop_is_read_told_seen_and_rests(store: Store) -> None:
     bench = at_rest_with(store)
     bench.hub(MUG=1250)

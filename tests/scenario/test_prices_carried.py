@@ -146,6 +146,22 @@ def test_P9_a_listing_that_shows_nothing_is_priced_when_it_is_on_sale_again(stor
     assert bench.asked()["RED"] == 1250 and bench.market.shown == {"RED": 4, "BLUE": 0} and bench.rest() == []
 
 
+def test_P9_a_listing_that_the_channel_calls_closed_is_no_task_and_is_told_later(store: Store) -> None:
+    bench = at_rest(store)
+    bench.prices.answers = lambda offer: Rejected("the listing is inactive", code="inactive")
+    bench.hub(RED=1250)
+    bench.run(MINUTE)
+    assert bench.price_slot("RED").parked == "not_on_sale" and bench.open_tasks() == []
+    assert len(bench.prices.writes) == 1 and bench.market.shown == {"RED": 5, "BLUE": 5}
+    bench.prices.answers = lambda offer: None
+    assert bench.tx(lambda tx: sweep_prices(tx, T, SHOP, bench.now)) == 0, "nothing was seen of it since"
+    bench.stock("BLUE", -1)
+    bench.run(MINUTE)
+    assert bench.tx(lambda tx: sweep_prices(tx, T, SHOP, bench.now)) >= 1
+    bench.run(MINUTE)
+    assert bench.asked()["RED"] == 1250 and bench.rest() == []
+
+
 def test_P9_a_price_waits_while_a_number_of_its_listing_is_not_seen(store: Store) -> None:
     bench = at_rest(store)
     bench.market.lands_after = 4 * SECOND

@@ -5,8 +5,10 @@ One emulator and one service for all stories; each has a product of its own. Dur
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -90,6 +92,20 @@ class Town:
             found[channel].append((minor, outcome))
         return found
 
+    async def cli(self, *args: str) -> tuple[int, str]:
+        """`oneshelf prices …` as a person types it, beside the running service."""
+        env = {
+            **os.environ,
+            "ONESHELF_DATA_DIR": str(self.shop.settings.data_dir),
+            "PYTHONPATH": SOURCE,
+            "COLUMNS": "200",
+        }
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "oneshelf.cli", "prices", *args, env=env, stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await process.communicate()
+        return process.returncode or 0, said.decode()
+
     async def shown(self, sku: str) -> dict[str, int]:
         return {channel: (await self.state(channel))["stock"][sku] for channel in CHANNELS}
 
@@ -144,6 +160,8 @@ async def test_P2_nothing_is_told_before_the_switch_and_the_preview_says_what_wo
     assert (shown["linked"], shown["right"], shown["fall"], shown["fall_far"]) == (6, 5, 1, 1)
     row = next(row for row in shown["rows"] if row["external_id"] == "LEFT")
     assert (row["asks"], row["would_ask"], shown["follows"]) == (4900, 1300, False)
+    code, told = await town.cli("follow", str(ACCOUNT["ebay"]))
+    assert code == 0 and "1 would ask more" not in told and "1 less (1 less than half)" in told and "49.00 USD" in told
     with pytest.raises(Park, match="less than half"):
         await COMMANDS["prices_follow"](town.shop.service, {"account_id": ACCOUNT["ebay"], "yes": True})
     with pytest.raises(Park, match="change them in the shop"):
@@ -215,6 +233,9 @@ async def test_P8_a_sale_price_set_at_amazon_stays(town: Town) -> None:
 async def test_P10_a_price_set_by_hand_is_found_and_put_right(town: Town) -> None:
     for channel in MARKETS:
         await town.console(channel, "set_price", sku="HAND", price_minor=9900)
+    audit = await COMMANDS["check"](town.shop.service, {})
+    assert [(one["rule"], one["channel"]) for one in audit["breaches"]] == [("P5", channel) for channel in MARKETS]
+    assert audit["breaches"][0]["what"] == "HAND asks 99.00 USD, it should be 12.00 USD"
     await town.shop.run("UPDATE price_slot SET believed_at = 0")  # a day later
 
     def sweep_now(tx: Any) -> int:

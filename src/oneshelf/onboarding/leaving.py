@@ -22,7 +22,9 @@ def leave(tx: Tx, tenant_id: int, account_id: int, now: int, *, by: str) -> int:
     )
     outlets = "SELECT outlet_id FROM outlet WHERE tenant_id = :t AND account_id = :a"
     tx.run(f"DELETE FROM dirty_listing WHERE tenant_id = :t AND outlet_id IN ({outlets})", t=tenant_id, a=account_id)
-    for table in ("upkeep", "listing_hint"):
+    tx.run(f"DELETE FROM price_mark WHERE tenant_id = :t AND outlet_id IN ({outlets})", t=tenant_id, a=account_id)
+    # Connected again it begins with its prices left alone, as every account.
+    for table in ("upkeep", "listing_hint", "price_policy"):
         tx.run(f"DELETE FROM {table} WHERE tenant_id = :t AND account_id = :a", t=tenant_id, a=account_id)
     tx.run(
         "UPDATE task SET closed_at = :now WHERE tenant_id = :t AND closed_at IS NULL AND subject = :a AND kind IN "

@@ -14,14 +14,13 @@ import msgspec
 from oneshelf.channels.contract import Capabilities, Outlet
 from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Outcome, Rejected, Throttled
-from oneshelf.core.slot import BASE_FRESH_S, SlotState
+from oneshelf.core.slot import BASE_FRESH_S, SlotEvent, SlotState
 from oneshelf.db.tx import Tx
-from oneshelf.listings import dirty
 
 from .numbers import numbers_of
 from .planning import Told, outlets_of
 from .planning import record as record_numbers
-from .slots import AccountRow, Slot, WriteItem, load_units, marks_of
+from .slots import AccountRow, Slot, WriteItem, load_units, marks_of, save
 
 #: How long a price waits for its listing's numbers to be read, and for a difference among them to be explained.
 READ_WAIT_S = 1.0
@@ -64,10 +63,11 @@ def take_along(
     marked = marks_of(tx, tenant_id, ids)
     stale = [slot for slot in slots if not _just_read(slot, now)]
     if stale:
-        unasked = [s.outlet_id for s in stale if s.outlet_id not in marked or not marked[s.outlet_id].reread]
-        dirty.mark_outlets(
-            tx, tenant_id, [o for o in unasked if _is_believed(slots, o)], now, "a price goes along", reread=True
-        )
+        for slot in stale:
+            if slot.verified != 0:  # no mark: the number owes nobody anything, it is only looked at
+                slot.go(SlotEvent.DIRTY)
+                slot.verified = 0
+        save(tx, tenant_id, stale)
         return Along(wait_until=now + round(READ_WAIT_S * SECOND), reason="waits: its listing's numbers are read first")
     numbers = numbers_of(tx, tenant_id, account_id, ids, can)
     told = []
@@ -77,7 +77,9 @@ def take_along(
             continue
         slot.offer = number.offer
         quantity = min(slot.believed, number.offer) if slot.outlet_id in priced else slot.believed
-        told.append(Told(slot, quantity, number, marked.get(slot.outlet_id)))
+        # What only goes along was not owed: it says nothing of how long a number takes.
+        owed = marked.get(slot.outlet_id) if quantity != slot.believed else None
+        told.append(Told(slot, quantity, number, owed))
     if told and len(told) == len(slots) and not any(one.quantity for one in told):
         return Along(shows_nothing=True)
     quantities = {one.slot.outlet_id: one.quantity for one in told if one.slot.outlet_id in priced}
@@ -87,11 +89,6 @@ def take_along(
 def _just_read(slot: Slot, now: int) -> bool:
     fresh = slot.believed_at is not None and slot.believed_at >= now - round(BASE_FRESH_S * SECOND)
     return fresh and slot.verified != 0
-
-
-def _is_believed(slots: Sequence[Slot], outlet_id: int) -> bool:
-    """A slot that waits to be read anyway needs no wish more."""
-    return any(slot.outlet_id == outlet_id and slot.verified != 0 for slot in slots)
 
 
 def record(tx: Tx, tenant_id: int, account: AccountRow, along: Along, now: int) -> tuple[WriteItem, ...]:

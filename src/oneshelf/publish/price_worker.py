@@ -1,7 +1,7 @@
 """The price half of one account's publishing: in the same loop as its numbers, after them.
 
 In: marks, due times. Out: price reads and writes at the channel. Tables: none of its own; steps run in the writer.
-Never: decides; asks for a budget that a number waits for; makes a call whose slots were not committed first.
+Never: decides; takes a budget that a number waits for; makes a call whose slots were not committed first.
 """
 
 from __future__ import annotations

@@ -143,19 +143,17 @@ class _Publisher:
             waits.append(max(0.001, (due.next_at - self.now()) / SECOND))
         if len(self.calls) >= calls_max:
             return min(waits)  # a call that ends rings
-        held_back = False
         for kind, priority in due.kinds:
             operation = self.operations.get(kind)
             wait_s = 0.0 if operation is None else self.limiter.try_take(operation, priority, self.clock.now())
             if wait_s > 0:
                 waits.append(wait_s)
-                held_back = True
                 continue
             at = await self._start(kind, operation)
             if at is not None and at <= self.now():
                 return 0.0
-        # A price is told when no number waits for its budget.
-        if self.prices is not None and due_prices is not None and not held_back:
+        # After the numbers; one that waits for its budget has its place before every price in the limiter's line.
+        if self.prices is not None and due_prices is not None:
             wait = await self.prices.turn(due_prices)
             waits += [] if wait is None else [wait]
         return min(waits)

@@ -34,7 +34,8 @@ def sweep_prices(
 ) -> int:
     """Mark the outlets of an account that follows which are to be read now; call every `tick_s`. Returns how many.
 
-    1. New ones, and ones linked again.  2. Those parked until their listing is on sale, when it is.  3. An even share of those not read
+    1. New ones, and ones linked again.  2. Those parked until their listing is on sale, when its number was
+    seen to be since they were last tried.  3. An even share of those not read
     for `every_s`, the oldest first; parked ones are tried again that way.
     """
     if not policy_of(tx, tenant_id, account_id).follows:
@@ -45,7 +46,8 @@ def sweep_prices(
                AND (s.outlet_id IS NULL OR (s.state = 'PARKED' AND (s.parked IN ('ended', 'no_price/not_linked', 'no_price/off')
                  OR (s.parked = 'not_on_sale'
                  AND EXISTS (SELECT 1 FROM slot q WHERE q.tenant_id = s.tenant_id AND q.account_id = s.account_id
-                               AND q.write_unit = s.write_unit AND q.believed > 0)))))
+                               AND q.write_unit = s.write_unit AND q.believed > 0
+                               AND q.believed_at > COALESCE(s.sent_at, 0))))))
              ORDER BY o.outlet_id""",
         **whose,
     )
