@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from .amazon import Amazon
 from .amazon.limits import MARKETPLACES
+from .breaking import BrokenStates
 from .catalogue import demo_products
 from .clock import Clock
 from .courier import Deliver
@@ -46,15 +47,18 @@ class Emulation:
         self.channels = tuple(channels)
         self.deliver: Deliver | None = None
         self.send_message: Any = None
+        self.set_queue: Any = None
         self.queue: dict[str, str] = {}
         self.before_reset: Callable[[], None] = lambda: None
         self.products: list[Product] = list(products) if products is not None else demo_products(seed=seed)
         self.apps = {name: _Door(self, name) for name in self.channels}
         self.world: World
         self.marketplaces: dict[str, Any]
+        self.broken = BrokenStates(self)
         self._build(seed)
 
     def _build(self, seed: int) -> None:
+        self.broken.forget()
         self.world = World(seed=seed, clock=self.clock)
         self.marketplaces = {}
         for name in self.channels:
@@ -74,6 +78,7 @@ class Emulation:
         amazon = self.marketplaces.get("amazon")
         if amazon is not None:
             amazon.queue = dict(queue)
+            amazon.set_queue = self.set_queue
             if send_message is not None:
                 amazon.send_message = send_message
 

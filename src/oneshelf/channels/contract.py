@@ -257,7 +257,8 @@ class AccountSeen(msgspec.Struct, frozen=True, omit_defaults=True):
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that was looked at: whether it is as it should be, and what to do if not.
 
-    `code` is stable, for machines: access scope subscription queue location feature currency quota; `which` names the one of several.
+    `code` is stable, for machines: access scope subscription callback queue location feature currency quota clock; `which` names the
+    one of several.
     """
 
     what: str

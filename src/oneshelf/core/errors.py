@@ -15,6 +15,10 @@ class Retry(OneshelfError):
         self.wait_s = wait_s
 
 
+class UsedUp(Retry):
+    """The channel lets us make no more calls for now; nothing was sent."""
+
+
 class Park(OneshelfError):
     """This one message or call can't go on by itself; it is kept in sight with its reason and stops nothing else."""
 

@@ -28,7 +28,7 @@ log = structlog.get_logger()
 EVERY_S = 3_600.0
 FAILED_WAIT_S = 300.0
 #: Codes of findings that subscribing can mend.
-MENDED_BY_SUBSCRIBING = ("subscription", "queue")
+MENDED_BY_SUBSCRIBING = ("subscription", "callback", "queue")
 
 
 async def run(

@@ -134,6 +134,8 @@ def operation(amazon: Amazon, name: str, handler: Handler, grant: str = "seller"
     async def endpoint(request: Request) -> Response:
         try:
             amazon.tokens.check(request.headers.get("x-amz-access-token"), grant)
+            if name in amazon.without_role:
+                raise Refusal(403, DENIED)
             if not amazon.buckets[name].take():
                 raise Refusal(429, "You exceeded your quota for the requested resource.")
             answer = await handler(request)

@@ -18,6 +18,7 @@ from oneshelf.channels.amazon.auth import LoginWithAmazon
 from oneshelf.channels.amazon.cancels import FEED_TYPE
 from oneshelf.channels.amazon.marketplaces import MARKETPLACES
 from oneshelf.channels.amazon.notifications import EVENT_BRIDGE_TYPES, PAYLOAD_VERSION, known_destination, resource_of
+from oneshelf.channels.amazon.queue import NOTIFICATIONS_ACCOUNT
 from oneshelf.channels.contract import Finding, Http, Request
 from oneshelf.core.errors import Park, Retry, SignInAgain
 
@@ -99,7 +100,7 @@ def _queue(account: Account) -> Finding:
     todo = ""
     if not arn or not url:
         todo = (
-            "create a standard SQS queue (not FIFO), allow account 437568002678 SendMessage and GetQueueAttributes on it, "
+            f"create a standard SQS queue (not FIFO), allow account {NOTIFICATIONS_ACCOUNT} SendMessage and GetQueueAttributes on it, "
             "and set queue_url and queue_arn"
         )
     elif not _ARN.fullmatch(arn):
