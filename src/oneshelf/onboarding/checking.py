@@ -15,10 +15,11 @@ import msgspec
 
 from oneshelf.channels.abilities import Checks
 from oneshelf.channels.contract import Channel, Finding, Http, Hub, HubLocation, NoAnswer
-from oneshelf.core.errors import Park, Retry, SignInAgain, UsedUp
+from oneshelf.core.errors import Closed, Park, Retry, SignInAgain, UsedUp
 from oneshelf.core.instants import SECOND, to_us
 from oneshelf.core.secret import Secret
 from oneshelf.db.tx import Tx
+from oneshelf.watch.accounts import NAMES
 
 #: A feed that was not complete for so many of its poll intervals is late; never less than the shortest.
 LATE_AFTER_POLLS = 5
@@ -56,15 +57,20 @@ async def ask_channel(channel: Channel, http: Http, callback_url: str | None, ap
         return [Finding("The channel takes our credentials", False, todo, code="access")]
     except UsedUp as error:
         return [_used_up(channel, error)]
-    except Retry as error:
-        # Connectors give a time to wait where the channel said "too many calls", and only there.
-        if error.wait_s is not None:
-            return [_used_up(channel, error)]
-        return [_no_answer(channel, error)]
-    except NoAnswer as error:
+    except Closed as error:
+        what, todo = (
+            f"{_name(channel)} serves this account",
+            f"Log in to {_name(channel)} and see what it asks of you: {error}",
+        )
+        return [Finding(what, False, todo, code="access", which="closed")]
+    except (NoAnswer, Retry) as error:
         return [_no_answer(channel, error)]
     except Park as error:
         return [Finding("The channel can be asked", False, str(error), code="access")]
+
+
+def _name(channel: Channel) -> str:
+    return NAMES[channel.name]
 
 
 async def places_of(channel: Channel, http: Http) -> list[HubLocation]:
@@ -78,7 +84,7 @@ async def places_of(channel: Channel, http: Http) -> list[HubLocation]:
 
 
 def _used_up(channel: Channel, error: Retry) -> Finding:
-    name, wait_s = channel.name.title(), error.wait_s
+    name, wait_s = _name(channel), error.wait_s
     when = "as soon as some are free" if wait_s is None else f"in {_span(wait_s)}"
     todo = (
         f"{name} lets us make no more calls for now, so no number and no order passes. It goes on by itself {when}. If this comes "
@@ -88,7 +94,7 @@ def _used_up(channel: Channel, error: Retry) -> Finding:
 
 
 def _no_answer(channel: Channel, error: Exception) -> Finding:
-    name = channel.name.title()
+    name = _name(channel)
     todo = (
         f"Nothing to do but wait: {name} is down or can't be reached from here. Oneshelf keeps trying, and catches up with orders and "
         f"numbers by itself. Look again in a few minutes; if other channels are silent too, look at this machine's network. "
@@ -99,7 +105,7 @@ def _no_answer(channel: Channel, error: Exception) -> Finding:
 
 def clock(channel: Channel, ahead_s: float) -> Finding:
     """Compare our clock with the channel's (by the Date of its last answer)."""
-    what, name = "This machine's clock is right", channel.name.title()
+    what, name = "This machine's clock is right", _name(channel)
     if abs(ahead_s) <= CLOCK_OFF_S:
         return Finding(what, True, code="clock")
     side = "behind" if ahead_s > 0 else "ahead of"
@@ -129,6 +135,21 @@ def locations(tx: Tx, tenant_id: int, places: Sequence[HubLocation]) -> list[Fin
             which=name,
         )
         for location_id, name in rows
+    ]
+
+
+#: The channel's own word on these explains why polls fail and why a task asks to connect again: it is said once.
+_CAUSES = ("access", "answer", "quota")
+
+
+def without_consequences(asked: Sequence[Finding], own: Sequence[Finding]) -> list[Finding]:
+    """Return our own findings but those that follow from what the channel said of itself."""
+    if not any(one.code in _CAUSES and not one.ok for one in asked):
+        return list(own)
+    return [
+        one
+        for one in own
+        if one.ok or not (one.code in ("feed", "catalogue") or (one.code, one.which) == ("access", "task"))
     ]
 
 
@@ -188,10 +209,10 @@ def _ago(at: int, now: int) -> str:
 
 
 def _span(seconds: float) -> str:
-    minutes = int(seconds // 60)
-    if minutes < 1:
+    if seconds < 59.5:
         return f"{math.ceil(seconds)} s"
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{round(minutes / 60)} h"
 
 
 def _inbox(tx: Tx, tenant_id: int, account_id: int, now: int) -> Finding:

@@ -142,7 +142,7 @@ async def run_channels_check(service: Service, payload: dict[str, Any]) -> Any:
             return findings, state[0] if state else ""
 
         findings, state = await service.writer.do(ours)
-        findings = [*found, *findings]
+        findings = [*found, *checking.without_consequences(found, findings)]
         checked.append(
             checking.AccountChecked(
                 account_id=one.account_id,

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from ..throttle import Bucket
 from . import feed_contents
 from .limits import FEEDS, LISTINGS_FEED_BURST, LISTINGS_FEED_RATE_PER_S
-from .wire import Refusal, json_object, operation, stamp
+from .wire import Refusal, json_object, listed, number, one, operation, stamp
 
 if TYPE_CHECKING:
     from .marketplace import Amazon
@@ -39,6 +39,7 @@ LEGACY = frozenset(
         "POST_FLAT_FILE_PRICEANDQUANTITYONLY_UPDATE_DATA",
     }
 )
+STATUSES = frozenset({"CANCELLED", "DONE", "FATAL", "IN_PROGRESS", "IN_QUEUE"})
 #: What a feed of a kind does with its content; returns the report. Raises feed_contents.Unreadable: FATAL.
 WORKERS: dict[str, Callable[..., bytes]] = {
     "JSON_LISTINGS_FEED": feed_contents.listings,
@@ -98,6 +99,7 @@ class FeedsApi:
     def __post_init__(self) -> None:
         world = self.amazon.world
         self._rng = world.rng("amazon:feeds")
+        self._pages: dict[str, tuple[list[_Feed], int]] = {}
         self._listings_bucket = Bucket(LISTINGS_FEED_RATE_PER_S, LISTINGS_FEED_BURST, world.clock)
 
     def routes(self) -> list[Route]:
@@ -107,6 +109,7 @@ class FeedsApi:
         return [
             route("/documents", "POST", "createFeedDocument", self.create_document),
             route("/documents/{id}", "GET", "getFeedDocument", self.get_document),
+            route("/feeds", "GET", "getFeeds", self.get_feeds),
             route("/feeds", "POST", "createFeed", self.create_feed),
             route("/feeds/{id}", "GET", "getFeed", self.get_feed),
             route("/feeds/{id}", "DELETE", "cancelFeed", self.cancel_feed),
@@ -193,6 +196,38 @@ class FeedsApi:
         self.waiting.append(feed)
         self._start_next()
         return JSONResponse({"feedId": feed.id}, 202)
+
+    async def get_feeds(self, request: Request) -> Response:
+        """List feeds, the youngest first. A nextToken stands alone; createdSince and createdUntil are not emulated (refused)."""
+        given = set(request.query_params)
+        token = one(request, "nextToken")
+        unknown = given - {"feedTypes", "marketplaceIds", "processingStatuses", "pageSize", "nextToken"}
+        if unknown or (token is not None and given != {"nextToken"}):
+            raise Refusal(400, f"these parameters are not taken together: {', '.join(sorted(given))}", code="400")
+        if token is not None:
+            if token not in self._pages:
+                raise Refusal(400, "nextToken is unknown or was used", code="400")
+            return self._page(*self._pages.pop(token))
+        kinds = listed(request, "feedTypes", most=10)
+        places = listed(request, "marketplaceIds", most=10)
+        states = listed(request, "processingStatuses", allowed=STATUSES)
+        if kinds is None:
+            raise Refusal(400, "feedTypes is required without a nextToken", code="400")
+        found = [
+            feed
+            for feed in reversed(self.feeds.values())
+            if feed.kind in kinds
+            and (places is None or set(places) & set(feed.marketplace_ids))
+            and (states is None or feed.status in states)
+        ]
+        return self._page(found, number(request, "pageSize", 10, 1, 100))
+
+    def _page(self, found: list[_Feed], size: int) -> Response:
+        answer: dict[str, Any] = {"feeds": [feed.document() for feed in found[:size]]}
+        if len(found) > size:
+            answer["nextToken"] = f"{self._rng.getrandbits(128):032x}"
+            self._pages[answer["nextToken"]] = (found[size:], size)
+        return JSONResponse(answer)
 
     def _feed(self, request: Request) -> _Feed:
         feed = self.feeds.get(request.path_params["id"])

@@ -45,6 +45,7 @@ PLANS = (
     Plan("deleteSubscriptionById", "DELETE", "/notifications/v1/subscriptions/{}/{}", 1, 5),
     Plan("createFeedDocument", "POST", FEEDS + "/documents", 0.5, 15),
     Plan("getFeedDocument", "GET", FEEDS + "/documents/{}", 0.0222, 10),
+    Plan("getFeeds", "GET", FEEDS + "/feeds", 0.0222, 10),
     Plan("createFeed", "POST", FEEDS + "/feeds", 0.0083, 15),
     Plan("getFeed", "GET", FEEDS + "/feeds/{}", 2, 15),
     Plan("cancelFeed", "DELETE", FEEDS + "/feeds/{}", 2, 15),

@@ -72,7 +72,9 @@ class Budget:
         }
 
     def _turn(self, now: datetime) -> None:
-        if self._second_ends_at is not None and now >= self._second_ends_at:
+        second = timedelta(seconds=self.clock.shortened(1.0))
+        ends_at = self._second_ends_at
+        if ends_at is not None and not ends_at - second <= now < ends_at:  # also after the clock was set back
             self._second_ends_at, self._in_second = None, 0
         while self._buckets and self._buckets[0][0] + self._day() <= now:
             self._buckets.popleft()
