@@ -28,6 +28,10 @@ MARKETPLACE_CLASSES: dict[str, Any] = {"shopify": Shopify, "amazon": Amazon, "eb
 CHANNELS = tuple(MARKETPLACE_CLASSES)
 
 
+#: A shop with more things than this has them as variations: more listings than that Etsy would not list page by page (offset_ceiling).
+ETSY_SINGLES_MAX = 10_000
+
+
 class Emulation:
     """One outside world. `apps[channel]` stays the same object when the world is reset."""
 
@@ -135,4 +139,6 @@ def _fitting(channel: str, products: Sequence[Product]) -> dict[str, Any]:
     if channel == "amazon":
         places = [place.id for place in MARKETPLACES.values() if place.currency == currency]
         return {"marketplace_ids": tuple(places[:1])} if places else {}
+    if channel == "etsy" and len(products) > ETSY_SINGLES_MAX:
+        return {"group_by": "numbers"}
     return {}

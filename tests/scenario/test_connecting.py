@@ -251,6 +251,7 @@ class TestCheck:
             "feed",
             "inbox",
             "catalogue",
+            "clock",
         }
 
     async def test_the_channels_word_and_ours_are_both_said(self, shop: Shop, ebay: Checking) -> None:

@@ -51,7 +51,17 @@ def unit_of(outlet: Outlet) -> str:
 async def catalogue(client: EtsyClient, http: Http, cursor: dict[str, Any] | None) -> CataloguePage:
     """Read up to 100 listings of one state. Raises Retry, SignInAgain, Park, NoAnswer."""
     at, offset = int((cursor or {}).get("state", 0)), int((cursor or {}).get("offset", 0))
-    listings = await client.get_listings_by_shop(http, SWEEP[at], offset)
+    try:
+        listings = await client.get_listings_by_shop(http, SWEEP[at], offset)
+    except SignInAgain:
+        raise
+    except Park as refused:
+        if not offset:
+            raise
+        raise Park(
+            f"Etsy lists only the first {offset:,} of your {SWEEP[at]} listings, so the rest can't be read: close what you no longer sell, "
+            f"or make variations of what belongs together (up to 70 a listing). Etsy said: {refused}"
+        ) from refused
     found = tuple(one for row in listings.results for one in listings_found(row))
     count = len(listings.results)
     end = offset + count

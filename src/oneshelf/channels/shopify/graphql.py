@@ -195,7 +195,7 @@ def _raised(failure: Failure) -> Exception:
         return SignInAgain(failure.reason)
     if failure.kind == "refused":
         return Park(f"{failure.code}: {failure.reason}")
-    if failure.code == "shop_closed":
+    if failure.code in ("shop_closed", "SHOP_INACTIVE"):
         return Closed(failure.reason, wait_s=failure.wait_s)
     if failure.kind == "throttled":
         return UsedUp(failure.reason, wait_s=failure.wait_s)
