@@ -91,6 +91,7 @@ WORDS: dict[str, dict[str, Callable[[Any], bool]]] = {
         "absolute": lambda c: c.can.write == "absolute",
         "after a read": lambda c: c.can.reads_before_write,
     },
+    "numbers read": {"listings": lambda c: c.can.reads_units},
     "show nothing": {"closed": lambda c: c.can.zero_is_state, "quantity 0": lambda c: not c.can.zero_is_state},
     "prices": {"together with the quantity": lambda c: c.prices.carries_quantity},
     "a short order cancelled": {

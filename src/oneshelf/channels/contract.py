@@ -221,8 +221,8 @@ class Offer(msgspec.Struct, frozen=True, omit_defaults=True):
 class Capabilities(msgspec.Struct, frozen=True):
     """What a channel can do, as data.
 
-    `write`: "compare_and_set" (the hub) or "absolute". `write_batch` / `read_batch`: outlets a call. `reads_before_write`: a write
-    needs a fresh read of its unit, zero too (Etsy). `visible_after_s`: how long after acceptance a write is usually seen.
+    `write`: "compare_and_set" (the hub) or "absolute". `write_batch` / `read_batch`: outlets a call; with `reads_units` a read counts
+    write units, however many outlets they hold (Etsy: up to 100 listings). `reads_before_write`: a write needs a fresh read of its unit, zero too (Etsy). `visible_after_s`: how long after acceptance a write is usually seen.
     `visibility_delay_s`: how late its feed shows an order (S4.6). `poll_interval_s`: the default. `zero_is_state`: all-zero is not a
     quantity but a state of the listing (S8.16).
     """
@@ -235,6 +235,7 @@ class Capabilities(msgspec.Struct, frozen=True):
     poll_interval_s: float
     has_webhooks: bool
     reads_before_write: bool = False
+    reads_units: bool = False
     max_quantity: int = 1_000_000
     zero_is_state: bool = False
     #: The order leaves the feed's sight when cancelled, so open orders are read again by id (S4.6).
