@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -145,9 +146,11 @@ class TestSignIn:
     async def test_a_no_and_a_foreign_state_are_said_plainly(self, shop: Shop, consent: Consent) -> None:
         _, state = await begin(shop)
         status, page, _ = await get(f"{shop.url}/connect/ebay/callback?error=access_denied&state={state}")
-        assert status == 400 and "You said no at the channel" in page and "Begin again" in page
+        assert status == 400 and "You said no at the channel" in page and "Nothing was stored" in page
         status, page, _ = await get(f"{shop.url}/connect/ebay/callback?code=c&state=forged")
         assert status == 400 and consent.traded == []
+        assert "<h1 id=\"t\">eBay is not connected.</h1>" in page
+        assert "<code>oneshelf channels connect ebay</code>" in page
         status, _, _ = await get(f"{shop.url}/connect/nowhere/callback?code=c&state=forged")
         assert status == 404
 
@@ -171,6 +174,16 @@ class TestSignIn:
         with pytest.raises(Park, match="marketplace_id"):
             await begin(shop, settings={})
         assert await shop.all("SELECT 1 FROM sign_in") == []
+
+    async def test_a_page_of_a_sign_in_is_whole_under_the_public_name_and_leads_nowhere_else(
+        self, shop: Shop, consent: Consent
+    ) -> None:
+        """The style sheet opens there too, and nothing on the page is an address that does not."""
+        _, page, _ = await get(f"{shop.url}/connect/ebay/callback?code=c&state=forged", host="shop.example.com")
+        addresses = re.findall(r'(?:href|src|action)="([^"]+)"', page)
+        assert len(addresses) == 2
+        for address in addresses:
+            assert (await get(shop.url + address, host="shop.example.com"))[0] == 200, address
 
     async def test_the_dashboard_stays_closed_to_other_hosts(self, shop: Shop, consent: Consent) -> None:
         assert (await get(shop.url + "/", host="shop.example.com"))[0] == 403

@@ -22,6 +22,7 @@ from oneshelf.db.tx import Tx
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
+from oneshelf.watch.accounts import NAMES
 
 log = structlog.get_logger()
 
@@ -124,7 +125,7 @@ def _keep(
         failed=int(bool(problem)),
         p=problem[:500],
     )
-    name, subject = channel.name.title(), str(account_id)
+    name, subject = NAMES[channel.name], str(account_id)
     if problem:
         return
     bad = [one for one in findings if not one.ok]
