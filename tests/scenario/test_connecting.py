@@ -149,7 +149,7 @@ class TestSignIn:
         assert status == 400 and "You said no at the channel" in page and "Nothing was stored" in page
         status, page, _ = await get(f"{shop.url}/connect/ebay/callback?code=c&state=forged")
         assert status == 400 and consent.traded == []
-        assert "<h1 id=\"t\">eBay is not connected.</h1>" in page
+        assert '<h1 id="t">eBay is not connected.</h1>' in page
         assert "<code>oneshelf channels connect ebay</code>" in page
         status, _, _ = await get(f"{shop.url}/connect/nowhere/callback?code=c&state=forged")
         assert status == 404
