@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: setup test lint demo bench docs
+.PHONY: setup test wire lint demo bench docs
 
 setup: ## a .venv with the project (editable) and everything that tests need
 	$(PYTHON) -m venv .venv && $(BIN)/pip install -e '.[test]'
 
 test: ## all tests; one story: .venv/bin/pytest -k last_unit
 	$(BIN)/pytest
+
+wire: ## every request and answer against the marketplaces' own documents, with counts (ONESHELF_CONTRACTS says where they are)
+	$(BIN)/pytest tests/contract/test_wire.py -n0 -q -s
 
 lint: ## form, types, who may import whom
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

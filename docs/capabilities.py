@@ -66,7 +66,7 @@ def read_again(c: Any) -> str:
 
 
 def numbers_read(c: Any) -> str:
-    return f"yes, {c.can.read_batch} a call"
+    return f"yes, {c.can.read_batch} {'listings ' if c.can.reads_units else ''}a call"
 
 
 def numbers_written(c: Any) -> str:

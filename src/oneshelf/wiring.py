@@ -29,6 +29,7 @@ from oneshelf.db.store import Store, store_for
 from oneshelf.db.tx import Tx
 from oneshelf.imports import worker as hub_writes
 from oneshelf.intake import queue as queues
+from oneshelf.intake import queue_look
 from oneshelf.intake import worker as intake
 from oneshelf.intake.departed import Departed, handle_departed
 from oneshelf.intake.handle import Handled
@@ -425,10 +426,8 @@ class Service:
         )
 
     async def _queue_loop(self, one: Running, channel: amazon.Amazon, url: str) -> None:
-        queue = channel.account.queue
-        keys = {k: one.app[k] for k in ("aws_access_key_id", "aws_secret_access_key") if one.app.get(k)}
         try:
-            client = await asyncio.to_thread(queues.sqs_client, queue.region, queue.endpoint, keys)
+            client = await queues.client_of(channel.account.queue, one.app)
         except Exception as error:  # a mistyped address must not stop the service; orders are polled all the same
             log.error("queue_not_usable", problem=str(error))
             await self.writer.do(partial(self._tell_queue_not_usable, one=one, problem=str(error)))
@@ -443,6 +442,12 @@ class Service:
             self.stopping,
             wait_s=self.settings.queue_wait_s,
         )
+
+    async def queue_finding(self, one: Running) -> Finding | None:
+        """Look whether the account's queue is there and open to its channel. None: it hears through no queue."""
+        if not isinstance(one.channel, amazon.Amazon) or not one.channel.account.queue.url:
+            return None
+        return await queue_look.look(one.channel.account.queue, one.app, amazon.NOTIFICATIONS_ACCOUNT)
 
     def _tell_queue_not_usable(self, tx: Tx, one: Running, problem: str) -> None:
         now, what = to_us(self.clock.now()), "Correct the address of Amazon's message queue"

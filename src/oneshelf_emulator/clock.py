@@ -12,8 +12,11 @@ from datetime import UTC, datetime, timedelta
 class Clock:
     """Real time. `factor` shortens durations only: processing, pending, token life, throttle refill.
 
-    Instants that the emulator writes into documents are always the real present.
+    Instants that the emulator writes into documents are the real present, `ahead_s` seconds ahead of this machine's clock: 0 but
+    in the broken state `clock_off`.
     """
+
+    ahead_s = 0.0
 
     def __init__(self, factor: float = 1.0) -> None:
         if factor <= 0:
@@ -21,7 +24,7 @@ class Clock:
         self.factor = factor
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        return datetime.now(UTC) + timedelta(seconds=self.ahead_s)
 
     def shortened(self, seconds: float) -> float:
         """Return how many seconds of the shared clock a real duration of `seconds` takes here."""
@@ -43,7 +46,7 @@ class VirtualClock(Clock):
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
 
     def now(self) -> datetime:
-        return self._now
+        return self._now + timedelta(seconds=self.ahead_s)
 
     def after(self, seconds: float, action: Callable[[], None], *, shortened: bool = True) -> None:
         delay = self.shortened(seconds) if shortened else seconds

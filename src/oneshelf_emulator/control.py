@@ -64,6 +64,9 @@ def control_app(emulation: Emulation) -> Starlette:
         ("POST", "/buy", door.buy),
         ("POST", "/console", door.console),
         ("POST", "/etsy/webhooks", door.etsy_webhook),
+        ("GET", "/break", door.get_broken),
+        ("POST", "/break", door.set_broken),
+        ("DELETE", "/break", door.mend_all),
     ]
     routes = [Route(PREFIX + path, _answered(handler), methods=[method]) for method, path, handler in table]
 
@@ -154,6 +157,27 @@ class _Control:
         faults.chance.clear()
         faults.once.clear()
         return await self.get_faults(request)
+
+    # Broken states
+
+    async def get_broken(self, request: Request) -> Response:
+        return JSONResponse(self.emulation.broken.report())
+
+    async def set_broken(self, request: Request) -> Response:
+        """Put a marketplace into a broken state, or with `broken` false back. Other fields are the state's own."""
+        body = await _body(request, None, needed={"channel", "state"})
+        channel, state, broken = self._channel(body.pop("channel")), str(body.pop("state")), body.pop("broken", True)
+        if not isinstance(broken, bool):
+            raise _Bad(f"broken must be true or false, got {broken!r}", "send true to break it, false to mend it")
+        if broken:
+            await self.emulation.broken.begin(channel, state, body)
+        else:
+            await self.emulation.broken.end(channel, state)
+        return await self.get_broken(request)
+
+    async def mend_all(self, request: Request) -> Response:
+        await self.emulation.broken.end_all()
+        return await self.get_broken(request)
 
     def _channel(self, name: Any) -> str:
         if name != "*" and name not in self.emulation.channels:

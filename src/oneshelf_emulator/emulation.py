@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from .amazon import Amazon
 from .amazon.limits import MARKETPLACES
+from .breaking import BrokenStates
 from .catalogue import demo_products
 from .clock import Clock
 from .courier import Deliver
@@ -25,6 +26,10 @@ from .world import Product, World
 
 MARKETPLACE_CLASSES: dict[str, Any] = {"shopify": Shopify, "amazon": Amazon, "ebay": Ebay, "etsy": Etsy}
 CHANNELS = tuple(MARKETPLACE_CLASSES)
+
+
+#: A shop with more things than this has them as variations: more listings than that Etsy would not list page by page (offset_ceiling).
+ETSY_SINGLES_MAX = 10_000
 
 
 class Emulation:
@@ -46,15 +51,18 @@ class Emulation:
         self.channels = tuple(channels)
         self.deliver: Deliver | None = None
         self.send_message: Any = None
+        self.set_queue: Any = None
         self.queue: dict[str, str] = {}
         self.before_reset: Callable[[], None] = lambda: None
         self.products: list[Product] = list(products) if products is not None else demo_products(seed=seed)
         self.apps = {name: _Door(self, name) for name in self.channels}
         self.world: World
         self.marketplaces: dict[str, Any]
+        self.broken = BrokenStates(self)
         self._build(seed)
 
     def _build(self, seed: int) -> None:
+        self.broken.forget()
         self.world = World(seed=seed, clock=self.clock)
         self.marketplaces = {}
         for name in self.channels:
@@ -74,6 +82,7 @@ class Emulation:
         amazon = self.marketplaces.get("amazon")
         if amazon is not None:
             amazon.queue = dict(queue)
+            amazon.set_queue = self.set_queue
             if send_message is not None:
                 amazon.send_message = send_message
 
@@ -130,4 +139,6 @@ def _fitting(channel: str, products: Sequence[Product]) -> dict[str, Any]:
     if channel == "amazon":
         places = [place.id for place in MARKETPLACES.values() if place.currency == currency]
         return {"marketplace_ids": tuple(places[:1])} if places else {}
+    if channel == "etsy" and len(products) > ETSY_SINGLES_MAX:
+        return {"group_by": "numbers"}
     return {}

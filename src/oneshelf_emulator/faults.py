@@ -14,6 +14,8 @@ FAULTS = {
     "webhook_reorder": "a webhook or queue message is overtaken by later ones",
     "throttle": "429 (Shopify: THROTTLED in a 200) although the budget is not used up",
     "error_500": "500 before anything is done",
+    "error_500_after": "done, but the answer is 500",
+    "slow_answer": "done, but the answer comes 2 s late",
     "error_503_html": "503 with an HTML page before anything is done",
     "timeout_before": "no answer, nothing done",
     "timeout_after": "done, but the answer is lost",

@@ -12,15 +12,17 @@ import json
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from email.utils import format_datetime
 from typing import Any, cast
 
 import aiohttp
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from .clock import Clock
 from .control import control_app
 from .emulation import Emulation
 from .sqs import QueueServer
@@ -55,6 +57,23 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Dated:
+    """ASGI middleware: every answer says what time it is there. Source: RFC 9110, 6.6.1 (Date)."""
+
+    def __init__(self, app: ASGIApp, clock: Clock) -> None:
+        self.app = app
+        self.clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def dated(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                date = format_datetime(self.clock.now(), usegmt=True).encode()
+                message = {**message, "headers": [*message.get("headers", []), (b"date", date)]}
+            await send(message)
+
+        await self.app(scope, receive, dated)
+
+
 class EmulatorServer:
     """Serves one emulation. `start`, then `urls` are known; `stop` frees everything."""
 
@@ -70,7 +89,7 @@ class EmulatorServer:
     async def start(self) -> None:
         """Open all ports. Raises OSError if one is taken."""
         for channel, app in self.emulation.apps.items():
-            url = self._listen(channel, app)
+            url = self._listen(channel, _Dated(app, self.emulation.clock))
             self.emulation.set_base_url(channel, url)
         self._listen("control", control_app(self.emulation))
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX))
@@ -81,6 +100,7 @@ class EmulatorServer:
             self.urls["sqs"] = self._queue.url
             send_message, queue = self._queue.send, self._queue.queue
             self.emulation.before_reset = self._queue.purge
+            self.emulation.set_queue = self._queue.set_state
         self.emulation.connect(self._deliver, send_message, queue)
         while not all(server.started for server in self._servers):  # noqa: ASYNC110  uvicorn has no event for it
             await asyncio.sleep(0.005)
@@ -100,6 +120,7 @@ class EmulatorServer:
             lifespan="off",
             log_level="warning",
             access_log=False,
+            date_header=False,  # by the clock of the emulated world: _Dated
             timeout_graceful_shutdown=1,
         )
         server = _Server(config)

@@ -26,6 +26,8 @@ SILENCE_S_MAX = 30.0
 #: Key in the ASGI scope under which the HTTP door puts a function that cuts the connection.
 ABORT = "emulator.abort"
 DAY_S = 86_400.0
+#: How late a slow answer comes, real seconds.
+SLOW_S = 2.0
 
 
 class Bucket:
@@ -100,7 +102,8 @@ class FaultGate:
     """ASGI middleware in front of a marketplace: rolls the faults that any marketplace may have, once a request.
 
     Before the app runs: error_500, error_503_html, timeout_before, expired_token, throttle (in this order, the first
-    that strikes). After it ran: timeout_after (done, answer lost), cut_answer (done, half the body arrives).
+    that strikes). After it ran: timeout_after (done, answer lost), cut_answer (done, half the body arrives), error_500_after
+    (done, the answer says 500); slow_answer (done, the answer comes SLOW_S late) goes with any of them.
 
     The marketplace may set on `app.state`:
       throttled_answer(request) -> Response         its own "too many requests" (default: a bare 429)
@@ -137,21 +140,29 @@ class FaultGate:
         if isinstance(early, Response):
             await early(scope, receive, send)
             return
-        lost, cut = strikes("timeout_after"), strikes("cut_answer")
+        lost, cut, failed = strikes("timeout_after"), strikes("cut_answer"), strikes("error_500_after")
+        slow = strikes("slow_answer")
         replay = _replay(body, receive)
-        if not (lost or cut):
+        if not (lost or cut or failed or slow):
             await self.app(scope, replay, send)
             return
         answer = _Kept()
         await self.app(scope, replay, answer.keep)
+        if slow:
+            await asyncio.sleep(SLOW_S)
         if lost:
             await _fall_silent(scope, receive)
+        elif failed:
+            await _server_error()(scope, receive, send)
+        elif not cut:
+            await send(answer.start)
+            await send({"type": "http.response.body", "body": answer.body})
         else:
             await _send_half(scope, receive, send, answer)
 
     def _early_answer(self, strikes: Callable[[str], bool], request: Request) -> Response | object | None:
         if strikes("error_500"):
-            return JSONResponse({"errors": [{"code": "InternalFailure", "message": "Internal Server Error"}]}, 500)
+            return _server_error()
         if strikes("error_503_html"):
             return HTMLResponse("<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>", 503)
         if strikes("timeout_before"):
@@ -165,6 +176,10 @@ class FaultGate:
             throttled = self._own("throttled_answer")
             return throttled(request) if throttled else Response("Too Many Requests", 429)
         return None
+
+
+def _server_error() -> Response:
+    return JSONResponse({"errors": [{"code": "InternalFailure", "message": "Internal Server Error"}]}, 500)
 
 
 #: Marks a request that shall get no answer.

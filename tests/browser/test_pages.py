@@ -181,6 +181,11 @@ def test_a_row_under_the_pointer_stays_and_a_pill_waits(page, served: Shop) -> N
     pill = page.locator(".pill")
     pill.wait_for()
     assert page.locator("#sales tr").nth(2).get_attribute("id") == before
+    page.wait_for_timeout(1_500)  # what waits is looked at twice a second: the pointer is still there
+    assert (pill.count(), page.locator("#sales tr").nth(2).get_attribute("id")) == (1, before)
+    page.mouse.move(5, 5)
+    until(page, "!document.querySelector('.pill')")
+    assert page.locator("#sales tr").nth(3).get_attribute("id") == before
 
 
 def test_why_opens_on_the_spot_closes_with_escape_and_gives_focus_back(page, served: Shop) -> None:  # type: ignore[no-untyped-def]

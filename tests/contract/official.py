@@ -82,6 +82,14 @@ class Judge:
         self.undescribed: Counter[str] = Counter()
         self.violations: list[str] = []
 
+    def told(self) -> str:
+        """Return the counts in one line: requests, answers, and how many different cases (operation and status) they were."""
+        return (
+            f"{self.channel:<8} {sum(self.requests.values()):>4} requests of {len(self.requests):>2} operations, "
+            f"{sum(self.answers.values()):>4} answers in {len(self.answers):>2} cases, {sum(self.undescribed.values()):>3} outside "
+            f"the documents ({', '.join(sorted(self.undescribed)) or 'none'}), {len(self.violations)} violations"
+        )
+
     def judge(self, request: Request, response: Response | None) -> list[str]:
         """Return what is wrong with one call, and remember it."""
         found = self._found(request, response)

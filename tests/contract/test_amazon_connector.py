@@ -28,7 +28,7 @@ from oneshelf.channels.contract import (
     Secret,
     Seen,
 )
-from oneshelf.core.errors import Park, Retry, SignInAgain, Unreadable
+from oneshelf.core.errors import Park, Retry, SignInAgain, Unreadable, UsedUp
 from oneshelf.core.facts import Money
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled, Unknown
 
@@ -248,7 +248,7 @@ READ_ERRORS: list[tuple[Response, type[Exception]]] = [
     ),
     (answer(413, b""), Park),
     (answer(415, b""), Park),
-    (answer(429, {"errors": [{"code": "QuotaExceeded", "message": "You exceeded your quota"}]}), Retry),
+    (answer(429, {"errors": [{"code": "QuotaExceeded", "message": "You exceeded your quota"}]}), UsedUp),
     (answer(500, {"errors": [{"code": "InternalFailure", "message": "Please try again."}]}), Retry),
     (answer(503, b"<html>busy</html>"), Retry),
     (answer(200, b"<html>busy</html>"), Retry),

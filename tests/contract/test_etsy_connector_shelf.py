@@ -16,7 +16,7 @@ import pytest
 
 from oneshelf.channels.contract import NoAnswer, Offer, Outlet, Request, Response, Seen
 from oneshelf.channels.etsy import connect
-from oneshelf.core.errors import Retry
+from oneshelf.core.errors import Park, Retry
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled, Unknown
 
 PAYLOADS = Path(__file__).parent / "payloads" / "etsy"
@@ -523,3 +523,13 @@ async def test_listings_are_written_one_by_one_and_answered_in_order() -> None:
         offers.append(Offer(outlet(number), 2, one))
     http = Scripted((400, {"error": "no"}), (200, {}))
     assert await SHOP.publish(http, offers) == [Rejected("no", code="400"), Accepted("2")]
+
+
+async def test_more_listings_than_etsy_pages_through_is_told_to_the_merchant() -> None:
+    """Etsy refuses a row count beyond its ceiling (reported: 12,000); listings have no other way to go on."""
+    refused = (400, {"error": "There was a problem with /offset : must be at least 0 and at most 12000"})
+    with pytest.raises(Park, match=r"first 12,090 of your active listings.*up to 70 a listing"):
+        await SHOP.catalogue(Scripted(refused), {"state": 0, "offset": 12_090})
+    with pytest.raises(Park) as first:
+        await SHOP.catalogue(Scripted(refused), None)
+    assert "can't be read" not in str(first.value), "a refusal of the first page is not about its place"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,9 +19,11 @@ from wire import Wire
 
 from oneshelf.channels.abilities import CancelWish, Parcel, PriceOffer
 from oneshelf.channels.contract import Cursor, NoAnswer, Offer, Outlet, Request, Response
+from oneshelf.channels.session import Priority
 from oneshelf.core.errors import Park, Retry
 from oneshelf.core.facts import Money, OrderSeen, Payment
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled
+from oneshelf.publish.limiter import Limiter
 
 WISH = CancelWish(order_id="2746298241", lines={}, whole=True, key="1")
 
@@ -357,3 +360,36 @@ async def test_S10_2_a_later_version_is_not_told_unless_the_receipt_was_read(ans
     http = Blind()
     assert isinstance(await SHOP.ship(http, "2746298241", given, {}), expected)
     assert http.writes == 0
+
+
+# --- the sliding day ---------------------------------------------------------------------------------------------------
+
+
+def test_S8_11_the_last_tenth_of_etsys_sliding_day_is_for_urgent_numbers_and_comes_back_as_it_slides() -> None:
+    """The headers of any answer tell what is left; what is spent is freed a day after it was spent, not at midnight."""
+    limiter = Limiter(SHOP.limits, Still())
+    request = Request("GET", "https://openapi.etsy.com/v3/application/users/me", "getMe")
+
+    def told(left: int, at: datetime) -> None:
+        headers = {"x-limit-per-day": "5000", "x-remaining-today": str(left), "x-limit-per-second": "5"}
+        limiter.answered("getMe", at, SHOP.budget_seen(request, Response(200, headers, b"{}", at)))
+
+    told(501, NOW)
+    assert limiter.try_take("getMe", Priority.POLL, NOW) == 0.0
+    told(500, NOW)
+    for priority in (Priority.POLL, Priority.RAISE, Priority.REPAIR):
+        assert limiter.try_take("getMe", priority, NOW) > 1.0
+    for priority in (Priority.ZERO_OUT, Priority.LOWER_UNSAFE):
+        assert limiter.try_take("getMe", priority, NOW + timedelta(seconds=1)) == 0.0
+    later = NOW + timedelta(hours=1)  # a twenty-fourth of what others spent before has left the window
+    assert limiter.try_take("getMe", Priority.POLL, later) == 0.0
+    told(0, later)
+    assert limiter.try_take("getMe", Priority.ZERO_OUT, later + timedelta(seconds=1)) > 1.0
+
+
+class Still:
+    def now(self) -> datetime:
+        return NOW
+
+    def monotonic(self) -> float:
+        return 0.0

@@ -32,7 +32,7 @@ from oneshelf.channels.contract import (
 from oneshelf.channels.shopify import Shopify, connect
 from oneshelf.channels.shopify.exports import BATCH
 from oneshelf.channels.shopify.subscriptions import SCOPES, TOPICS
-from oneshelf.core.errors import Park, Retry, SignInAgain, Unreadable
+from oneshelf.core.errors import Closed, Park, Retry, SignInAgain, Unreadable, UsedUp
 from oneshelf.core.facts import OrderSeen
 from oneshelf.core.outcome import Rejected, Throttled, Unknown
 
@@ -223,11 +223,11 @@ def test_a_webhook_that_names_no_shop_or_topic(missing: str) -> None:
 FAILURES: list[tuple[str, Response | NoAnswer, type[Exception], object]] = [
     ("400", reply(400, {"errors": "bad"}), Park, Rejected),
     ("401", reply(401, {"errors": "[API] Invalid API key or access token"}), SignInAgain, Rejected),
-    ("402", reply(402, {"errors": "Unavailable Shop"}), Retry, Throttled),
+    ("402", reply(402, {"errors": "Unavailable Shop"}), Closed, Throttled),
     ("403", reply(403, b""), SignInAgain, Rejected),
     ("404", reply(404, b"<html>"), SignInAgain, Rejected),
-    ("423", reply(423, b""), Retry, Throttled),
-    ("429", reply(429, b"", {"retry-after": "2.5"}), Retry, Throttled),
+    ("423", reply(423, b""), Closed, Throttled),
+    ("429", reply(429, b"", {"retry-after": "2.5"}), UsedUp, Throttled),
     ("500", reply(500, b"<html>"), Retry, Unknown),
     ("502", reply(502, b""), Retry, Unknown),
     ("302", reply(302, b""), Retry, Unknown),
@@ -237,10 +237,10 @@ FAILURES: list[tuple[str, Response | NoAnswer, type[Exception], object]] = [
     ("200 deep", reply(200, b"[" * 10_000), Retry, Unknown),
     ("200 no data", reply(200, {"data": None}), Retry, Unknown),
     ("200 errors as text", reply(200, {"errors": "Something"}), Retry, Unknown),
-    ("THROTTLED", reply(200, payload("throttled.json")), Retry, Throttled),
+    ("THROTTLED", reply(200, payload("throttled.json")), UsedUp, Throttled),
     ("MAX_COST_EXCEEDED", top_level("MAX_COST_EXCEEDED"), Park, Rejected),
     ("ACCESS_DENIED", top_level("ACCESS_DENIED", root="x"), SignInAgain, Rejected),
-    ("SHOP_INACTIVE", top_level("SHOP_INACTIVE"), Retry, Throttled),
+    ("SHOP_INACTIVE", top_level("SHOP_INACTIVE"), Closed, Throttled),
     ("INTERNAL_SERVER_ERROR", top_level("INTERNAL_SERVER_ERROR"), Retry, Unknown),
     ("BAD_REQUEST", top_level("BAD_REQUEST", "The @idempotent directive is required"), Park, Rejected),
     ("INVALID_FIELD_ARGUMENTS", top_level("INVALID_FIELD_ARGUMENTS"), Park, Rejected),

@@ -249,10 +249,12 @@ async def walk_hub(wire: Wire, found: list[ListingFound]) -> None:
 async def test_everything_a_connector_asks_and_is_answered_fits_the_official_documents(
     name: str, record_property: Any
 ) -> None:
+    """Prints its counts: `make wire`."""
     wire = Wire(name)
     await walk(wire)
     if not PRESENT:
         pytest.skip("walked, but the official documents are not here to judge it")
+    print(f"\n{wire.judge.told()}")
     assert wire.judge.violations == []
     record_property("requests", sum(wire.judge.requests.values()))
     record_property("answers", sum(wire.judge.answers.values()))
@@ -358,6 +360,7 @@ PLANTED = {
 def test_a_planted_violation_of_each_kind_is_found(kind: str) -> None:
     channel, request, response, words = PLANTED[kind]
     found = Judge(channel).judge(request, response)
+    print(f"\nplanted and found: {kind}")
     assert any(words in one for one in found), found
 
 

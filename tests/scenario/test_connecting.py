@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -149,9 +150,11 @@ class TestSignIn:
     async def test_a_no_and_a_foreign_state_are_said_plainly(self, shop: Shop, consent: Consent) -> None:
         _, state = await begin(shop)
         status, page, _ = await get(f"{shop.url}/connect/ebay/callback?error=access_denied&state={state}")
-        assert status == 400 and "You said no at the channel" in page and "Begin again" in page
+        assert status == 400 and "You said no at the channel" in page and "Nothing was stored" in page
         status, page, _ = await get(f"{shop.url}/connect/ebay/callback?code=c&state=forged")
         assert status == 400 and consent.traded == []
+        assert '<h1 id="t">eBay is not connected.</h1>' in page
+        assert "<code>oneshelf channels connect ebay</code>" in page
         status, _, _ = await get(f"{shop.url}/connect/nowhere/callback?code=c&state=forged")
         assert status == 404
 
@@ -198,6 +201,16 @@ class TestSignIn:
     async def test_each_connector_says_what_its_app_is_known_by(self, shop: Shop, channel: str, first: str) -> None:
         with pytest.raises(Park, match=f"{channel.title()} needs its app's {first}, "):
             await COMMANDS["sign_in"](shop.service, {"channel": channel})
+
+    async def test_a_page_of_a_sign_in_is_whole_under_the_public_name_and_leads_nowhere_else(
+        self, shop: Shop, consent: Consent
+    ) -> None:
+        """The style sheet opens there too, and nothing on the page is an address that does not."""
+        _, page, _ = await get(f"{shop.url}/connect/ebay/callback?code=c&state=forged", host="shop.example.com")
+        addresses = re.findall(r'(?:href|src|action)="([^"]+)"', page)
+        assert len(addresses) == 2
+        for address in addresses:
+            assert (await get(shop.url + address, host="shop.example.com"))[0] == 200, address
 
     async def test_the_dashboard_stays_closed_to_other_hosts(self, shop: Shop, consent: Consent) -> None:
         assert (await get(shop.url + "/", host="shop.example.com"))[0] == 403
@@ -278,6 +291,7 @@ class TestCheck:
             "feed",
             "inbox",
             "catalogue",
+            "clock",
         }
 
     async def test_the_channels_word_and_ours_are_both_said(self, shop: Shop, ebay: Checking) -> None:

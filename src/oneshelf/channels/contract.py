@@ -242,8 +242,8 @@ class Offer(msgspec.Struct, frozen=True, omit_defaults=True):
 class Capabilities(msgspec.Struct, frozen=True):
     """What a channel can do, as data.
 
-    `write`: "compare_and_set" (the hub) or "absolute". `write_batch` / `read_batch`: outlets a call. `reads_before_write`: a write
-    needs a fresh read of its unit, zero too (Etsy). `visible_after_s`: how long after acceptance a write is usually seen.
+    `write`: "compare_and_set" (the hub) or "absolute". `write_batch` / `read_batch`: outlets a call; with `reads_units` a read counts
+    write units, however many outlets they hold (Etsy: up to 100 listings). `reads_before_write`: a write needs a fresh read of its unit, zero too (Etsy). `visible_after_s`: how long after acceptance a write is usually seen.
     `visibility_delay_s`: how late its feed shows an order (S4.6). `poll_interval_s`: the default. `zero_is_state`: all-zero is not a
     quantity but a state of the listing (S8.16).
     """
@@ -256,6 +256,7 @@ class Capabilities(msgspec.Struct, frozen=True):
     poll_interval_s: float
     has_webhooks: bool
     reads_before_write: bool = False
+    reads_units: bool = False
     max_quantity: int = 1_000_000
     zero_is_state: bool = False
     #: The order leaves the feed's sight when cancelled, so open orders are read again by id (S4.6).
@@ -278,8 +279,8 @@ class AccountSeen(msgspec.Struct, frozen=True, omit_defaults=True):
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that was looked at: whether it is as it should be, and what to do if not.
 
-    `code` is stable, for machines: access scope subscription queue location feature currency quota; `which` names the one of several.
-    `holds_back`: as long as it is not ok, the account may not go live (S8.16).
+    `code` is stable, for machines: access scope subscription callback queue location feature currency quota clock; `which` names the
+    one of several. `holds_back`: as long as it is not ok, the account may not go live (S8.16).
     """
 
     what: str

@@ -18,7 +18,7 @@ from typing import Protocol, runtime_checkable
 import msgspec
 import structlog
 
-from oneshelf.core.errors import Retry, SignInAgain
+from oneshelf.core.errors import Retry, SignInAgain, UsedUp
 from oneshelf.runtime.clock import Clock
 
 from .contract import Auth, BudgetSeen, Http, NoAnswer, Request, Response, Secret
@@ -130,6 +130,7 @@ class Session:
         self._budget_seen = budget_seen
         self._priority = priority
         self._tickets: dict[str, int] = {}
+        self._patience_s: float | None = None
         self._account = _Account()
 
     @property
@@ -159,6 +160,12 @@ class Session:
         view._priority = priority
         return view
 
+    def with_patience(self, most_s: float) -> Session:
+        """Return a view whose calls wait for the limiter at most `most_s` seconds each, then raise UsedUp: for who has a person waiting."""
+        view = copy.copy(self)
+        view._patience_s = most_s
+        return view
+
     def granted(self, operation: str, times: int = 1) -> Session:
         """Return a view whose first `times` calls of `operation` are paid for already (by `Limiter.try_take`)."""
         view = copy.copy(self)
@@ -169,7 +176,7 @@ class Session:
         """Send one request; `bare` ones as they are, unpaid.
 
         Raises NoAnswer. Raises SignInAgain or Retry when the token could not be renewed; the request was not sent then (or was
-        refused with nothing done).
+        refused with nothing done). Raises UsedUp when the limiter asks for more patience than `with_patience` gave.
         """
         if request.bare:
             return await self._counted(request)
@@ -185,7 +192,7 @@ class Session:
         if not self._auth.token_refused(response):
             return response
         secret = await self._renewed(secret)
-        await self._limiter.acquire(request.operation, self._priority, request.cost)
+        await self._acquire(request)
         return await self._paid(request, secret)
 
     async def lines(self, request: Request, *, line_bytes_max: int, bytes_max: int) -> AsyncIterator[bytes]:
@@ -210,7 +217,14 @@ class Session:
         if tickets > 0:
             self._tickets[request.operation] = tickets - 1
         else:
-            await self._limiter.acquire(request.operation, self._priority, request.cost)
+            await self._acquire(request)
+
+    async def _acquire(self, request: Request) -> None:
+        wish = self._limiter.acquire(request.operation, self._priority, request.cost)
+        try:
+            await asyncio.wait_for(wish, self._patience_s)
+        except TimeoutError:
+            raise UsedUp(f"no call of {request.operation} is free within {self._patience_s:g} s") from None
 
     async def _paid(self, request: Request, secret: Secret) -> Response:
         """Send a call that was paid for, and tell the limiter that it is over and what the answer says."""

@@ -15,6 +15,14 @@ class Retry(OneshelfError):
         self.wait_s = wait_s
 
 
+class UsedUp(Retry):
+    """The channel lets us make no more calls for now; nothing was sent."""
+
+
+class Closed(Retry):
+    """The account is out of service at the channel until its owner puts that right; nothing was done."""
+
+
 class Park(OneshelfError):
     """This one message or call can't go on by itself; it is kept in sight with its reason and stops nothing else."""
 

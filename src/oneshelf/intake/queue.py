@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import boto3
@@ -52,6 +52,23 @@ def sqs_client(region: str, endpoint: str | None, credentials: dict[str, str]) -
         config=Config(connect_timeout=5, read_timeout=WAIT_S + 10, retries={"max_attempts": 2, "mode": "standard"}),
         **credentials,
     )
+
+
+class Where(Protocol):
+    """Where a queue of ours is. `endpoint`: another than AWS's own."""
+
+    @property
+    def url(self) -> str | None: ...
+    @property
+    def region(self) -> str: ...
+    @property
+    def endpoint(self) -> str | None: ...
+
+
+async def client_of(where: Where, app: Mapping[str, str]) -> Any:
+    """Return an SQS client, by the app's AWS keys or the machine's own role. botocore raises much on a mistyped address."""
+    keys = {name: app[name] for name in ("aws_access_key_id", "aws_secret_access_key") if app.get(name)}
+    return await asyncio.to_thread(sqs_client, where.region, where.endpoint, keys)
 
 
 async def run(

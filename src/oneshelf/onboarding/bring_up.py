@@ -19,6 +19,7 @@ from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 from oneshelf.tenants.accounts import AccountRow, accounts
 from oneshelf.tenants.seal import Sealer
+from oneshelf.watch.accounts import NAMES
 
 from . import hub as hub_load
 from . import marketplace
@@ -105,7 +106,7 @@ async def bring_up(
         sealer=runner.sealer,
         clock=runner.clock,
     )
-    say(f"{entered.channel.title()}: connected as {who.label}")
+    say(f"{NAMES[entered.channel]}: connected as {who.label}")
     row = next(
         r for r in await runner.writer.do(lambda tx: accounts(tx, runner.tenant_id)) if r.account_id == account_id
     )
@@ -115,7 +116,7 @@ async def bring_up(
     done.findings = await one.channel.subscribe(http, callback_url, one.app)
     for finding in done.findings:
         if not finding.ok:
-            say(f"{entered.channel.title()}: {finding.what}: {finding.todo}")
+            say(f"{NAMES[entered.channel]}: {finding.what}: {finding.todo}")
     if one.channel.name is HUB:
         await _bring_up_hub(runner, one, http, done, say, look_every_s)
     else:
@@ -153,7 +154,7 @@ async def _bring_up_marketplace(
     where = (runner.tenant_id, one.account_id, one.channel, http, runner.writer, runner.clock)
     matched = await marketplace.read_catalogue(*where)
     done.linked, done.unlinked = matched.linked, matched.unlinked
-    say(f"{one.channel.name.title()}: {matched.linked} listings linked by SKU, {matched.unlinked} not")
+    say(f"{NAMES[one.channel.name]}: {matched.linked} listings linked by SKU, {matched.unlinked} not")
     await marketplace.read_numbers(*where)
     await _feed_complete(runner, one.account_id)
 
@@ -175,7 +176,7 @@ async def _bring_up_marketplace(
         await runner.writer.do(live)
         done.live = True
         say(
-            f"{one.channel.name.title()}: live ({shown.right} right, {shown.lower} lower, {shown.to_zero} to 0, {shown.higher} higher)"
+            f"{NAMES[one.channel.name]}: live ({shown.right} right, {shown.lower} lower, {shown.to_zero} to 0, {shown.higher} higher)"
         )
 
 

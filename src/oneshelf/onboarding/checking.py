@@ -6,24 +6,30 @@ In: a running account. Out: findings, each with what to do. Never: changes anyth
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from oneshelf.channels.abilities import Checks
-from oneshelf.channels.contract import Channel, Finding, Http, NoAnswer
-from oneshelf.core.errors import Park, Retry, SignInAgain
+from oneshelf.channels.contract import Channel, Finding, Http, Hub, HubLocation, NoAnswer
+from oneshelf.core.errors import Closed, Park, Retry, SignInAgain, UsedUp
 from oneshelf.core.instants import SECOND, to_us
 from oneshelf.core.secret import Secret
 from oneshelf.db.tx import Tx
+from oneshelf.watch.accounts import NAMES
 
 #: A feed that was not complete for so many of its poll intervals is late; never less than the shortest.
 LATE_AFTER_POLLS = 5
 LATE_AFTER_S_MIN = 300.0
 #: Messages that wait longer than this to be handled are too many, or nobody handles them.
 INBOX_LATE_US = 300 * SECOND
+#: Clocks further apart than this are told. Etsy's webhooks are refused from 5 minutes on.
+CLOCK_OFF_S = 60.0
+#: How long one call of a check may wait for a free call: a person waits for the answer.
+PATIENCE_S = 15.0
 #: A consent that ends within so many days is renewed by a person in time.
 CONSENT_DAYS = 14
 
@@ -49,10 +55,102 @@ async def ask_channel(channel: Channel, http: Http, callback_url: str | None, ap
     except SignInAgain as error:
         todo = f"Connect the account again: oneshelf channels connect {channel.name}. The channel said: {error}"
         return [Finding("The channel takes our credentials", False, todo, code="access")]
+    except UsedUp as error:
+        return [_used_up(channel, error)]
+    except Closed as error:
+        what, todo = (
+            f"{_name(channel)} serves this account",
+            f"Log in to {_name(channel)} and see what it asks of you: {error}",
+        )
+        return [Finding(what, False, todo, code="access", which="closed")]
     except (NoAnswer, Retry) as error:
-        return [Finding("The channel answers", False, f"Try again in a few minutes: {error}", code="answer")]
+        return [_no_answer(channel, error)]
     except Park as error:
         return [Finding("The channel can be asked", False, str(error), code="access")]
+
+
+def _name(channel: Channel) -> str:
+    return NAMES[channel.name]
+
+
+async def places_of(channel: Channel, http: Http) -> list[HubLocation]:
+    """Return the shop's locations, none for a marketplace or where they can't be read now (the channel's own findings say why)."""
+    if not isinstance(channel, Hub):
+        return []
+    try:
+        return await channel.locations(http)
+    except (NoAnswer, Retry, Park):
+        return []
+
+
+def _used_up(channel: Channel, error: Retry) -> Finding:
+    name, wait_s = _name(channel), error.wait_s
+    when = "as soon as some are free" if wait_s is None else f"in {_span(wait_s)}"
+    todo = (
+        f"{name} lets us make no more calls for now, so no number and no order passes. It goes on by itself {when}. If this comes "
+        f"often: poll it less (ONESHELF_POLL_{channel.name.upper()}_S), or ask {name} for more calls a day. It said: {error}"
+    )
+    return Finding(f"{name} lets us call", False, todo, code="quota")
+
+
+def _no_answer(channel: Channel, error: Exception) -> Finding:
+    name = _name(channel)
+    todo = (
+        f"Nothing to do but wait: {name} is down or can't be reached from here. Oneshelf keeps trying, and catches up with orders and "
+        f"numbers by itself. Look again in a few minutes; if other channels are silent too, look at this machine's network. "
+        f"What happened: {error}"
+    )
+    return Finding(f"{name} answers", False, todo, code="answer")
+
+
+def clock(channel: Channel, ahead_s: float) -> Finding:
+    """Compare our clock with the channel's (by the Date of its last answer)."""
+    what, name = "This machine's clock is right", _name(channel)
+    if abs(ahead_s) <= CLOCK_OFF_S:
+        return Finding(what, True, code="clock")
+    side = "behind" if ahead_s > 0 else "ahead of"
+    todo = (
+        f"It is {_span(abs(ahead_s))} {side} {name}'s: set it, and let it be kept right (timedatectl set-ntp true). Until then "
+        "webhooks may be refused as too old, and sign-ins and orders may be taken for later or earlier than they were."
+    )
+    return Finding(what, False, todo, code="clock")
+
+
+def locations(tx: Tx, tenant_id: int, places: Sequence[HubLocation]) -> list[Finding]:
+    """Look whether every location that we count stock from is still open in the shop."""
+    open_ids = {place.location_id for place in places if place.active}
+    rows = tx.all(
+        "SELECT location_id, name FROM location WHERE tenant_id = :t AND active = 1 AND in_scope = 1 ORDER BY priority",
+        t=tenant_id,
+    )
+    return [
+        Finding(
+            f"Location {name} is open",
+            location_id in open_ids,
+            ""
+            if location_id in open_ids
+            else f"{name} is deactivated in Shopify, and Oneshelf still counts its pieces. Activate it in Shopify (Settings → "
+            "Locations), or move its stock to a location that fulfils online orders and connect the shop again.",
+            code="location",
+            which=name,
+        )
+        for location_id, name in rows
+    ]
+
+
+#: The channel's own word on these explains why polls fail and why a task asks to connect again: it is said once.
+_CAUSES = ("access", "answer", "quota")
+
+
+def without_consequences(asked: Sequence[Finding], own: Sequence[Finding]) -> list[Finding]:
+    """Return our own findings but those that follow from what the channel said of itself."""
+    if not any(one.code in _CAUSES and not one.ok for one in asked):
+        return list(own)
+    return [
+        one
+        for one in own
+        if one.ok or not (one.code in ("feed", "catalogue") or (one.code, one.which) == ("access", "task"))
+    ]
 
 
 def own_findings(
@@ -107,8 +205,14 @@ def _feed(tx: Tx, tenant_id: int, account_id: int, channel: Channel, poll_s: flo
 
 
 def _ago(at: int, now: int) -> str:
-    minutes = max(0, (now - at) // (60 * SECOND))
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
+    return _span(max(0, now - at) / SECOND)
+
+
+def _span(seconds: float) -> str:
+    if seconds < 59.5:
+        return f"{math.ceil(seconds)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{round(minutes / 60)} h"
 
 
 def _inbox(tx: Tx, tenant_id: int, account_id: int, now: int) -> Finding:

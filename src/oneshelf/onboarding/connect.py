@@ -10,7 +10,7 @@ import msgspec
 from oneshelf.channels.contract import AccountSeen, Channel, Http, Secret
 from oneshelf.channels.session import Session
 from oneshelf.core.instants import to_us
-from oneshelf.db.journal import note
+from oneshelf.db.journal import close_task, note
 from oneshelf.db.tx import Tx
 from oneshelf.publish.limiter import Limiter
 from oneshelf.runtime.clock import Clock
@@ -65,6 +65,7 @@ async def introduce(
         )
         save_secret(tx, sealer, tenant_id, account_id, "account", held.secret, None, now)
         save_secret(tx, sealer, tenant_id, account_id, "app", Secret(values=dict(entered.app)), None, now)
+        close_task(tx, tenant_id, now, "connect_again", str(account_id))
         note(tx, tenant_id, now, "merchant", f"{entered.channel.title()} was connected", f"account:{account_id}")
         return account_id
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from oneshelf.channels.batches import read_batches
 from oneshelf.channels.contract import Capabilities, CataloguePage, Channel, Finding, Http, NoAnswer, Outlet, Seen
 from oneshelf.core.errors import Park, Retry
 from oneshelf.core.instants import to_us
@@ -117,9 +118,9 @@ async def read_numbers(
     """Read what every linked outlet shows now; returns how many gave a number."""
     outlets = await writer.do(lambda tx: linked_outlets(tx, tenant_id, account_id))
     ids = {outlet.external_id: outlet_id for outlet_id, outlet in outlets}
-    size, read = channel.can.read_batch, 0
-    for start in range(0, len(outlets), size):
-        seen = await channel.read(http, [outlet for _, outlet in outlets[start : start + size]])
+    read = 0
+    for batch in read_batches([(outlet.write_unit, outlet) for _, outlet in outlets], channel.can):
+        seen = await channel.read(http, batch)
         read += await writer.do(partial(_believe, tenant_id=tenant_id, account_id=account_id, ids=ids, seen=seen))
     return read
 

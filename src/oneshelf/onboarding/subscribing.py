@@ -22,13 +22,14 @@ from oneshelf.db.tx import Tx
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
+from oneshelf.watch.accounts import NAMES
 
 log = structlog.get_logger()
 
 EVERY_S = 3_600.0
 FAILED_WAIT_S = 300.0
 #: Codes of findings that subscribing can mend.
-MENDED_BY_SUBSCRIBING = ("subscription", "queue")
+MENDED_BY_SUBSCRIBING = ("subscription", "callback", "queue")
 
 
 async def run(
@@ -124,7 +125,7 @@ def _keep(
         failed=int(bool(problem)),
         p=problem[:500],
     )
-    name, subject = channel.name.title(), str(account_id)
+    name, subject = NAMES[channel.name], str(account_id)
     if problem:
         return
     bad = [one for one in findings if not one.ok]

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from oneshelf.channels.abilities import Prices
+from oneshelf.channels.batches import read_batches
 from oneshelf.channels.contract import Channel, Cursor, Http, NoAnswer, Outlet
 from oneshelf.core.errors import Park, Retry
 from oneshelf.core.facts import OrderSeen
@@ -157,9 +158,7 @@ async def _offers(tenant_id: int, one: Checked, writer: Writer, audit: Audit, co
             a=one.account_id,
         )
     )
-    size = one.channel.can.read_batch
-    for start in range(0, len(rows), size):
-        some = rows[start : start + size]
+    for some in read_batches([(row[2], row) for row in rows], one.channel.can):
         seen = await one.channel.read(one.http, [Outlet(row[1], row[2], json.loads(row[3])) for row in some])
         shown = {s.external_id: s.quantity for s in seen}
         ids = [row[0] for row in some]

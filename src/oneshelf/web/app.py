@@ -55,6 +55,8 @@ HEADERS = {
 #: Below these addresses the channels knock (their messages are signed) and send the merchant back after a sign-in (which is known by its
 #: state): any Host may bring them.
 DOORS = ("/webhooks/", "/connect/")
+#: Style sheet and icon, which the sign-in pages need under any name; they say nothing of the shop.
+ASSETS = "/static/"
 
 #: Longest SKU or search that is looked for.
 TEXT_MAX = 200
@@ -102,7 +104,7 @@ def build(
         exception_handlers={Missing: site.missing, 404: site.missing, Exception: site.broken},
     )
     app.state.live = live
-    app.state.page = pages.error
+    app.state.sign_in_page = pages.sign_in
     return app
 
 
@@ -127,7 +129,7 @@ class _Guard:
                 ]
             await send(message)
 
-        if scope["path"].startswith(DOORS) or _host(scope) in self._allowed:
+        if scope["path"].startswith((*DOORS, ASSETS)) or _host(scope) in self._allowed:
             await self._app(scope, receive, send_guarded)
             return
         refusal = PlainTextResponse(

@@ -5,13 +5,14 @@ In: a service and a payload of plain values. Out: plain values for JSON. Raises 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from oneshelf.channels.abilities import Migrates
+from oneshelf.channels.contract import HubLocation
 from oneshelf.channels.session import Priority
 from oneshelf.core.errors import Park
 from oneshelf.core.ids import HUB, ChannelName
@@ -127,14 +128,22 @@ async def run_channels_check(service: Service, payload: dict[str, Any]) -> Any:
     for one in service.running.values():
         if wanted is not None and one.account_id != int(wanted):
             continue
-        channel, http = one.channel, one.session.with_priority(Priority.VERIFY)
+        channel = one.channel
+        # A person waits: a few calls of the reserve are well spent on telling him that it is all that is left.
+        http = one.session.with_priority(Priority.LOWER_UNSAFE).with_patience(checking.PATIENCE_S)
         found = await checking.ask_channel(channel, http, service.callback_url(channel.name), one.app)
+        places = await checking.places_of(channel, http) if all(finding.ok for finding in found) else []
+        queue = await service.queue_finding(one)
+        found += [checking.clock(channel, one.session.clock_ahead_s), *([] if queue is None else [queue])]
         poll_s = service.settings.poll_interval_s(channel.name, channel.can.poll_interval_s)
 
-        def ours(tx: Tx, one: Running = one, poll_s: float = poll_s) -> Any:
+        def ours(
+            tx: Tx, one: Running = one, poll_s: float = poll_s, places: Sequence[HubLocation] = tuple(places)
+        ) -> Any:
             secret = load_secret(tx, service.sealer, service.tenant_id, one.account_id, "account")
             now = service.clock.now()
             findings = checking.own_findings(tx, service.tenant_id, one.account_id, one.channel, poll_s, secret, now)
+            findings += checking.locations(tx, service.tenant_id, places) if places else []
             state = tx.one(
                 "SELECT state FROM account WHERE tenant_id = :t AND account_id = :a",
                 t=service.tenant_id,
@@ -143,7 +152,7 @@ async def run_channels_check(service: Service, payload: dict[str, Any]) -> Any:
             return findings, state[0] if state else ""
 
         findings, state = await service.writer.do(ours)
-        findings = [*found, *findings]
+        findings = [*found, *checking.without_consequences(found, findings)]
         checked.append(
             checking.AccountChecked(
                 account_id=one.account_id,

@@ -6,7 +6,7 @@ In: a reader's transaction. Out: HTML by templates (whole pages, parts), and Fra
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -208,6 +208,11 @@ class Pages:
             self._state.now(), "", answer=answers.Answer(title, text), topic="", digest="", section=""
         )
         return self._env.get_template("error.html").render(context)
+
+    def sign_in(self, title: str, said: Sequence[str], text: str, command: str) -> str:
+        """Render a page of a sign-in. It may be seen under the public name, where no other page opens: it leads nowhere."""
+        context = self._context(self._state.now(), "", title=title, said=said, text=text, command=command)
+        return self._env.get_template("sign_in.html").render(context)
 
     def _page(self, template: str, topic: str, context: dict[str, Any], frame: Frame) -> Page:
         section = "Overview" if topic == "overview" else "Stock"

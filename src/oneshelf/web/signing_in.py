@@ -7,7 +7,7 @@ Never: shows a secret, or who somebody is, to who does not know the state.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from starlette.requests import Request
@@ -21,6 +21,7 @@ from oneshelf.onboarding import signing_in
 from oneshelf.onboarding.bring_up import bring_up
 from oneshelf.onboarding.marketplace import Preview
 from oneshelf.tenants.sign_ins import SignInOver, hash_of
+from oneshelf.watch.accounts import NAMES
 from oneshelf.wiring import SIGN_INS, Service, SignInState, build_channel
 
 log = structlog.get_logger()
@@ -28,18 +29,26 @@ log = structlog.get_logger()
 #: Below this address the channels send the merchant back.
 CALLBACKS = "/connect/"
 REFRESH_S = 2
+#: So many of the latest steps are shown.
+SAID_MAX = 8
 #: So many sign-ins are remembered for their page; older ones are forgotten.
 REMEMBERED_MAX = 50
 
 
-def routes(service: Service, page: Callable[[str, str], str]) -> list[Route]:
-    """Return the routes below CALLBACKS. `page`: a page of a title and a text."""
+#: Makes a page of: title, what was done so far, a text, a command to type.
+Page = Callable[[str, Sequence[str], str, str], str]
 
-    def answer(title: str, text: str, status: int = 200, refresh: str = "") -> Response:
+
+def routes(service: Service, page: Page) -> list[Route]:
+    """Return the routes below CALLBACKS."""
+
+    def answer(
+        title: str, text: str, status: int = 200, refresh: str = "", said: Sequence[str] = (), command: str = ""
+    ) -> Response:
         headers = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
         if refresh:
             headers["refresh"] = f"{REFRESH_S}; url={refresh}"
-        return HTMLResponse(page(title, text), status, headers=headers)
+        return HTMLResponse(page(title, said, text, command), status, headers=headers)
 
     def to_state(key: str) -> Response:
         return Response(status_code=303, headers={"location": f"{CALLBACKS}state/{key}", "cache-control": "no-store"})
@@ -59,9 +68,11 @@ def routes(service: Service, page: Callable[[str, str], str]) -> list[Route]:
                 return to_state(key)  # the page was loaded twice; what it began goes on
             log.warning("sign_in_failed", channel=channel, problem=type(error).__name__)
             _remember(service, key, SignInState(state="failed", problem=str(error)))
-            text = f"{error} Nothing was stored. Begin again: oneshelf channels connect {channel}"
-            return answer(f"{channel.title()} is not connected.", text, 400)
-        state = SignInState(state="running", said=[f"{channel.title()}: signed in"])
+            text = f"{error} Nothing was stored."
+            return answer(
+                f"{NAMES[channel]} is not connected.", text, 400, command=f"oneshelf channels connect {channel}"
+            )
+        state = SignInState(state="running", said=[f"{NAMES[channel]}: signed in"])
         _remember(service, key, state)
         service.background(_bring_up(service, entered, state))
         return to_state(key)
@@ -70,14 +81,17 @@ def routes(service: Service, page: Callable[[str, str], str]) -> list[Route]:
         key = request.path_params["key"]
         state = service.sign_ins.get(key)
         if state is None:
-            return answer("There is nothing here.", "This sign-in is over; look at the Overview.", 404)
-        said = " · ".join(state.said[-6:])
+            text = "This sign-in is over, or it never began. This shows which accounts are connected:"
+            return answer("There is nothing here.", text, 404, command="oneshelf channels list")
+        said = state.said[-SAID_MAX:]
         if state.state == "running":
-            return answer("Connecting.", f"{said}. You may close this page.", refresh=request.url.path)
+            text = "You may close this page: it goes on by itself."
+            return answer("Connecting.", text, refresh=request.url.path, said=said)
         if state.state == "failed":
-            text = f"{said}. It stopped: {state.problem} What is done stays; connecting again goes on from there."
-            return answer("Not all of it worked.", text)
-        return answer("Connected.", f"{said}. {state.next}")
+            text = f"It stopped: {state.problem} What is done stays; connecting again goes on from there."
+            return answer("Not all of it worked.", text, said=said)
+        before, _, command = state.next.partition(": ")
+        return answer("Connected.", f"{before}." if command else before, said=said, command=command)
 
     return [
         Route("/connect/{channel}/callback", callback),

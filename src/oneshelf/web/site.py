@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from starlette.applications import Starlette
@@ -50,8 +50,8 @@ def site(service: Service, url: str) -> Starlette:
     )
     service.local_url = url
 
-    def page(title: str, text: str) -> str:
-        shown: str = app.state.page(title, text)
+    def page(title: str, said: Sequence[str], text: str, command: str) -> str:
+        shown: str = app.state.sign_in_page(title, said, text, command)
         return shown
 
     app = build(

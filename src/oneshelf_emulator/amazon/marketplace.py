@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -20,10 +20,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ..broken import Broken
 from ..door import RawPath
 from ..throttle import Bucket
 from ..world import Buyer, Product, Sale, World
 from .book import Book, Order
+from .broken import STATES
 from .consent import PATH as CONSENT
 from .consent import ConsentPage
 from .console import CONSOLE
@@ -102,6 +104,9 @@ class Amazon:
         self.seller_id = "A" + "".join(self._rng.choices("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", k=13))
         self.application_id = f"amzn1.sp.solution.{self._rng.getrandbits(128):032x}"
         self.queue: dict[str, str] = {}
+        #: Operations that the application lacks the role for (broken state `role_taken`).
+        #: Changes the queue that the server made: "missing", "not_allowed" or "" (as it should be).
+        self.set_queue: Callable[[str], Awaitable[None]] | None = None
         #: The latest messages sent while no other `send_message` is set: (queue ARN, body).
         self.sent: deque[tuple[str, str]] = deque(maxlen=MESSAGES_KEPT)
         self.send_message: SendMessage = send_message or self._keep_message
@@ -248,6 +253,10 @@ class Amazon:
         """Return what the seller asks everybody in the first marketplace, as it stands in Seller Central; None: no offer."""
         offers = listing.attributes.get(self.marketplace_ids[0], {}).get("purchasable_offer", [])
         return next((dict(each) for each in offers if each.get("audience", "ALL") == "ALL"), None)
+
+    def broken_states(self) -> dict[str, Broken]:
+        """Return the broken states that Amazon knows, by name."""
+        return STATES
 
     def state(self) -> dict[str, Any]:
         """Return the numbers for the control door."""

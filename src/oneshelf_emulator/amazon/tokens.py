@@ -67,6 +67,10 @@ class Tokens:
         self._refresh.clear()
         self._alive.clear()
 
+    def grant_again(self) -> None:
+        """The seller authorizes the application again, with the same refresh token (U: Amazon may give another)."""
+        self._refresh.add(self.refresh_token)
+
     def authorize(self, redirect_uri: str | None = None) -> str:
         """The seller grants the rights (again); return the authorization code, alive for five minutes. It works once."""
         code = self._random(20)

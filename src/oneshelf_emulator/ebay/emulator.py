@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..broken import Broken
 from ..world import Buyer, Product, Sale, World
+from .broken import STATES
 from .bulk_update import BulkUpdate
 from .cancellations import Cancellation, Cancellations
 from .elsewhere import Elsewhere
@@ -200,6 +202,10 @@ class Ebay:
             row = {"orderLineItemId": line.line_item_id, "listingId": line.listing_id, "quantity": line.quantity}
             data = {"user": user, "order": {"orderId": order.order_id, "orderLineItems": [row]}}
             self.notifications.emit("ORDER_CONFIRMATION", data)
+
+    def broken_states(self) -> dict[str, Broken]:
+        """Return the broken states that eBay knows, by name."""
+        return STATES
 
     def _actions(self) -> dict[str, Callable[..., dict[str, Any] | None]]:
         desk, cases, seller = self.order_desk, self.cancellations, self.seller

@@ -129,6 +129,19 @@ class Tokens:
         self._grants.clear()
         self._access = {token: each for token, each in self._access.items() if each.kind == "application"}
 
+    def expire_all(self) -> None:
+        """The consent has run out: every refresh token, and every user token with it."""
+        for grant in self._grants.values():
+            grant.dies_at = self.clock.now()
+        self._access = {token: each for token, each in self._access.items() if each.kind == "application"}
+
+    def change_scopes(self, *, taken: frozenset[str] = frozenset(), given: frozenset[str] = frozenset()) -> None:
+        """Let every living consent have been one to other scopes."""
+        living: list[Grant | Access] = [*self._grants.values()]
+        living += [each for each in self._access.values() if each.kind == "user"]
+        for each in living:
+            each.scopes = (each.scopes - taken) | given
+
     def expire_access(self) -> None:
         """Let every access token run out now."""
         self._access.clear()

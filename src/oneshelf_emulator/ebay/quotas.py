@@ -81,6 +81,10 @@ class Quotas:
         self._used[(day, api)] = used + 1
         return True
 
+    def count(self, api: str, calls: int) -> None:
+        """Let today's count of `api` be `calls`."""
+        self._used[(self.days.today(), api)] = calls
+
     def document(self, api_name: str | None, api_context: str | None) -> dict[str, Any]:
         """Return a RateLimitsResponse for the REST APIs, filtered by name ("inventory") and context ("sell")."""
         reset = instant(self.days.ends_at())

@@ -349,7 +349,7 @@ def readiness_document(shop: Shop, readiness_state_id: int) -> dict[str, Any]:
     }
 
 
-def shop_document(shop: Shop, now: datetime, country: str) -> dict[str, Any]:
+def shop_document(shop: Shop, now: datetime, country: str, *, on_vacation: bool = False) -> dict[str, Any]:
     opened = stamp(now)
     return {
         "shop_id": shop.shop_id,
@@ -360,7 +360,7 @@ def shop_document(shop: Shop, now: datetime, country: str) -> dict[str, Any]:
         "title": None,
         "announcement": None,
         "currency_code": shop.currency,
-        "is_vacation": False,
+        "is_vacation": on_vacation,
         "update_date": opened,
         "updated_timestamp": opened,
         "listing_active_count": sum(each.state == "active" for each in shop.listings.values()),

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..broken import Broken
 from ..world import Buyer, Product, Sale, World
 from . import oauth
+from .broken import STATES
 from .limits import Budget
 from .listings import Listings
 from .operations import Operations
@@ -27,6 +29,7 @@ SWITCHES: dict[str, Any] = {
     "app_kind": "commercial",
     "shop_country": "US",
     "region_gate": False,
+    "vacation": False,
     "buyer_email_approved": False,
     "status_case": "capitalised",
     "silent_change": True,
@@ -117,6 +120,8 @@ class Etsy:
 
     def shown(self, sku: str) -> int:
         """Return how many pieces of `sku` a buyer could order now."""
+        if self.switches["vacation"]:
+            return 0
         found = self.shop.find(sku)
         if found:
             self.listings.get(found[0].listing_id)
@@ -124,6 +129,8 @@ class Etsy:
 
     def buy(self, buyer: Buyer, lines: Mapping[str, int]) -> Sale | None:
         """Check out, or return None if something is not on offer."""
+        if self.switches["vacation"]:
+            return None
         for sku in lines:
             self.shown(sku)  # lets listings age first
         return self.orders_desk.checkout(buyer, lines)
@@ -170,6 +177,10 @@ class Etsy:
             raise ValueError(refusal.error) from refusal
         except TypeError as error:
             raise ValueError(f"{action}: {error}") from error
+
+    def broken_states(self) -> dict[str, Broken]:
+        """Return the broken states that Etsy knows, by name."""
+        return STATES
 
     def _actions(self) -> dict[str, Callable[..., dict[str, Any] | None]]:
         listings, desk, tokens = self.listings, self.orders_desk, self.tokens

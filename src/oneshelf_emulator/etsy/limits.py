@@ -50,6 +50,17 @@ class Budget:
             self._buckets.append((now, 1))
         return None
 
+    def use_up(self, left: int, frees_in_s: float) -> list[tuple[datetime, int]]:
+        """Let all but `left` of the day's calls be spent, the oldest of them free in `frees_in_s`; return what was spent before."""
+        before = list(self._buckets)
+        begin = self.clock.now() + timedelta(seconds=frees_in_s) - self._day()
+        self._buckets = deque([(begin, max(0, self.per_day - left))])
+        return before
+
+    def put_back(self, spent: list[tuple[datetime, int]]) -> None:
+        """Take back `use_up`."""
+        self._buckets = deque(spent)
+
     def headers(self) -> dict[str, str]:
         """Return the four headers that stand on every answer."""
         self._turn(self.clock.now())
@@ -61,7 +72,9 @@ class Budget:
         }
 
     def _turn(self, now: datetime) -> None:
-        if self._second_ends_at is not None and now >= self._second_ends_at:
+        second = timedelta(seconds=self.clock.shortened(1.0))
+        ends_at = self._second_ends_at
+        if ends_at is not None and not ends_at - second <= now < ends_at:  # also after the clock was set back
             self._second_ends_at, self._in_second = None, 0
         while self._buckets and self._buckets[0][0] + self._day() <= now:
             self._buckets.popleft()

@@ -45,7 +45,8 @@ class Listings:
     def stock_up(self, products: Sequence[Product]) -> None:
         """Make listings. Skus that share what stands before their last "-" become one listing with sizes.
 
-        A numeric last part groups nothing (MUG-1 and MUG-2 are two things). Stock 0 all over: a sold_out listing.
+        A numeric last part groups nothing (MUG-1 and MUG-2 are two things), unless the switch `group_by` is `numbers`. Stock 0 all
+        over: a sold_out listing.
         """
         for group in _grouped(products, str(self.switches["group_by"])):
             self._make(group)
@@ -240,8 +241,14 @@ def _differs(old: ListedProduct, new: ListedProduct) -> bool:
 def _grouped(products: Sequence[Product], group_by: str) -> list[list[Product]]:
     """Return the products that become one listing, in the order of their first one."""
     groups: dict[str, list[Product]] = {}
+    full: dict[str, int] = {}
     for product in products:
         prefix, _, last = product.sku.rpartition("-")
+        if group_by == "numbers":  # MUG, MUG-2, MUG-3 … are one listing, and after 70 of them another
+            stem = prefix if last.isdigit() and prefix else product.sku
+            place = full[stem] = full.get(stem, -1) + 1
+            groups.setdefault(f"{stem}:{place // VALUES_PER_PROPERTY_MAX}:{product.currency}", []).append(product)
+            continue
         alone = group_by == "none" or not prefix or last.isdigit() or "(" in last or ")" in last
         key = f"sku:{product.sku}" if alone else f"prefix:{prefix}:{product.currency}"
         if len(groups.get(key, ())) >= VALUES_PER_PROPERTY_MAX:

@@ -120,6 +120,18 @@ class Tokens:
         self._grants.clear()
         self._access.clear()
 
+    def expire_all(self) -> None:
+        """Nobody refreshed for 90 days: every refresh token runs out, and every access token with it."""
+        for grant in self._grants.values():
+            grant.refresh_dies_at = self.clock.now()
+        self.expire_access()
+
+    def change_scopes(self, *, taken: frozenset[str] = frozenset(), given: frozenset[str] = frozenset()) -> None:
+        """Let every living consent have been one for other scopes."""
+        living: list[Grant | Access] = [*self._grants.values(), *self._access.values()]
+        for each in living:
+            each.scopes = (each.scopes - taken) | given
+
     def expire_access(self) -> None:
         """Let every access token run out now; refresh tokens live on."""
         for access in self._access.values():

@@ -107,7 +107,8 @@ class Operations:
         if call.number("shop_id") != self.etsy.shop.shop_id:
             raise Refused(404, "Resource not found")
         country = str(self.etsy.switches["shop_country"])
-        return documents.shop_document(self.etsy.shop, self.etsy.opened_at, country)
+        away = bool(self.etsy.switches["vacation"])
+        return documents.shop_document(self.etsy.shop, self.etsy.opened_at, country, on_vacation=away)
 
     def get_listings_by_shop(self, call: Call) -> Any:
         self._own_shop(call)

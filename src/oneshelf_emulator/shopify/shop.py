@@ -18,11 +18,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ..broken import Broken
 from ..world import Buyer, Product, Sale, World
 from . import console, payloads, purchase, scopes
 from . import fulfilment as fulfilments
 from . import records as r
 from .auth import Auth
+from .broken import STATES
 from .graphql_api import UNAUTHORIZED, Api
 from .idempotency import Keys
 from .inventory import Ledger, Move
@@ -371,6 +373,10 @@ class Shopify:
     def console(self, action: str, **arguments: Any) -> dict[str, Any]:
         """Do what a merchant does in the admin; see console.py. Raises ValueError for an unknown action or thing."""
         return console.do(self, action, arguments)
+
+    def broken_states(self) -> dict[str, Broken]:
+        """Return the broken states that Shopify knows, by name."""
+        return STATES
 
     def state(self) -> dict[str, Any]:
         """Return a JSON-able picture for the control door."""

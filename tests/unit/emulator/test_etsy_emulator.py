@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -16,6 +17,7 @@ from openapi_answers import check_answer
 from oneshelf_emulator.clock import VirtualClock
 from oneshelf_emulator.door import Answer, call
 from oneshelf_emulator.etsy import Etsy
+from oneshelf_emulator.etsy.broken import STATES
 from oneshelf_emulator.throttle import FaultGate
 from oneshelf_emulator.world import Address, Buyer, Product, World
 
@@ -686,3 +688,54 @@ async def test_garbage_is_refused_without_a_server_error(junk: Any) -> None:
     statuses.add((await client("POST", f"{receipt}/tracking", json_body={"tracking_code": junk}))[0].status)
     assert statuses <= {200, 400}
     assert not [each for each in world.diary if each.what == "emulator_error"]
+
+
+# --- faults and broken states --------------------------------------------------------------------------------------
+
+
+async def test_a_500_after_the_write_was_taken_and_a_slow_answer() -> None:
+    world, etsy, client = open_shop()
+    path, body = await read_input(client, "MUG")
+    for each in body["products"]:
+        each["offerings"][0]["quantity"] = 9
+    world.faults.arm("error_500_after", "etsy", "updateListingInventory")
+    assert (await client("PUT", path, json_body=body))[0].status == 500
+    assert etsy.shown("MUG") == 9, "it was done all the same"
+    world.faults.arm("slow_answer", "etsy", "getListingInventory")
+    began = time.monotonic()
+    answer, document = await client("GET", path)
+    assert (answer.status, document["products"][0]["sku"]) == (200, "MUG")
+    assert time.monotonic() - began >= 2.0
+
+
+async def test_a_used_up_day_refuses_until_it_frees_and_is_told_in_the_headers() -> None:
+    world, etsy, client = open_shop(qpd=50)
+    before = STATES["quota_used_up"].begin(etsy, frees_in_s=30)
+    answer, body = await client("GET", f"{A}/users/me")
+    assert (answer.status, body["error"]) == (429, "Exceeded daily rate limit")
+    assert (answer.headers["retry-after"], answer.headers["x-remaining-today"]) == ("30", "0")
+    clock_of(world).advance(31)
+    answer, _ = await client("GET", f"{A}/users/me")
+    assert (answer.status, answer.headers["x-remaining-today"]) == (200, "49")
+    STATES["quota_used_up"].end(etsy, before)
+
+
+async def test_a_shop_on_vacation_sells_nothing_and_says_so() -> None:
+    _, etsy, client = open_shop()
+    kept = STATES["vacation"].begin(etsy)
+    assert (etsy.buy(ANNA, {"MUG": 1}), etsy.shown("MUG")) == (None, 0)
+    assert (await client("GET", client.shop))[1]["is_vacation"] is True
+    STATES["vacation"].end(etsy, kept)
+    assert etsy.buy(ANNA, {"MUG": 1}) is not None
+    assert (await client("GET", client.shop))[1]["is_vacation"] is False
+
+
+async def test_two_writers_of_one_listing_the_later_one_wins_whole() -> None:
+    _, etsy, client = open_shop()
+    path, first = await read_input(client, "MUG")
+    _, second = await read_input(client, "MUG")
+    first["products"][0]["offerings"][0]["quantity"] = 3
+    second["products"][0]["offerings"][0]["price"] = 21.0
+    was = second["products"][0]["offerings"][0]["quantity"]
+    assert {(await client("PUT", path, json_body=body))[0].status for body in (first, second)} == {200}
+    assert etsy.shown("MUG") == was, "the number of the first writer is gone"

@@ -28,7 +28,7 @@ from oneshelf.channels.amazon import parse as parsing
 from oneshelf.channels.amazon.account import VISIBILITY_DELAY_S, Account, account_of
 from oneshelf.channels.amazon.auth import LoginWithAmazon
 from oneshelf.channels.amazon.limits import LIMITS, budget_seen
-from oneshelf.channels.amazon.queue import QueueClaim, claim, queue_message
+from oneshelf.channels.amazon.queue import NOTIFICATIONS_ACCOUNT, QueueClaim, claim, queue_message
 from oneshelf.channels.amazon.signing_in import AmazonSignIn
 from oneshelf.channels.contract import (
     AccountSeen,
@@ -57,7 +57,7 @@ from oneshelf.core.facts import Fact
 from oneshelf.core.ids import ChannelName
 from oneshelf.core.outcome import Outcome
 
-__all__ = ["SIGN_IN", "Amazon", "NoDoor", "QueueClaim", "claim", "connect", "queue_message"]
+__all__ = ["NOTIFICATIONS_ACCOUNT", "SIGN_IN", "Amazon", "NoDoor", "QueueClaim", "claim", "connect", "queue_message"]
 
 SIGN_IN: SignsIn = AmazonSignIn()
 

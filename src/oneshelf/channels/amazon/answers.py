@@ -13,7 +13,7 @@ import msgspec
 
 from oneshelf.channels.amazon.limits import throttle_wait_s
 from oneshelf.channels.contract import NoAnswer, Request, Response
-from oneshelf.core.errors import Park, Retry, SignInAgain
+from oneshelf.core.errors import Park, Retry, SignInAgain, UsedUp
 from oneshelf.core.outcome import Outcome, Rejected, Throttled, Unknown
 
 _REASON_MAX = 300
@@ -50,7 +50,7 @@ def body_of_read(request: Request, response: Response) -> bytes:
     if status in (401, 403):
         raise SignInAgain(why)
     if status == 429:
-        raise Retry(why, wait_s=throttle_wait_s(operation))
+        raise UsedUp(why, wait_s=throttle_wait_s(operation))
     if 400 <= status < 500 and status != 408:
         raise Park(why)
     raise Retry(why)

@@ -19,8 +19,9 @@ from oneshelf.channels.amazon.auth import LoginWithAmazon
 from oneshelf.channels.amazon.cancels import FEED_TYPE
 from oneshelf.channels.amazon.marketplaces import MARKETPLACES
 from oneshelf.channels.amazon.notifications import EVENT_BRIDGE_TYPES, PAYLOAD_VERSION, known_destination, resource_of
+from oneshelf.channels.amazon.queue import NOTIFICATIONS_ACCOUNT
 from oneshelf.channels.contract import Finding, Http, Request
-from oneshelf.core.errors import Park, Retry, SignInAgain
+from oneshelf.core.errors import Park, Retry, SignInAgain, UsedUp
 
 _ARN = re.compile(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,80}(\.fifo)?")
 #: An order that nobody has: what is asked is whether we may ask.
@@ -49,11 +50,11 @@ async def _marketplaces(http: Http, account: Account) -> list[Finding]:
         takes_part = place.participation if place else None
         todo = ""
         if takes_part is None or not takes_part.is_participating:
-            todo = f"take part in marketplace {id_} in Seller Central, or take it out of marketplace_ids"
+            todo = f"Take part in marketplace {id_} in Seller Central, or connect again without it in marketplace_ids."
         elif takes_part.has_suspended_listings:
-            todo = f"set the listing status of {id_} to active in Seller Central → Settings: its offers are suspended"
+            todo = f"In Seller Central → Settings → Account Info set the listing status of {id_} to active: its offers are suspended."
         elif (known := MARKETPLACES.get(id_)) and known.region != account.region:
-            todo = f"marketplace {id_} belongs to region {known.region}, this account to {account.region}"
+            todo = f"Connect {id_} as an account of its own: it belongs to region {known.region}, this account to {account.region}."
         name = (place.marketplace.name if place else "") or id_
         findings.append(Finding(f"The seller sells at {name}", not todo, todo, code="location", which=id_))
     return findings
@@ -83,16 +84,24 @@ def _probes(account: Account) -> list[tuple[Request, str]]:
 
 async def _role(http: Http, request: Request, role: str) -> Finding:
     """Ask; 401 and 403 are the only answers that tell of a role. Raises Retry on what may pass."""
-    response = await http.request(request)
+    what = f"Amazon lets us ask {request.operation}"
+    try:
+        response = await http.request(request)
+    except UsedUp as busy:
+        # Some of these are allowed once in 45 s: that others have just asked says nothing about a role.
+        return Finding(what, True, f"Not asked this time: {busy}", code="scope", which=request.operation)
     refused = response.status in (401, 403)
-    if response.status == 429 or response.status >= 500:
+    if response.status == 429:
+        return Finding(what, True, "Not asked this time: too many calls", code="scope", which=request.operation)
+    if response.status >= 500:
         raise Retry(f"Amazon {request.operation} answered {response.status}")
     todo = (
-        f"give the application the role {role!r} in Seller Central → Develop Apps, then sign in to Amazon again"
+        f"Give the application the role {role!r} in Seller Central → Develop Apps, then sign in to Amazon again: oneshelf channels "
+        "connect amazon"
         if refused
         else ""
     )
-    return Finding(f"Amazon lets us ask {request.operation}", not refused, todo, code="scope", which=request.operation)
+    return Finding(what, not refused, todo, code="scope", which=request.operation)
 
 
 def _queue(account: Account) -> Finding:
@@ -100,15 +109,15 @@ def _queue(account: Account) -> Finding:
     todo = ""
     if not arn or not url:
         todo = (
-            "create a standard SQS queue (not FIFO), allow account 437568002678 SendMessage and GetQueueAttributes on it, "
-            "and set queue_url and queue_arn"
+            f"Create a standard SQS queue (not FIFO), allow account {NOTIFICATIONS_ACCOUNT} SendMessage and GetQueueAttributes on it, "
+            "and connect again with queue_url and queue_arn. Until then orders are heard by polling only."
         )
     elif not _ARN.fullmatch(arn):
-        todo = "queue_arn is no ARN of an SQS queue (arn:aws:sqs:<region>:<account>:<name>)"
+        todo = "Correct queue_arn: it is no ARN of an SQS queue (arn:aws:sqs:<region>:<account>:<name>)."
     elif arn.endswith(".fifo"):
-        todo = "make a standard queue: Amazon sends nothing to a FIFO one, without a word"
+        todo = "Make a standard queue: Amazon sends nothing to a FIFO one, without a word."
     elif url.rstrip("/").rsplit("/", 1)[-1] != arn.rsplit(":", 1)[-1]:
-        todo = "queue_url and queue_arn name two different queues"
+        todo = "Correct queue_url or queue_arn: they name two different queues."
     return Finding("A queue for Amazon's notifications", not todo, todo, code="queue")
 
 
@@ -130,7 +139,12 @@ async def _subscriptions(
         destination_id = await known_destination(http, account, token, resource_of(account, transport))
         for kind in kinds:
             ok = bool(destination_id) and await _subscribed_to(http, account, kind) == destination_id
-            todo = "" if ok else f"subscribe again: Amazon does not send {kind} to our queue"
+            todo = (
+                ""
+                if ok
+                else f"Amazon does not send {kind} to our queue. Oneshelf subscribes again within the hour by itself; to have it at once, "
+                "connect the account again. Until then it is heard by polling only."
+            )
             findings.append(Finding(f"Amazon tells us {kind}", ok, todo, code="subscription", which=kind))
     return findings
 

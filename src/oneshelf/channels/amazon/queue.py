@@ -19,6 +19,8 @@ from oneshelf.channels.amazon.marketplaces import MARKETPLACES
 from oneshelf.channels.contract import RawMessage
 from oneshelf.core.errors import Unreadable
 
+#: The AWS account that SP-API sends from; our queue's policy must let it in. Source: page "Set up notifications (Amazon SQS)".
+NOTIFICATIONS_ACCOUNT = "437568002678"
 UNREADABLE_TOPIC = "queue:unreadable"
 _MERCHANT_PREFIX = "amzn1.merchant.o."
 

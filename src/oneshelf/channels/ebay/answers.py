@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from oneshelf.channels.contract import Request, Response
 from oneshelf.channels.ebay.limits import wait_s
 from oneshelf.channels.ebay.wire import Explained, decoded, explained, explained_body, whole
-from oneshelf.core.errors import Park, Retry, SignInAgain, Unreadable
+from oneshelf.core.errors import Park, Retry, SignInAgain, Unreadable, UsedUp
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled, Unknown
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ def body_of_read(request: Request, response: Response, kind: type[T]) -> T:
     if status in (401, 403):
         raise SignInAgain(why)
     if status == 429:
-        raise Retry(why, wait_s=wait_s(response))
+        raise UsedUp(why, wait_s=wait_s(response))
     if 400 <= status < 500 and status != 408 and explained_body(response.body).error_id not in _PASSES:
         raise Park(why)
     raise Retry(why)

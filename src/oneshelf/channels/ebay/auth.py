@@ -27,7 +27,7 @@ from oneshelf.channels.contract import Claimed, Http, NoAnswer, RawRequest, Requ
 from oneshelf.channels.ebay import signing
 from oneshelf.channels.ebay.limits import wait_s
 from oneshelf.channels.ebay.wire import decoded, inside, instant, iso, text
-from oneshelf.core.errors import Park, Retry, SignInAgain, Unreadable
+from oneshelf.core.errors import Park, Retry, SignInAgain, Unreadable, UsedUp
 
 CONSENT_URL = "https://auth.ebay.com/oauth2/authorize"
 _SCOPE = "https://api.ebay.com/oauth/api_scope"
@@ -170,7 +170,7 @@ class EbayAuth:
         except NoAnswer as gone:
             raise Retry(f"eBay token: {gone.reason}") from gone
         if response.status == 429:
-            raise Retry("eBay token: rate limit", wait_s=wait_s(response))
+            raise UsedUp("eBay token: rate limit", wait_s=wait_s(response))
         try:
             document = decoded(response.body, dict[str, Any], "token answer")
         except Unreadable:

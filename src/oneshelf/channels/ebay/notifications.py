@@ -78,24 +78,29 @@ class Notifications:
 
     async def check(self, http: Http, callback_url: str, app_secret: Mapping[str, str]) -> list[Finding]:
         """Look whether notices reach `callback_url`; changes nothing. Raises Retry, SignInAgain, NoAnswer."""
-        again = "Run the set-up again (oneshelf does so hourly)."
+        again = "Oneshelf sets it up again within the hour by itself; until then orders are heard by polling only."
         try:
             get = Request(method="GET", url=f"{self._base}/config", operation="config")
             response = await self._auth.as_application(http, get, app_secret)
             configured = response.status != 404
             if configured:
                 body_of_read(get, response, dict[str, Any])
-            found = [
-                one
-                for one in await self._listed(http, "/destination", "destinations", "destination", app_secret)
-                if inside(one, "deliveryConfig", "endpoint") == callback_url
-            ]
+            every = await self._listed(http, "/destination", "destinations", "destination", app_secret)
+            found = [one for one in every if inside(one, "deliveryConfig", "endpoint") == callback_url]
+            if every and not found:
+                return [
+                    _elsewhere(callback_url, text(inside(every[0], "deliveryConfig", "endpoint")) or "another address")
+                ]
             own = {text(one.get("destinationId")) for one in found}
             live = any(text(one.get("status")) == "ENABLED" for one in found)
             findings = [
                 _found("eBay notifications: configuration", configured, "Enter alert_email. " + again, "config"),
                 _found(
-                    "eBay notifications: destination", live, "eBay has none that is enabled. " + again, "destination"
+                    "eBay notifications: destination",
+                    live,
+                    "eBay has none that is enabled; it marks one down that does not answer: see that this address can be reached "
+                    "from outside. " + again,
+                    "destination",
                 ),
             ]
             for by_application in (False, True):
@@ -109,7 +114,7 @@ class Notifications:
                 for topic in TOPICS:
                     if topic.by_application == by_application:
                         todo = (
-                            "It is not subscribed or switched off. " + again
+                            f"eBay does not tell us {topic.name}: the subscription is gone or switched off. {again}"
                             if topic.needed
                             else f"Not had: {topic.why_not}."
                         )
@@ -269,6 +274,14 @@ class Notifications:
         """Raise unless the write was accepted (most answer 201 or 204 without a body)."""
         if not 200 <= response.status < 300:
             body_of_read(request, response, dict[str, Any])
+
+
+def _elsewhere(callback_url: str, address: str) -> Finding:
+    todo = (
+        f"eBay sends its notices to {address} and not to {callback_url}. Oneshelf sets its own address up again within the hour by "
+        "itself. If this comes back, another installation uses the same keyset: stop it, or give each a keyset of its own."
+    )
+    return Finding("eBay's notices come to this address", ok=False, todo=todo, code="callback", which=address)
 
 
 def _found(what: str, there: bool, todo: str, which: str, *, needed: bool = True) -> Finding:

@@ -66,6 +66,7 @@ CAN = Capabilities(
     poll_interval_s=60.0,
     has_webhooks=True,
     reads_before_write=True,
+    reads_units=True,
     # Source: error text "There was a problem with /quantity : cannot be greater than 999" (etsy/open-api #214).
     max_quantity=999,
     zero_is_state=True,

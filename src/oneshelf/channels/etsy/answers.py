@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from oneshelf.channels.contract import Request, Response
 from oneshelf.channels.etsy.limits import wait_s
 from oneshelf.channels.etsy.wire import decoded, text
-from oneshelf.core.errors import Park, Retry, SignInAgain, Unreadable
+from oneshelf.core.errors import Park, Retry, SignInAgain, Unreadable, UsedUp
 from oneshelf.core.outcome import Outcome, Rejected, Throttled, Unknown
 
 _REASON_MAX = 300
@@ -41,7 +41,7 @@ def body_of_read(request: Request, response: Response, kind: type[T]) -> T:
     if status in (401, 403):
         raise SignInAgain(why)
     if status == 429:
-        raise Retry(why, wait_s=wait_s(response))
+        raise UsedUp(why, wait_s=wait_s(response))
     if 400 <= status < 500 and status not in (408, 409):
         raise Park(why)
     raise Retry(why)

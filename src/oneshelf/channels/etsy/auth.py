@@ -21,7 +21,7 @@ import msgspec
 from oneshelf.channels.contract import Claimed, Http, NoAnswer, RawRequest, Request, Response, Secret
 from oneshelf.channels.etsy.limits import wait_s
 from oneshelf.channels.etsy.wire import decoded, instant, text, whole
-from oneshelf.core.errors import Retry, SignInAgain, Unreadable
+from oneshelf.core.errors import Retry, SignInAgain, Unreadable, UsedUp
 
 CONSENT_URL = "https://www.etsy.com/oauth/connect"
 #: What the connector asks the seller for. Source: scopes of the operations used, Etsy OpenAPI document.
@@ -128,7 +128,7 @@ class EtsyAuth:
         except NoAnswer as gone:
             raise Retry(f"Etsy token: {gone.reason}") from gone
         if response.status == 429:
-            raise Retry("Etsy token: rate limit", wait_s=wait_s(response))
+            raise UsedUp("Etsy token: rate limit", wait_s=wait_s(response))
         try:
             document = decoded(response.body, dict[str, Any], "token answer")
         except Unreadable:

@@ -34,11 +34,14 @@ PRICES = PriceAbility(
 async def read(client: EtsyClient, http: Http, outlets: Sequence[Any]) -> list[PriceSeen]:
     """Read what they ask. Raises Retry, SignInAgain, Park, NoAnswer."""
     found = []
+    asked_in: dict[int, dict[str, set[Money | None]]] = {}  # by document: outlets of one listing share theirs
     for outlet, seen in zip(outlets, await shelf.read(client, http, outlets), strict=True):
         price, problem = None, seen.problem
         if seen.document is not None and seen.state != "gone":
-            asked = {shelf.price_of(one) for key, one in _products(seen.document) if key == outlet.external_id}
-            price = asked.pop() if len(asked) == 1 else None
+            if id(seen.document) not in asked_in:
+                asked_in[id(seen.document)] = _asked(seen.document)
+            asked = asked_in[id(seen.document)].get(outlet.external_id, set())
+            price = next(iter(asked)) if len(asked) == 1 else None
             problem = problem or ("" if price else "its products ask several prices, or none")
         found.append(PriceSeen(seen.external_id, price, seen.read_at, None, None, seen.state, seen.document, problem))
     return found
@@ -114,6 +117,14 @@ def _refused(price: Money, product: dict[str, Any]) -> Rejected | None:
     if now is not None and now.currency != price.currency:
         return Rejected(f"the listing is priced in {now.currency}, not {price.currency}", code="currency")
     return None
+
+
+def _asked(document: dict[str, Any]) -> dict[str, set[Money | None]]:
+    """Return the prices that the products of each outlet ask."""
+    asked: dict[str, set[Money | None]] = {}
+    for key, product in _products(document):
+        asked.setdefault(key, set()).add(shelf.price_of(product))
+    return asked
 
 
 def _products(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -51,7 +51,17 @@ def unit_of(outlet: Outlet) -> str:
 async def catalogue(client: EtsyClient, http: Http, cursor: dict[str, Any] | None) -> CataloguePage:
     """Read up to 100 listings of one state. Raises Retry, SignInAgain, Park, NoAnswer."""
     at, offset = int((cursor or {}).get("state", 0)), int((cursor or {}).get("offset", 0))
-    listings = await client.get_listings_by_shop(http, SWEEP[at], offset)
+    try:
+        listings = await client.get_listings_by_shop(http, SWEEP[at], offset)
+    except SignInAgain:
+        raise
+    except Park as refused:
+        if not offset:
+            raise
+        raise Park(
+            f"Etsy lists only the first {offset:,} of your {SWEEP[at]} listings, so the rest can't be read: close what you no longer sell, "
+            f"or make variations of what belongs together (up to 70 a listing). Etsy said: {refused}"
+        ) from refused
     found = tuple(one for row in listings.results for one in listings_found(row))
     count = len(listings.results)
     end = offset + count
@@ -162,10 +172,19 @@ async def read(client: EtsyClient, http: Http, outlets: Sequence[Outlet]) -> lis
     """Read what the outlets show. Raises Retry, SignInAgain, Park, NoAnswer."""
     units = list(dict.fromkeys(unit_of(outlet) for outlet in outlets))
     found = await _documents(client, http, units)
-    return [_seen(outlet, found[unit_of(outlet)]) for outlet in outlets]
+    shown = {unit: _shown(found[unit]) for unit in units}  # once a listing: it may have thousands of variations
+    return [_seen(outlet, found[unit_of(outlet)], shown[unit_of(outlet)]) for outlet in outlets]
 
 
-def _seen(outlet: Outlet, found: _Found) -> Seen:
+def _shown(found: _Found) -> dict[str, etsy_listing.Shown] | str:
+    """Return what each outlet of a listing shows, or why that can't be read."""
+    try:
+        return {} if found.document is None else etsy_listing.shown(found.document)
+    except Unreadable as bad:
+        return str(bad)
+
+
+def _seen(outlet: Outlet, found: _Found, shown: dict[str, etsy_listing.Shown] | str) -> Seen:
     name = outlet.external_id
     if found.gone:
         return Seen(name, None, found.read_at, state="gone")
@@ -173,10 +192,9 @@ def _seen(outlet: Outlet, found: _Found) -> Seen:
         state = etsy_listing.STATES.get(found.state, "live")
         quantity = found.bare if state == "live" else 0
         return Seen(name, quantity if "/" not in name else None, found.read_at, state=state, problem=_NO_RECORD)
-    try:
-        here = etsy_listing.shown(found.document).get(name)
-    except Unreadable as bad:
-        return Seen(name, None, found.read_at, problem=str(bad))
+    if isinstance(shown, str):
+        return Seen(name, None, found.read_at, problem=shown)
+    here = shown.get(name)
     if here is None:
         why = "the listing has no such variation any more"
         return Seen(name, None, found.read_at, state="gone", document=found.document, problem=why)

@@ -34,7 +34,15 @@ from oneshelf.core.errors import Retry, SignInAgain, Unreadable
 RENEW_BEFORE_S = 60
 
 #: OAuth errors that no second try repairs. Source: RFC 6749 section 5.2.
-REFUSED = {"invalid_grant", "invalid_client", "unauthorized_client", "invalid_request", "application_cannot_be_found"}
+#: `shop_not_permitted`: the app is not installed in the shop. U: its spelling is from reports, Shopify's documentation lists no errors.
+REFUSED = {
+    "invalid_grant",
+    "invalid_client",
+    "unauthorized_client",
+    "invalid_request",
+    "application_cannot_be_found",
+    "shop_not_permitted",
+}
 
 
 class ShopifyAuth:

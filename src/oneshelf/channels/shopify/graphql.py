@@ -17,7 +17,7 @@ import msgspec
 from oneshelf.channels.contract import Http, NoAnswer, Request, Response
 from oneshelf.channels.shopify.documents import Document
 from oneshelf.channels.shopify.limits import Cost, is_throttled, retry_after_s
-from oneshelf.core.errors import Park, Retry, SignInAgain
+from oneshelf.core.errors import Closed, Park, Retry, SignInAgain, UsedUp
 from oneshelf.core.outcome import Outcome, Rejected, Throttled, Unknown
 
 #: Fields that protected customer data may turn into errors; the rest of the answer is still good.
@@ -195,6 +195,10 @@ def _raised(failure: Failure) -> Exception:
         return SignInAgain(failure.reason)
     if failure.kind == "refused":
         return Park(f"{failure.code}: {failure.reason}")
+    if failure.code in ("shop_closed", "SHOP_INACTIVE"):
+        return Closed(failure.reason, wait_s=failure.wait_s)
+    if failure.kind == "throttled":
+        return UsedUp(failure.reason, wait_s=failure.wait_s)
     return Retry(failure.reason, wait_s=failure.wait_s)
 
 

@@ -73,9 +73,12 @@ class Subscriber:
     async def check(self, http: Http, callback_url: str | None) -> list[Finding]:
         """Look at every topic; reads only. Raises Retry, SignInAgain, NoAnswer."""
         if callback_url is None:
-            todo = "give Oneshelf a public address; until then the shop is only polled"
+            todo = "Give Oneshelf a public https address (ONESHELF_PUBLIC_URL); until then the shop is only polled."
             return [Finding("webhooks", ok=False, todo=todo, code="subscription", which="address")]
         have = await self._list(http)
+        addresses = {str(one.get("uri")) for mine in have.values() for one in mine}
+        if addresses and callback_url not in addresses:
+            return [_elsewhere(callback_url, min(addresses))]
         findings = []
         for topic in TOPICS:
             mine = [one for one in have.get(topic, []) if one.get("uri") == callback_url]
@@ -83,7 +86,8 @@ class Subscriber:
             todo = (
                 ""
                 if mine and not cut
-                else "Oneshelf makes it again within the hour, or at once: connect the shop again"
+                else f"Shopify no longer tells us {topic}. Oneshelf subscribes again within the hour by itself; to have it at once, "
+                "connect the shop again. Until then it is only polled."
             )
             findings.append(Finding(f"webhook {topic}", ok=not todo, todo=todo, code="subscription", which=topic))
         return findings
@@ -126,6 +130,14 @@ class Subscriber:
         return f"{document.name}: {errors[0].get('message')}" if errors else ""
 
 
+def _elsewhere(callback_url: str, address: str) -> Finding:
+    todo = (
+        f"Shopify sends its news to {address} and not to {callback_url}. Oneshelf subscribes again within the hour by itself. If this "
+        "comes back, another installation uses the same app: stop it, or give each an app of its own."
+    )
+    return Finding("webhooks come to this address", ok=False, todo=todo, code="callback", which=address)
+
+
 def scope_findings(granted: list[str]) -> list[Finding]:
     """Return one finding for each scope we need. A write scope includes its read scope."""
     have = set(granted) | {s.replace("write_", "read_", 1) for s in granted if s.startswith("write_")}
@@ -133,7 +145,10 @@ def scope_findings(granted: list[str]) -> list[Finding]:
         Finding(
             f"scope {scope}",
             ok=scope in have,
-            todo="" if scope in have else f"grant {scope} and install the app again",
+            todo=""
+            if scope in have
+            else f"Let the app ask for {scope} (in its own settings at Shopify), then grant {scope} in the shop by connecting it again: "
+            "oneshelf channels connect shopify",
             code="scope",
             which=scope,
         )

@@ -55,7 +55,10 @@ function apply(key, el, change) {
 setInterval(() => {
   if (held || Date.now() - aimedAt < AIM_MS) return;
   const todo = [...waiting]; waiting.clear();
-  todo.forEach(([key, change]) => { const el = byId(key); if (busy(el)) waiting.set(key, change); else change(); });
+  todo.forEach(([key, change]) => {
+    const table = key.startsWith("new-") ? byId(key.slice(4)) : null, el = table || byId(key);  // "new-": rows that a pill tells of
+    if (busy(el) || (table && (table.matches(":hover") || table.scrollTop >= 4))) waiting.set(key, change); else change();
+  });
 }, 500);
 function light(el) { el.classList.remove("moved"); void el.offsetWidth; el.classList.add("moved"); moved++; }
 function compare(old, fresh) {  // light up the numbers that differ
