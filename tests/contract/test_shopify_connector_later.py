@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -36,8 +37,8 @@ from oneshelf.core.outcome import Accepted, Rejected, Throttled
 JANE = Address(name="Jane Roe", line1="1 Elm St", city="Springfield", region="IL", postal_code="62701", country="US")
 
 
-async def copied(wire: Wire, pieces: int = 2) -> tuple[Any, str]:
-    """A copy of a marketplace order of `pieces`, with its fulfilment order."""
+async def copied(wire: Wire, pieces: int = 2, lines: int = 0) -> tuple[Any, str]:
+    """A copy of a marketplace order of `pieces`, or of so many lines of one, with its fulfilment order."""
     hub: Any = wire.channel
     found = (await listings_of(wire))[0]
     assert (await hub.ensure_order_key(wire)).ok
@@ -47,10 +48,13 @@ async def copied(wire: Wire, pieces: int = 2) -> tuple[Any, str]:
         channel=ChannelName.AMAZON,
         marketplace_order_id="902-1",
         currency="USD",
-        lines=(HubLineDraft("L1", str(found.extra["variant_id"]), pieces, 1000, "Mug", str(found.sku)),),
+        lines=tuple(
+            HubLineDraft(f"L{n}", str(found.extra["variant_id"]), 1 if lines else pieces, 1000, "Mug", str(found.sku))
+            for n in range(1, max(1, lines) + 1)
+        ),
         shipping_minor=0,
         discount_minor=0,
-        total_minor=1000 * pieces,
+        total_minor=1000 * (lines or pieces),
         placed_at=wire.clock.now(),
         source=seen,
     )
@@ -135,16 +139,18 @@ async def test_S10_6_a_copy_is_fulfilled_piece_by_piece_and_never_beyond_what_is
     assert [line.shipped for line in (await fact_of(wire, order_id)).lines] == [2]
 
 
-def work(location: str, status: str, **open_pieces: int) -> dict[str, Any]:
+def work(location: str, status: str, service: bool = False, **open_pieces: int) -> dict[str, Any]:
     nodes = [
         {"id": f"gid://shopify/FulfillmentOrderLineItem/{location}{line}", "remainingQuantity": count,
          "lineItem": {"id": f"gid://shopify/LineItem/{line[1:]}"}}
         for line, count in open_pieces.items()
     ]  # fmt: skip
-    place = {"location": {"id": f"gid://shopify/Location/{location}"}}
+    place = {"location": {"id": f"gid://shopify/Location/{location}", "isFulfillmentService": service}}
+    actions = {"OPEN": ["CREATE_FULFILLMENT", "MOVE"], "ON_HOLD": ["RELEASE_HOLD"]}
     return {
         "id": f"gid://shopify/FulfillmentOrder/{location}",
         "status": status,
+        "supportedActions": [{"action": name} for name in actions.get(status, [])],
         "assignedLocation": place,
         "lineItems": {"nodes": nodes},
     }
@@ -169,6 +175,58 @@ def test_a_parcel_leaves_from_one_location_that_has_it_all(monkeypatch: pytest.M
     assert choose_work(lines, there, {"A": 3}) is None
     assert choose_work(lines, [work("1", "ON_HOLD", l1=1)], {"A": 1}) is None
     assert choose_work(lines, there, {"Z": 1}) is None
+    assert choose_work(lines, [work("4", "IN_PROGRESS", l3=1)], {"B": 1}) is None, "no action that allows it"
+    assert choose_work(lines, [work("5", "OPEN", service=True, l3=1)], {"B": 1}) is None, "another app's service"
+
+
+async def test_quirk_of_2024_10_what_lies_at_another_apps_service_is_not_fulfilled_by_us() -> None:
+    wire = Wire("shopify")
+    hub, order_id = await copied(wire, pieces=2)
+    wire.market.console("add_location", name="Their warehouse", service=True)
+    wire.market.console("move_fulfilment_order", order=order_id, location="Their warehouse", lines=None)
+    wire.pass_time(600)
+    refused = await hub.fulfil_copy(wire, order_id, parcel(wire, {"L1": 2}))
+    assert isinstance(refused, Rejected) and refused.code == "not_ours"
+    assert "enter the parcel there" in refused.reason
+    assert [line.shipped for line in (await fact_of(wire, order_id)).lines] == [0]
+
+
+async def test_a_fulfilment_order_of_more_lines_than_a_page_is_fulfilled_whole() -> None:
+    """60 marketplace lines: the first page of a fulfilment order has 40."""
+    wire = Wire("shopify")
+    hub, order_id = await copied(wire, lines=60)
+    units = {f"L{n}": 1 for n in range(1, 61)}
+    assert isinstance(await hub.fulfil_copy(wire, order_id, parcel(wire, units)), Accepted)
+    wire.pass_time(600)
+    assert [line.shipped for line in (await fact_of(wire, order_id)).lines] == [1] * 60
+
+
+async def test_S5_6_a_piece_of_a_line_beyond_the_first_page_is_given_back_where_it_lies() -> None:
+    wire = Wire("shopify")
+    hub, order_id = await copied(wire, lines=60)
+    place = next(iter((await fact_of(wire, order_id)).locations.values()))
+    told: list[Any] = []
+
+    class Listening:
+        async def request(self, request: Any) -> Any:
+            told.append(json.loads(request.body)["variables"])
+            return await wire.request(request)
+
+    key = "5d8a5e0a-43f1-5a3e-9f5e-3a0b1a4b7f10"
+    assert isinstance(await hub.remove_pieces(Listening(), order_id, {"L55": 1}, "cancelled", key), Accepted)
+    (entry,) = told[-1]["input"]["refundLineItems"]
+    assert entry["locationId"] in place
+
+
+async def test_S10_4_all_tracking_numbers_and_the_address_arrive_and_are_told_back() -> None:
+    wire = Wire("shopify")
+    hub, order_id = await copied(wire)
+    numbers = {"more_tracking_numbers": ("1Z999AA10123456785",), "tracking_url": "https://track.example/1Z?a=b"}
+    assert isinstance(await hub.fulfil_copy(wire, order_id, parcel(wire, {"L1": 2}, **numbers)), Accepted)
+    wire.pass_time(600)
+    (seen,) = (await fact_of(wire, order_id)).shipments
+    assert (seen.tracking_number, seen.more_tracking_numbers) == ("1Z999AA10123456784", ("1Z999AA10123456785",))
+    assert seen.tracking_url == "https://track.example/1Z?a=b"
 
 
 # --- prices ---------------------------------------------------------------------------------------------------------------------

@@ -281,8 +281,21 @@ def test_parcel_and_return() -> None:
     seen = order(
         webhook_order(
             fulfillments=[
-                fulfillment(tracking_number="1Z2345", tracking_company="UPS"),
-                fulfillment(id=123457, status="cancelled", tracking_number=None),
+                fulfillment(
+                    tracking_number="1Z2345",
+                    tracking_numbers=["1Z2345", "1Z2346"],
+                    tracking_url="https://ups.example/1Z2345",
+                    tracking_urls=["https://ups.example/1Z2345", "https://ups.example/1Z2346"],
+                    tracking_company="UPS",
+                ),
+                fulfillment(
+                    id=123457,
+                    status="cancelled",
+                    tracking_number=None,
+                    tracking_numbers=[],
+                    tracking_url=None,
+                    tracking_urls=[],
+                ),
             ],
             refunds=[refund("return")],
         )
@@ -296,7 +309,9 @@ def test_parcel_and_return() -> None:
             {"487817672276298554": 1},
             "1Z2345",
             "UPS",
+            "https://ups.example/1Z2345",
             location_id="gid://shopify/Location/61000000001",
+            more_tracking_numbers=("1Z2346",),
         ),
         ShipmentSeen(
             "123457",
@@ -449,7 +464,10 @@ def graphql_fulfillment(seen: dict[str, Any]) -> dict[str, Any]:
         "status": seen["status"].upper(),
         "createdAt": "2022-01-01T00:00:00Z",
         "location": ref("Location", seen["location_id"]),
-        "trackingInfo": [{"company": seen["tracking_company"], "number": seen.get("tracking_number")}],
+        "trackingInfo": [
+            {"company": seen["tracking_company"], "number": number, "url": url}
+            for number, url in zip(seen["tracking_numbers"], seen["tracking_urls"], strict=True)
+        ],
         "fulfillmentLineItems": page(
             [{"quantity": i["quantity"], "lineItem": {"id": i["admin_graphql_api_id"]}} for i in seen["line_items"]]
         ),
@@ -479,7 +497,14 @@ ORDERS: dict[str, dict[str, Any]] = {
     "as created": webhook_order(),
     "cancelled": webhook_order(cancelled_at="2022-01-01T00:00:00Z", financial_status="voided"),
     "shipped in part, refunded in part": webhook_order(
-        fulfillments=[fulfillment(tracking_number="1Z2345"), fulfillment(id=9, status="cancelled")],
+        fulfillments=[
+            fulfillment(
+                tracking_numbers=["1z827wk74630", "1Z2"],
+                tracking_url="https://ups.example/1",
+                tracking_urls=["https://ups.example/1", None],
+            ),
+            fulfillment(id=9, status="cancelled"),
+        ],
         refunds=[refund("return"), refund("cancel")],
         financial_status="partially_refunded",
     ),

@@ -85,7 +85,10 @@ class LineSeen(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ShipmentSeen(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One parcel: units a line. `shipment_id` is the channel's own. A cancelled one counts nothing."""
+    """One parcel: units a line. `shipment_id` is the channel's own. A cancelled one counts nothing.
+
+    `more_tracking_numbers`: what the source names beside the first; `tracking_url` is the first's.
+    """
 
     shipment_id: str
     created_at: datetime | None
@@ -95,6 +98,7 @@ class ShipmentSeen(msgspec.Struct, frozen=True, omit_defaults=True):
     tracking_url: str | None = None
     location_id: str | None = None
     cancelled: bool = False
+    more_tracking_numbers: tuple[str, ...] = ()
 
 
 class ReturnSeen(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -599,6 +599,7 @@ shipment = _table(
     _text("carrier", ""),
     _text("tracking_number", ""),
     _text("tracking_url", ""),
+    _text("more_numbers", ""),  # tracking numbers beside the first, a line each
     _at("shipped_at", False),
     _text("reference", ""),  # the marketplace's id of it
     _flag("cancelled"),  # the hub cancelled the fulfilment

@@ -153,18 +153,28 @@ class CopyKeeper:
         order, lines = await self.pages(http, docs.COPY_LINES, order_id, "lineItems")
         if order is None:
             return None
-        _, work = await self.pages(http, docs.COPY_WORK, order_id, "fulfillmentOrders")
+        _, work = await self.work(http, order_id)
         return CopyRead(order, lines, work)
 
+    async def work(self, http: Http, order_id: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+        """Read an order's fulfilment orders, each with all its lines; (None, []) if there is no such order."""
+        order, found = await self.pages(http, docs.WORK, order_id, "fulfillmentOrders")
+        for one in found:
+            lines = one.get("lineItems") or {}
+            info = lines.get("pageInfo") or {}
+            if info.get("hasNextPage"):
+                _, more = await self.pages(http, docs.WORK_LINES, one["id"], "lineItems", info.get("endCursor"))
+                one["lineItems"] = {"nodes": [*(lines.get("nodes") or []), *more]}
+        return order, found
+
     async def pages(
-        self, http: Http, document: docs.Document, order_id: str, connection: str
+        self, http: Http, document: docs.Document, part_id: str, connection: str, after: str | None = None
     ) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
-        """Read all of one connection of an order (the document calls it `part`); (None, []) if there is no such order."""
+        """Read all of one connection (the document calls its owner `part`), or what comes `after`; (None, []) without an owner."""
         order: dict[str, Any] | None = None
         nodes: list[dict[str, Any]] = []
-        after = None
         for _ in range(PAGES_MAX):
-            part = (await self._graphql.ask(http, document, {"id": order_id, "cursor": after})).data.get("part")
+            part = (await self._graphql.ask(http, document, {"id": part_id, "cursor": after})).data.get("part")
             if part is None:
                 return None, nodes
             order = order or part
@@ -174,7 +184,7 @@ class CopyKeeper:
             if not info.get("hasNextPage"):
                 return order, nodes
             after = info.get("endCursor")
-        raise Retry(f"{order_id} has more than {PAGES_MAX} pages of {connection}")
+        raise Retry(f"{part_id} has more than {PAGES_MAX} pages of {connection}")
 
 
 def created(payload: object) -> Outcome:
