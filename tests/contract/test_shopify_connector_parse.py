@@ -99,6 +99,13 @@ def test_inventory_level_with_available_null_is_still_a_hint() -> None:
         ("products/delete", {"id": 5}, CatalogueHint("gid://shopify/Product/5", deleted=True)),
         ("app/uninstalled", {}, AccessLost("the app was uninstalled from the shop")),
         ("customers/redact", {"customer": {"id": None, "email": "a@b.c"}}, ErasureAsked("erase", "a@b.c")),
+        ("customers/redact", {"customer": {}, "orders_to_redact": [7]}, ErasureAsked("erase", "", ("7",))),
+        ("customers/redact", {"orders_to_redact": [7, None]}, ErasureAsked("erase", "", ("7",))),
+        (
+            "customers/data_request",
+            {"customer": {"id": 5}, "orders_requested": [7, 8]},
+            ErasureAsked("export", "5", ("7", "8")),
+        ),
     ),
 )
 def test_topic_gives_fact(topic: str, body: dict[str, Any], fact: Fact) -> None:

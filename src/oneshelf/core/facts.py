@@ -185,11 +185,13 @@ class AccessLost(msgspec.Struct, frozen=True, tag="access_lost"):
     reason: str
 
 
-class ErasureAsked(msgspec.Struct, frozen=True, tag="erasure_asked"):
-    """The channel asks to erase (or export) what we keep of one person. `kind` is the channel's topic."""
+class ErasureAsked(msgspec.Struct, frozen=True, omit_defaults=True, tag="erasure_asked"):
+    """The channel asks to erase (or export) what we keep of one person. `kind` is the channel's topic. `subject`: how the channel names
+    the person, '' where it names orders alone; `order_ids`: orders of that account that it names."""
 
     kind: Literal["erase", "export", "erase_shop"]
     subject: str
+    order_ids: tuple[str, ...] = ()
 
 
 class Ignored(msgspec.Struct, frozen=True, tag="ignored"):

@@ -281,6 +281,7 @@ privacy_request = _table(
     _int("account_id", None),
     _text("kind"),
     _text("subject", ""),
+    _text("order_ids", "[]"),  # orders of the account that the request names, JSON
     _int("inbox_seq"),
     _text("state"),
     _text("progress", "{}"),

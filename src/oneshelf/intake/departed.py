@@ -60,7 +60,7 @@ def handle_departed(tx: Tx, tenant_id: int, parsers: Mapping[int, Parses], now: 
                 facts = []
             for fact in facts:
                 if isinstance(fact, ErasureAsked):
-                    privacy.ask(tx, tenant_id, account_id, fact.kind, fact.subject, seq, now)
+                    privacy.ask(tx, tenant_id, account_id, fact.kind, fact.subject, seq, now, fact.order_ids)
                     asked += 1
         tx.run(
             "UPDATE inbox SET state = 'DONE', note = :n, handled_at = :now WHERE tenant_id = :t AND seq = :s",

@@ -283,8 +283,8 @@ def _take_hint(tx: Tx, tenant_id: int, account: Account, row: Row, fact: Any, no
             open_task(
                 tx, tenant_id, now, "connect_again", str(account.account_id), f"Connect {account.label} again", reason
             )
-        case ErasureAsked(kind=kind, subject=subject):
-            privacy.ask(tx, tenant_id, account.account_id, kind, subject, row.seq, now)
+        case ErasureAsked(kind=kind, subject=subject, order_ids=order_ids):
+            privacy.ask(tx, tenant_id, account.account_id, kind, subject, row.seq, now, order_ids)
             done.privacy = True
 
 
