@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from shopify_script import NOW, Script, reply
-from test_wire import listings_of
+from test_wire import bought, listings_of
 from wire import Wire
 
 from oneshelf.channels.abilities import (
@@ -26,13 +26,14 @@ from oneshelf.channels.abilities import (
     SignInWish,
     SignsIn,
 )
-from oneshelf.channels.contract import HubLineDraft, HubOrderDraft, NoAnswer, Outlet
+from oneshelf.channels.contract import Finding, HubLineDraft, HubOrderDraft, NoAnswer, Outlet, Secret
 from oneshelf.channels.shopify import SIGN_IN, connect
 from oneshelf.channels.shopify.later import changed_fields, choose_work
 from oneshelf.core.errors import Park, Retry
 from oneshelf.core.facts import Address, Money, OrderSeen, Payment
 from oneshelf.core.ids import ChannelName
 from oneshelf.core.outcome import Accepted, Rejected, Throttled
+from oneshelf_emulator.shopify.records import MetafieldDefinition
 
 JANE = Address(name="Jane Roe", line1="1 Elm St", city="Springfield", region="IL", postal_code="62701", country="US")
 
@@ -272,6 +273,7 @@ async def test_a_shop_in_order_has_nothing_to_do_and_one_without_subscriptions_i
     wire = Wire("shopify")
     shop: Any = wire.channel
     address = "https://shelf.example/webhooks/shopify"
+    assert (await shop.ensure_order_key(wire)).ok
     before = await shop.check(wire, address, wire.app_secret)
     assert {one.code for one in before if not one.ok} == {"subscription"}
     await shop.subscribe(wire, address, wire.app_secret)
@@ -282,6 +284,67 @@ async def test_a_shop_in_order_has_nothing_to_do_and_one_without_subscriptions_i
         ("subscription", "ORDERS_CREATE"),
         ("feature", "webhook_secret"),
     }
+
+
+async def check(wire: Wire) -> dict[str, Finding]:
+    """The findings of this shop that ask for something, by what they are about."""
+    shop: Any = wire.channel
+    found = await shop.check(wire, "https://shelf.example/webhooks/shopify", wire.app_secret)
+    return {one.which: one for one in found if not one.ok and one.code != "subscription"}
+
+
+async def test_a_check_finds_the_missing_key_of_copies_and_one_of_another_type() -> None:
+    wire = Wire("shopify")
+    assert "connect the shop again" in (await check(wire))["order_key"].todo
+    shop: Any = wire.channel
+    assert (await shop.ensure_order_key(wire)).ok
+    assert "order_key" not in await check(wire)
+    wire.market.store.all(MetafieldDefinition)[0].type_name = "single_line_text_field"
+    assert "single_line_text_field instead of id" in (await check(wire))["order_key"].todo
+
+
+async def test_a_check_finds_a_development_store_that_is_not_paced() -> None:
+    wire = Wire("shopify")
+    assert "new_orders" not in await check(wire)
+    wire.market.switches["orders_per_minute"] = 5
+    slow = (await check(wire))["new_orders"]
+    assert (slow.code, "plan = development" in slow.todo) == ("quota", True)
+    wire.channel = connect({**wire.settings, "plan": "development"})
+    assert "new_orders" not in await check(wire)
+    wire.market.switches["orders_per_minute"] = None
+    assert "take the setting plan away" in (await check(wire))["new_orders"].todo
+
+
+@pytest.mark.parametrize("how", ("error", "null"))
+async def test_quirk_protected_customer_data_is_told_as_an_error_or_as_null_and_stops_nothing(how: str) -> None:
+    wire = Wire("shopify")
+    order_id = bought(wire, [str((await listings_of(wire))[0].sku)])
+    assert "customer_data" not in await check(wire)
+    wire.market.switches["protected_data"] = how
+    assert "protected customer data" in (await check(wire))["customer_data"].todo
+    seen = await fact_of(wire, order_id)
+    assert seen.lines[0].ordered == 1
+    assert seen.buyer is None or (seen.buyer.name, seen.buyer.email) == (None, None)
+    assert seen.ship_to is None or (seen.ship_to.name, seen.ship_to.line1) == (None, None)
+
+
+async def test_a_check_warns_before_the_refresh_token_ends() -> None:
+    wire = Wire("shopify")
+    await wire.channel.who(wire)  # an access token is at hand: nothing is renewed below
+    soon, late = (wire.clock.now() + timedelta(days=days) for days in (10, 60))
+    for ends_at, named in ((soon, True), (late, False)):
+        values = {**wire.secret.values, "refresh_token": "r", "refresh_token_expires_at": ends_at.isoformat()}
+        wire.secret = Secret(values, wire.secret.expires_at, wire.secret.version)
+        found = await check(wire)
+        assert ("refresh_token" in found) is named
+
+
+async def test_a_check_without_the_scope_for_orders_names_the_scope_and_goes_on() -> None:
+    wire = Wire("shopify")
+    wire.market.console("set_scopes", scopes=["read_products", "read_inventory", "read_locations"])
+    wire.market.console("expire_tokens")
+    found = await check(wire)
+    assert {"read_orders", "write_inventory"} <= set(found)
 
 
 # --- signing in ------------------------------------------------------------------------------------------------------------------

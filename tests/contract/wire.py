@@ -54,7 +54,8 @@ class Wire:
         self.market: Any = self.emulation.marketplaces[name]
         typed = entered(name, self.emulation.credentials()[name], f"http://{name}.test", 1.0)
         self.app_secret = typed.app
-        self.channel: Channel = build_channel(name, typed.settings)
+        self.settings = dict(typed.settings)
+        self.channel: Channel = build_channel(name, self.settings)
         self.secret = Secret(values=dict(typed.secret))
         self.judge = Judge(name)
         self._crowd = Crowd(random.Random(3), returning_chance=0.0)

@@ -166,9 +166,10 @@ class TestExport:
             assert privacy.export(tx, TENANT, 1) is None
         assert world.tasks("privacy_export") == []
 
-
     def test_a_guest_is_exported_by_his_orders(self, world: World) -> None:
-        world.hear(SHOP, by(order("1001", world.now, MUG=1), "c1", "Jane"), by(order("1002", world.now, MUG=1), "c2", "O"))
+        world.hear(
+            SHOP, by(order("1001", world.now, MUG=1), "c1", "Jane"), by(order("1002", world.now, MUG=1), "c2", "O")
+        )
         world.hear(SHOP, ErasureAsked("export", "", ("1001",)))
         with transaction(world.store) as tx:
             found = privacy.export(tx, TENANT, 1)

@@ -105,7 +105,7 @@ class Api:
         self.schema: GraphQLSchema = build_schema((Path(__file__).parent / "schema.graphql").read_text())
         make_strict(self.schema)
         self.bulk = Bulk(self)
-        attach(self.schema, {**Reads(shop).table(), **self._mutations()})
+        attach(self.schema, {**Reads(shop).table(), **self._mutations()}, shop)
         restore, size = PLANS[str(shop.switches["plan"])]
         self.bucket = Bucket(restore, size, shop.world.clock)
         self._documents: OrderedDict[str, _Document] = OrderedDict()

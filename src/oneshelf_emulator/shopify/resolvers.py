@@ -19,7 +19,7 @@ from graphql import (
     get_named_type,
 )
 
-from . import scopes
+from . import protected, scopes
 from .errors import check_gid
 from .metafields import order_by_custom_id, own_namespace
 from .order_records import Fulfillment, FulfillmentOrder, Order, Refund, RefundLine
@@ -59,8 +59,8 @@ def _by_name(name: str) -> Resolver:
     return resolve
 
 
-def attach(schema: GraphQLSchema, table: dict[str, Resolver]) -> None:
-    """Give every field its resolver, behind a guard where a scope is asked for."""
+def attach(schema: GraphQLSchema, table: dict[str, Resolver], shop: Shopify) -> None:
+    """Give every field its resolver, behind a guard where a scope or the approval for customer data is asked for."""
     for type_name, kind in schema.type_map.items():
         if type_name.startswith("__"):
             continue
@@ -70,7 +70,16 @@ def attach(schema: GraphQLSchema, table: dict[str, Resolver]) -> None:
             continue
         for name, field in kind.fields.items():
             resolve = table.get(f"{type_name}.{name}") or _by_name(name)
+            if f"{type_name}.{name}" in protected.FIELDS:
+                resolve = _if_approved(shop, f"{type_name}.{name}", resolve)
             field.resolve = _guarded(f"{type_name}.{name}", get_named_type(field.type).name, resolve)
+
+
+def _if_approved(shop: Shopify, field: str, resolve: Resolver) -> Resolver:
+    def guard(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
+        return None if protected.withheld(shop, field) else resolve(source, info, **arguments)
+
+    return guard
 
 
 def _guarded(field: str, returned: str, resolve: Resolver) -> Resolver:

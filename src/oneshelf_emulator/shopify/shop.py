@@ -45,6 +45,7 @@ SWITCHES: dict[str, object] = {
     "bulk_run_s": 4.0,
     "bulk_per_object_s": 0.001,
     "orders_per_minute": None,
+    "protected_data": "shown",
     "set_negative_available": "accept",
     "move_below_zero": "refuse",
     "move_carries_committed": True,
@@ -221,7 +222,8 @@ class Shopify:
 
     def shop_document(self) -> dict[str, Any]:
         plan = str(self.switches["plan"])
-        public = {"standard": "Grow", "advanced": "Advanced", "plus": "Plus"}[plan]
+        slow = self.switches["orders_per_minute"] is not None
+        public = "Development" if slow else {"standard": "Grow", "advanced": "Advanced", "plus": "Plus"}[plan]
         return {
             "id": f"gid://shopify/Shop/{self.shop_id}",
             "name": self.shop_name,
@@ -238,7 +240,7 @@ class Shopify:
             "taxesIncluded": self.taxes_included,
             "url": f"https://{self.domain}",
             "weightUnit": "KILOGRAMS",
-            "plan": {"partnerDevelopment": False, "publicDisplayName": public, "shopifyPlus": plan == "plus"},
+            "plan": {"partnerDevelopment": slow, "publicDisplayName": public, "shopifyPlus": plan == "plus"},
         }
 
     def app_document(self) -> dict[str, Any]:

@@ -42,8 +42,11 @@ class ShopifyAuth:
 
     def __init__(self, token_url: str) -> None:
         self.token_url = token_url
+        #: When the refresh token of the last call's secret ends; None: there is none, or Shopify did not say.
+        self.refresh_ends_at: datetime | None = None
 
     def authorized(self, request: Request, secret: Secret) -> Request:
+        self.refresh_ends_at = refresh_ends_at(secret)
         headers = {**request.headers, "X-Shopify-Access-Token": secret.values.get("access_token", "")}
         return msgspec.structs.replace(request, headers=headers)
 
@@ -55,7 +58,8 @@ class ShopifyAuth:
         return secret.expires_at - now <= timedelta(seconds=RENEW_BEFORE_S)
 
     async def renew(self, http: Http, secret: Secret, now: datetime) -> Secret:
-        """Ask for a new access token once. Raises SignInAgain when refused for good, Retry otherwise."""
+        """Ask for a new access token once. Raises SignInAgain when refused for good, Retry otherwise. A refresh token that has ended by
+        our clock is asked with all the same: Shopify's clock decides."""
         asked = self._grant(secret)
         request = Request(
             method="POST",
@@ -71,7 +75,12 @@ class ShopifyAuth:
             response = await http.request(request)
         except NoAnswer as error:
             raise Retry(f"Shopify's token endpoint gave no answer: {error.reason}") from error
-        return with_tokens(secret, token_answer(response), now)
+        try:
+            return with_tokens(secret, token_answer(response), now)
+        except SignInAgain as error:
+            if "refresh_token" not in asked:
+                raise
+            raise SignInAgain(_why_refresh_failed(secret, now, error)) from error
 
     def _grant(self, secret: Secret) -> dict[str, str]:
         values = secret.values
@@ -84,6 +93,21 @@ class ShopifyAuth:
 
     def token_refused(self, response: Response) -> bool:
         return response.status == 401
+
+
+def refresh_ends_at(secret: Secret) -> datetime | None:
+    """Return when the refresh token ends, None if there is none or Shopify did not say."""
+    return instant(secret.values.get("refresh_token_expires_at")) if secret.values.get("refresh_token") else None
+
+
+def _why_refresh_failed(secret: Secret, now: datetime, error: SignInAgain) -> str:
+    """Say in words what can have become of a refresh token. It lives 90 days and is replaced whenever it is used."""
+    end = refresh_ends_at(secret)
+    if end is not None and end <= now:
+        why = f"the refresh token ended on {end:%d %B %Y}, because Oneshelf did not run for that long"
+    else:
+        why = "the refresh token was used elsewhere or withdrawn (is the app still installed, is its secret the same?)"
+    return f"{error}: {why}. Connect the shop again: oneshelf channels connect shopify"
 
 
 def token_answer(response: Response) -> dict[str, Any]:
