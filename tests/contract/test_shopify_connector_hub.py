@@ -557,8 +557,13 @@ async def test_cancel_starts_a_job() -> None:
     assert await SHOPIFY.cancel_copy(http, "56", "cancelled on Amazon", "k") == Accepted(
         "gid://shopify/Job/1", {"done": False}
     )
-    assert http.variables == {"orderId": "gid://shopify/Order/56", "reason": "OTHER", "note": "cancelled on Amazon"}
-    for text in (b"restock: true", b"notifyCustomer: false", b"originalPaymentMethodsRefund: true"):
+    assert http.variables == {
+        "orderId": "gid://shopify/Order/56",
+        "reason": "OTHER",
+        "note": "cancelled on Amazon",
+        "notify": False,
+    }
+    for text in (b"restock: true", b"originalPaymentMethodsRefund: true"):
         assert text in http.requests[0].body
 
 

@@ -22,7 +22,9 @@ from graphql import (
 from . import protected, scopes
 from .errors import check_gid
 from .metafields import order_by_custom_id, own_namespace
+from .money import Money
 from .order_records import Fulfillment, FulfillmentOrder, Order, Refund, RefundLine
+from .orders import suggested_refund
 from .paging import PAGE_SIZE_MAX, Page, check_size, page
 from .records import (
     STORED_NAMES,
@@ -302,6 +304,32 @@ class Reads:
             and (space is None or each.namespace == space)
         ]
 
+    def _suggested_refund(
+        self,
+        order: Order,
+        _info: GraphQLResolveInfo[Any],
+        refundLineItems: list[dict[str, Any]] | None = None,
+        refundShipping: bool | None = None,
+        shippingAmount: str | None = None,
+        suggestFullRefund: bool = False,
+    ) -> dict[str, Any]:
+        if suggestFullRefund:
+            parts = [(line, line.refundable_quantity) for line in order.line_items]
+            return suggested_refund(order, parts, order.current_shipping_price_set)
+        parts = []
+        for given in refundLineItems or []:
+            check_gid(given["lineItemId"], "LineItem")
+            line = next((each for each in order.line_items if each.gid == given["lineItemId"]), None)
+            if line is not None:
+                parts.append((line, min(given["quantity"], line.refundable_quantity)))
+        shipping = order.current_shipping_price_set if refundShipping else None
+        if shippingAmount is not None:
+            money = Money.of(shippingAmount, order.currency_code)
+            shipping = order.current_shipping_price_set.share(
+                money.minor, max(1, order.current_shipping_price_set.shop_money.minor)
+            )
+        return suggested_refund(order, parts, shipping)
+
     # -- products and stock -----------------------------------------------------------------------------------------
 
     def _stock(self) -> dict[str, Resolver]:
@@ -392,6 +420,7 @@ class Reads:
             "Order.refunds": _listed(lambda order: order.refunds),
             "Order.transactions": _listed(lambda order: order.transactions),
             "Order.lineItems": _connection(lambda order, _i: order.line_items),
+            "Order.suggestedRefund": self._suggested_refund,
             "Order.shippingLines": _connection(lambda order, _i: order.shipping_lines),
             "Order.metafield": metafield,
             "Order.metafields": _connection(metafields),

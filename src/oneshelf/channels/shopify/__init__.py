@@ -11,7 +11,16 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from oneshelf.channels.abilities import CopyChange, Parcel, PriceAbility, PriceOffer, PriceSeen
+from oneshelf.channels.abilities import (
+    CancelAbility,
+    CancelState,
+    CancelWish,
+    CopyChange,
+    Parcel,
+    PriceAbility,
+    PriceOffer,
+    PriceSeen,
+)
 from oneshelf.channels.contract import (
     AccountSeen,
     Auth,
@@ -41,6 +50,7 @@ from oneshelf.channels.contract import (
 from oneshelf.channels.shopify import documents as docs
 from oneshelf.channels.shopify import ids
 from oneshelf.channels.shopify.auth import ShopifyAuth, ShopifyDoor
+from oneshelf.channels.shopify.cancels import CANCELS, Canceller
 from oneshelf.channels.shopify.checks import Checker
 from oneshelf.channels.shopify.copies import CopyKeeper
 from oneshelf.channels.shopify.exports import Exporter
@@ -104,6 +114,7 @@ class Shopify:
 
     name = ChannelName.SHOPIFY
     prices: PriceAbility = PRICES
+    cancels: CancelAbility = CANCELS
     can = CAPABILITIES
 
     def __init__(self, settings: Mapping[str, str]) -> None:
@@ -126,6 +137,7 @@ class Shopify:
         self._stock = StockWriter(graphql)
         self._copies = CopyKeeper(graphql, self._reader, settings.get("source_name"))
         self._later = LaterLife(graphql, self._copies)
+        self._canceller = Canceller(graphql, self._copies)
         self._pricer = Pricer(graphql, self._reader)
         self._subscriber = Subscriber(graphql)
         self._checker = Checker(graphql, self._reader, self._subscriber, auth, api_version, settings.get("plan", ""))
@@ -183,6 +195,15 @@ class Shopify:
     async def publish(self, http: Http, offers: Sequence[Offer]) -> list[Outcome]:
         """The hub is served by itself (S2): its numbers change by holds, imports and counts only."""
         return [Rejected("the hub's numbers are not written by slots", "not_written") for _ in offers]
+
+    def cancel_link(self, order_id: str) -> str:
+        return f"https://{self.shop}/admin/orders/{order_id}"
+
+    async def cancel(self, http: Http, wish: CancelWish) -> Outcome:
+        return await self._canceller.cancel(http, wish)
+
+    async def cancel_state(self, http: Http, wish: CancelWish, reference: str | None) -> CancelState:
+        return await self._canceller.state(http, wish, reference)
 
     # --- Hub -------------------------------------------------------------------------------------------------------------
 

@@ -95,7 +95,7 @@ class CopyKeeper:
         """`key` names the intent for the caller; orderCancel takes none, a second call is refused as cancelled already."""
         order_id = ids.gid("Order", hub_order_id)
         code = reason.upper() if reason.upper() in CANCEL_REASONS else "OTHER"
-        variables = {"orderId": order_id, "reason": code, "note": reason[:STAFF_NOTE_MAX]}
+        variables = {"orderId": order_id, "reason": code, "note": reason[:STAFF_NOTE_MAX], "notify": False}
         answer = await self._graphql.tell(http, docs.CANCEL_ORDER, variables)
         if isinstance(answer, Failure):
             return outcome_of(answer)
@@ -128,7 +128,7 @@ class CopyKeeper:
         carries it was made by this intent, whenever that was."""
         order_id = ids.gid("Order", hub_order_id)
         try:
-            copy = await self._read_copy(http, order_id)
+            copy = await self.read_order(http, order_id)
         except (Park, Retry, NoAnswer) as error:
             return before_sending(error)
         if copy is None:
@@ -149,7 +149,8 @@ class CopyKeeper:
         errors = user_errors(payload)
         return refusal(errors) if errors else Accepted((payload.get("refund") or {}).get("id"))
 
-    async def _read_copy(self, http: Http, order_id: str) -> CopyRead | None:
+    async def read_order(self, http: Http, order_id: str) -> CopyRead | None:
+        """Read what is open of an order, and where; None if the shop shows none. Raises Park, Retry, NoAnswer."""
         order, lines = await self.pages(http, docs.COPY_LINES, order_id, "lineItems")
         if order is None:
             return None

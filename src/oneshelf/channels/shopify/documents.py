@@ -310,9 +310,9 @@ IMPORT_ORDER = Document(
 )
 CANCEL_ORDER = Document(
     "CancelOrder",
-    """mutation CancelOrder($orderId: ID!, $reason: OrderCancelReason!, $note: String) {
+    """mutation CancelOrder($orderId: ID!, $reason: OrderCancelReason!, $note: String, $notify: Boolean!) {
   orderCancel(
-    orderId: $orderId, reason: $reason, restock: true, notifyCustomer: false, staffNote: $note
+    orderId: $orderId, reason: $reason, restock: true, notifyCustomer: $notify, staffNote: $note
     refundMethod: { originalPaymentMethodsRefund: true }
   ) {
     job { id done }
@@ -325,11 +325,23 @@ CANCEL_ORDER = Document(
 ORDER_CANCELLED = Document(
     "OrderCancelled", "query OrderCancelled($id: ID!) { order(id: $id) { id cancelledAt } }", cost=1
 )
+JOB = Document("Job", "query Job($id: ID!) { job(id: $id) { id done } }", cost=1)
+SUGGESTED_REFUND = Document(
+    "SuggestedRefund",
+    """query SuggestedRefund($id: ID!, $lines: [RefundLineItemInput!]) {
+  order(id: $id) {
+    suggestedRefund(refundLineItems: $lines) {
+      suggestedTransactions { gateway amountSet { presentmentMoney { amount currencyCode } } parentTransaction { id } }
+    }
+  }
+}""",
+    cost=6,
+)
 COPY_LINES = Document(
     "CopyLines",
     """query CopyLines($id: ID!, $cursor: String) {
   part: order(id: $id) {
-    id taxesIncluded presentmentCurrencyCode
+    id cancelledAt taxesIncluded presentmentCurrencyCode
     transactions(first: 20) { id kind status gateway amountSet { presentmentMoney { amount currencyCode } } }
     refunds(first: 50) { id note totalRefundedSet { presentmentMoney { amount currencyCode } } }
     lineItems(first: 50, after: $cursor) {
