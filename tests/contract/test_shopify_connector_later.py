@@ -29,7 +29,7 @@ from oneshelf.channels.abilities import (
 from oneshelf.channels.contract import Finding, HubLineDraft, HubOrderDraft, NoAnswer, Outlet, Secret
 from oneshelf.channels.shopify import SIGN_IN, connect
 from oneshelf.channels.shopify.later import changed_fields, choose_work
-from oneshelf.core.errors import Park, Retry
+from oneshelf.core.errors import Park, Retry, SignInAgain
 from oneshelf.core.facts import Address, Money, OrderSeen, Payment
 from oneshelf.core.ids import ChannelName
 from oneshelf.core.outcome import Accepted, Rejected, Throttled
@@ -440,3 +440,27 @@ async def test_nothing_is_sent_when_the_copy_can_not_be_read() -> None:
     assert isinstance(told, Throttled)
     parcel_ = Parcel("P", {"L1": 1}, NOW)
     assert isinstance(await shop.fulfil_copy(Script(("CopyLines", silent)), "1", parcel_), Throttled)
+
+
+async def test_an_embedded_pages_session_token_is_exchanged_once_for_a_token_that_rotates() -> None:
+    wire = Wire("shopify")
+    token = wire.market.console("session_token")["session_token"]
+    keys = {name: wire.secret.values[name] for name in ("client_id", "client_secret")}
+    wire.secret = Secret({**keys, "session_token": token})
+    assert (await wire.channel.who(wire)).external_id == "oneshelf-emulated.myshopify.com"
+    first = wire.secret.values
+    assert first["access_token"] and first["refresh_token"] and "session_token" not in first
+    wire.clock.advance(3600)
+    assert (await wire.channel.who(wire)).external_id
+    assert wire.secret.values["refresh_token"] != first["refresh_token"]
+
+
+async def test_a_session_token_that_is_over_says_so() -> None:
+    wire = Wire("shopify")
+    token = wire.market.console("session_token")["session_token"]
+    keys = {name: wire.secret.values[name] for name in ("client_id", "client_secret")}
+    wire.secret = Secret({**keys, "session_token": token})
+    wire.clock.advance(61)
+    with pytest.raises(SignInAgain, match="lives one minute") as raised:
+        await wire.channel.who(wire)
+    assert token not in str(raised.value)

@@ -23,6 +23,7 @@ from . import console, payloads, purchase, scopes
 from . import fulfilment as fulfilments
 from . import records as r
 from .auth import Auth
+from .consent import Consent
 from .graphql_api import UNAUTHORIZED, Api
 from .idempotency import Keys
 from .inventory import Ledger, Move
@@ -102,6 +103,7 @@ class Shopify:
         self.ledger = Ledger(self)
         self.keys = Keys(world.clock)
         self.auth = Auth(self)
+        self.consent = Consent(self)
         self.pace = Pace(self)
         self.customers_by_email: dict[str, r.Customer] = {}
         self.orders_by_metafield: dict[tuple[str, str, str], Order] = {}
@@ -119,6 +121,7 @@ class Shopify:
             routes=[
                 Route("/admin/api/{version}/graphql.json", self.api.endpoint, methods=["POST"]),
                 Route("/admin/oauth/access_token", self._token, methods=["POST"]),
+                Route("/admin/oauth/authorize", self.consent.page, methods=["GET", "POST"]),
                 Route("/bulk-results/{name}", self._bulk_result, methods=["GET"]),
             ]
         )

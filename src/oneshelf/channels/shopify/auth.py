@@ -8,10 +8,11 @@ Secret.values, and what they mean together (the first that fits):
 | keys | grant |
 |---|---|
 | `refresh_token`, `client_id`, `client_secret` (and `access_token`) | expiring offline token with a rotating refresh token |
+| `session_token`, `client_id`, `client_secret` | token exchange: an embedded page's session token, once, for an expiring offline token |
 | `client_id`, `client_secret` (and `access_token`) | client credentials: ask again before the end |
 | `access_token` alone | a token without an end (`shpat_…`): never renewed |
 
-Source: Shopify docs, "Client credentials grant" and "Offline access tokens" (shopify.dev/docs/apps/build/authentication-authorization),
+Source: Shopify docs, "Client credentials grant", "Offline access tokens" and "Token exchange" (shopify.dev/docs/apps/build/authentication-authorization),
 read 2026-11.
 """
 
@@ -34,7 +35,22 @@ from oneshelf.core.errors import Retry, SignInAgain, Unreadable
 RENEW_BEFORE_S = 60
 
 #: OAuth errors that no second try repairs. Source: RFC 6749 section 5.2.
-REFUSED = {"invalid_grant", "invalid_client", "unauthorized_client", "invalid_request", "application_cannot_be_found"}
+REFUSED = {
+    "invalid_grant",
+    "invalid_client",
+    "unauthorized_client",
+    "invalid_request",
+    "application_cannot_be_found",
+    "invalid_subject_token",
+}
+
+#: Source: @shopify/shopify-api 15.0.0, tokenExchange (RFC 8693).
+TOKEN_EXCHANGE = {
+    "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+    "subject_token_type": "urn:ietf:params:oauth:token-type:id_token",
+    "requested_token_type": "urn:shopify:params:oauth:token-type:offline-access-token",
+    "expiring": "1",
+}
 
 
 class ShopifyAuth:
@@ -78,6 +94,9 @@ class ShopifyAuth:
         try:
             return with_tokens(secret, token_answer(response), now)
         except SignInAgain as error:
+            if "subject_token" in asked:
+                why = "a session token lives one minute: take a new one from the app's page and connect at once"
+                raise SignInAgain(f"{error}: {why}") from error
             if "refresh_token" not in asked:
                 raise
             raise SignInAgain(_why_refresh_failed(secret, now, error)) from error
@@ -89,6 +108,8 @@ class ShopifyAuth:
         asked = {"client_id": values["client_id"], "client_secret": values["client_secret"]}
         if values.get("refresh_token"):
             return {**asked, "grant_type": "refresh_token", "refresh_token": values["refresh_token"]}
+        if values.get("session_token"):
+            return {**asked, **TOKEN_EXCHANGE, "subject_token": values["session_token"]}
         return {**asked, "grant_type": "client_credentials"}
 
     def token_refused(self, response: Response) -> bool:
@@ -129,6 +150,7 @@ def token_answer(response: Response) -> dict[str, Any]:
 def with_tokens(secret: Secret, answer: dict[str, Any], now: datetime) -> Secret:
     """Return the secret with the tokens of an answer, one version on."""
     values = {**secret.values, "access_token": str(answer["access_token"])}
+    values.pop("session_token", None)  # it works once, and is over in a minute
     if answer.get("refresh_token"):
         values["refresh_token"] = str(answer["refresh_token"])
     if isinstance(answer.get("refresh_token_expires_in"), int):
