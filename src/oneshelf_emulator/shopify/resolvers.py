@@ -121,8 +121,12 @@ def _connection(nodes: Callable[..., Any]) -> Resolver:
     ) -> Page:  # fmt: skip
         if not info.context.bulk:
             check_size(first, last, info.field_name)
-        entries = [(each.id, each.id, each) for each in nodes(source, info, **arguments)]
-        return page(entries, first=first, last=last, after=after, before=before, reverse=reverse)
+
+        def whole() -> Page:
+            entries = [(each.id, each.id, each) for each in nodes(source, info, **arguments)]
+            return page(entries, first=first, last=last, after=after, before=before, reverse=reverse)
+
+        return info.context.connection(info, whole)  # type: ignore[no-any-return]
 
     return resolve
 
@@ -158,18 +162,22 @@ class Reads:
             if not info.context.bulk:
                 check_size(first, last, info.field_name)
             name = sortKey.lower()
-            if query and query.strip():
-                rows, warnings = shop.index.search(kind.kind, query)
-                info.context.warn(info, query, warnings)
-                known = [(each, values) for each, values in rows if shop.store.get(kind, each.id) is each]
-            else:
-                known = [(each, {}) for each in shop.store.all(kind)]
-            entries = [
-                (_sort_value(each, values, name), each.id, each)
-                for each, values in known
-                if self._is_listed(each, arguments)
-            ]
-            return page(entries, first=first, last=last, after=after, before=before, reverse=reverse)
+
+            def whole() -> Page:
+                if query and query.strip():
+                    rows, warnings = shop.index.search(kind.kind, query)
+                    info.context.warn(info, query, warnings)
+                    known = [(each, values) for each, values in rows if shop.store.get(kind, each.id) is each]
+                else:
+                    known = [(each, {}) for each in shop.store.all(kind)]
+                entries = [
+                    (_sort_value(each, values, name), each.id, each)
+                    for each, values in known
+                    if self._is_listed(each, arguments)
+                ]
+                return page(entries, first=first, last=last, after=after, before=before, reverse=reverse)
+
+            return info.context.connection(info, whole)  # type: ignore[no-any-return]
 
         return resolve
 
