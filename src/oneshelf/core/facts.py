@@ -179,6 +179,10 @@ class CatalogueHint(msgspec.Struct, frozen=True, tag="catalogue_hint"):
     deleted: bool = False
 
 
+class LocationsHint(msgspec.Struct, frozen=True, tag="locations_hint"):
+    """A location of the hub was opened, closed, renamed or deleted; read them all again."""
+
+
 class AccessLost(msgspec.Struct, frozen=True, tag="access_lost"):
     """The merchant withdrew our access, or the app was uninstalled."""
 
@@ -200,4 +204,4 @@ class Ignored(msgspec.Struct, frozen=True, tag="ignored"):
     reason: str
 
 
-Fact = OrderSeen | OrderHint | OutletHint | CatalogueHint | AccessLost | ErasureAsked | Ignored
+Fact = OrderSeen | OrderHint | OutletHint | CatalogueHint | LocationsHint | AccessLost | ErasureAsked | Ignored

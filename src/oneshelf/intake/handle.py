@@ -22,6 +22,7 @@ from oneshelf.core.facts import (
     ErasureAsked,
     Fact,
     Ignored,
+    LocationsHint,
     OrderHint,
     OrderSeen,
     OutletHint,
@@ -273,6 +274,9 @@ def _take_hint(tx: Tx, tenant_id: int, account: Account, row: Row, fact: Any, no
             )
         case CatalogueHint(external_id=external_id):
             hints.want(tx, tenant_id, account.account_id, external_id, now)
+            done.catalogue.add(account.account_id)
+        case LocationsHint():
+            hints.want(tx, tenant_id, account.account_id, hints.LOCATIONS, now)
             done.catalogue.add(account.account_id)
         case AccessLost(reason=reason):
             tx.run(

@@ -539,7 +539,8 @@ async def test_other_requests_are_answered_while_a_bulk_query_is_read() -> None:
         client.shop.add_product(Product(f"B{number}", "Bulk", 100, "EUR", 1))
     query = "{ inventoryItems { edges { node { id inventoryLevels { edges { node { id } } } } } } locations { edges { node { id } } } }"
     started = await client(
-        "mutation B($q: String!) { bulkOperationRunQuery(query: $q) { bulkOperation { id } userErrors { message } } }", {"q": query}
+        "mutation B($q: String!) { bulkOperationRunQuery(query: $q) { bulkOperation { id } userErrors { message } } }",
+        {"q": query},
     )
     gid = started["bulkOperationRunQuery"]["bulkOperation"]["id"]
     turns: list[int] = []
@@ -554,7 +555,9 @@ async def test_other_requests_are_answered_while_a_bulk_query_is_read() -> None:
     assert turns == [0], "the first piece, and then a pause"
     client.clock.advance(60.0)
     assert turns == [0, PIECE, 2 * PIECE]
-    told = await client("query B($id: ID!) { bulkOperation(id: $id) { status objectCount rootObjectCount url } }", {"id": gid})
+    told = await client(
+        "query B($id: ID!) { bulkOperation(id: $id) { status objectCount rootObjectCount url } }", {"id": gid}
+    )
     operation = told["bulkOperation"]
     items = 2 * PIECE + 52
     assert (operation["status"], operation["objectCount"], operation["rootObjectCount"]) == (

@@ -23,6 +23,7 @@ from oneshelf.core.facts import (
     ErasureAsked,
     Fact,
     Ignored,
+    LocationsHint,
     OrderHint,
     OutletHint,
 )
@@ -80,7 +81,6 @@ IGNORED_RESOURCES = {
         [
             "fulfillment_events",
             "fulfillment_holds",
-            "locations",
             "inventory_shipments",
             "inventory_transfers",
             "variants",
@@ -168,6 +168,8 @@ def parse(message: RawMessage, shop: str) -> list[Fact]:
     if topic in IGNORED_TOPICS:
         return [Ignored(f"{topic}: {IGNORED_TOPICS[topic]}")]
     resource = topic.partition("/")[0]
+    if resource == "locations":
+        return [LocationsHint()]
     if resource in ("fulfillment_orders", "returns"):
         return [_named_order(topic, _object(message))]
     if resource in IGNORED_RESOURCES:
