@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from .shop import Shopify
 
 CLIENT_CREDENTIALS_LIFE_S = 86_399.0
-OFFLINE_LIFE_S = 3_600.0
-REFRESH_LIFE_S = 90 * 86_400.0
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"
 OFFLINE_TOKEN = "urn:shopify:params:oauth:token-type:offline-access-token"
@@ -54,7 +52,7 @@ class Auth:
     def new_refresh_token(self) -> str:
         """Return a refresh token, as the end of an authorization code grant leaves one."""
         token = "shprt_" + self._secret()
-        self._refresh[token] = self._after(REFRESH_LIFE_S)
+        self._refresh[token] = self._after(self._life_s("refresh_token_s"))
         return token
 
     def is_refresh_token(self, token: str) -> bool:
@@ -69,6 +67,9 @@ class Auth:
         """The app was uninstalled: nothing opens the shop any more."""
         self._tokens.clear()
         self._refresh.clear()
+
+    def _life_s(self, switch: str) -> float:
+        return float(self.shop.switches[switch])  # type: ignore[arg-type]
 
     def _secret(self) -> str:
         return f"{self.shop.chance.getrandbits(128):032x}"
@@ -134,11 +135,11 @@ class Auth:
             return {"access_token": self._new("shpat_", None), "scope": scope}
         clock = self.shop.world.clock
         return {
-            "access_token": self._new("shpat_", OFFLINE_LIFE_S),
+            "access_token": self._new("shpat_", self._life_s("access_token_s")),
             "scope": scope,
-            "expires_in": int(clock.shortened(OFFLINE_LIFE_S)),
+            "expires_in": int(clock.shortened(self._life_s("access_token_s"))),
             "refresh_token": self.new_refresh_token(),
-            "refresh_token_expires_in": int(clock.shortened(REFRESH_LIFE_S)),
+            "refresh_token_expires_in": int(clock.shortened(self._life_s("refresh_token_s"))),
         }
 
 

@@ -64,6 +64,8 @@ SWITCHES: dict[str, object] = {
     "webhook_api_version": "2026-10",
     "allow_loopback_http": True,
     "legacy_token": False,
+    "access_token_s": 3_600.0,
+    "refresh_token_s": 90 * 86_400.0,
     "currency": None,
     "taxes_included": True,
     "domain": "oneshelf-emulated.myshopify.com",
