@@ -15,6 +15,7 @@ from test_wire import bought, listings_of
 from wire import Wire
 
 from oneshelf.channels.abilities import (
+    Cancels,
     ChangesCopy,
     Checks,
     CopyChange,
@@ -79,7 +80,7 @@ async def fact_of(wire: Wire, order_id: str) -> OrderSeen:
 
 def test_the_shop_has_these_abilities() -> None:
     shop = connect({"shop": "demo"})
-    for ability in (Checks, FollowsCatalogue, Prices, ChangesCopy, FulfilsCopy):
+    for ability in (Cancels, Checks, FollowsCatalogue, Prices, ChangesCopy, FulfilsCopy):
         assert isinstance(shop, ability), ability.__name__
     assert isinstance(SIGN_IN, SignsIn)
 
