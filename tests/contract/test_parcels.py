@@ -182,3 +182,14 @@ def test_a_package_number_is_positive_and_the_same_for_the_same_key() -> None:
     assert amazon.package_reference("gid://shopify/Fulfillment/255858046") == "255858046"
     assert amazon.package_reference("parcel") == amazon.package_reference("parcel") != amazon.package_reference("other")
     assert all(0 < int(amazon.package_reference(key)) < 10**16 for key in ("parcel", "0", "x-000", "9" * 40, ""))
+
+
+async def test_S10_4_etsy_says_further_numbers_in_its_one_mail_to_the_buyer() -> None:
+    """A call more would be a parcel and a mail more: createReceiptShipment takes one tracking_code, and a note_to_buyer."""
+    wire, channel, seen = await story("etsy")
+    listening = Listening(wire)
+    units = {line.line_id: 1 for line in seen.lines}
+    told = parcel(wire, units, more_tracking_numbers=("1Z2", "1Z3"))
+    assert isinstance(await channel.ship(listening, seen.order_id, told, known(seen)), Accepted)
+    assert [one["note_to_buyer"] for one in listening.written] == ["Further tracking numbers: 1Z2, 1Z3"]
+    assert len(await channel.shipments(wire, seen.order_id)) == 1

@@ -126,6 +126,26 @@ async def test_refresh_token_rotates() -> None:
     assert (secret.expires_at, secret.version) == (NOW + timedelta(hours=1), 1)
 
 
+@pytest.mark.parametrize(
+    ("ends_in", "words"),
+    (
+        (timedelta(days=-3), "the refresh token ended on 20 November 2026, because Oneshelf did not run for that long"),
+        (timedelta(days=40), "the refresh token was used elsewhere or withdrawn"),
+        (None, "the refresh token was used elsewhere or withdrawn"),
+    ),
+)
+async def test_a_refresh_token_that_is_refused_says_why_and_what_to_do(ends_in: timedelta | None, words: str) -> None:
+    values = {"access_token": "a1", "refresh_token": "r1", **CREDENTIALS}
+    if ends_in is not None:
+        values["refresh_token_expires_at"] = (NOW + ends_in).isoformat()
+    http = Script(("oauth_token", reply(400, {"error": "invalid_grant"})))
+    with pytest.raises(SignInAgain) as raised:
+        await SHOPIFY.auth.renew(http, Secret(values, NOW), NOW)
+    assert words in str(raised.value)
+    assert "oneshelf channels connect shopify" in str(raised.value)
+    assert "r1" not in str(raised.value)
+
+
 async def test_a_static_token_that_is_refused_needs_a_person() -> None:
     with pytest.raises(SignInAgain):
         await SHOPIFY.auth.renew(Script(), Secret({"access_token": "shpat_1"}), NOW)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,6 +47,19 @@ def test_a_misspelt_field_would_be_seen() -> None:
 def test_names_are_those_of_the_operations(document: docs.Document) -> None:
     operations = [d for d in parse(document.text).definitions if d.kind == "operation_definition"]
     assert [(d.name.value, d.operation.value == "mutation") for d in operations] == [(document.name, document.writes)]
+
+
+def test_every_document_that_the_connector_names_is_looked_at() -> None:
+    """By the text of its modules: a document that is asked for and is not in ALL would go out unchecked."""
+    folder = Path(docs.__file__).parent
+    named = {name for path in folder.glob("*.py") for name in re.findall(r"\bdocs\.([A-Z][A-Z_]+)\b", path.read_text())}
+    sent = {name for name in named if isinstance(getattr(docs, name), docs.Document)}
+    assert len(sent) > 30
+    assert [name for name in sorted(sent) if getattr(docs, name) not in docs.ALL] == []
+    made_elsewhere = [
+        path.name for path in folder.glob("*.py") if path.name != "documents.py" and "Document(" in path.read_text()
+    ]
+    assert made_elsewhere == []
 
 
 def test_names_are_unique() -> None:

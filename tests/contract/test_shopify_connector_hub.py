@@ -557,8 +557,13 @@ async def test_cancel_starts_a_job() -> None:
     assert await SHOPIFY.cancel_copy(http, "56", "cancelled on Amazon", "k") == Accepted(
         "gid://shopify/Job/1", {"done": False}
     )
-    assert http.variables == {"orderId": "gid://shopify/Order/56", "reason": "OTHER", "note": "cancelled on Amazon"}
-    for text in (b"restock: true", b"notifyCustomer: false", b"originalPaymentMethodsRefund: true"):
+    assert http.variables == {
+        "orderId": "gid://shopify/Order/56",
+        "reason": "OTHER",
+        "note": "cancelled on Amazon",
+        "notify": False,
+    }
+    for text in (b"restock: true", b"originalPaymentMethodsRefund: true"):
         assert text in http.requests[0].body
 
 
@@ -638,15 +643,24 @@ def work(*units: tuple[int, int, int], status: str = "OPEN") -> dict[str, Any]:
         {
             "id": f"gid://shopify/FulfillmentOrder/{index}",
             "status": status,
-            "assignedLocation": {"location": {"id": f"gid://shopify/Location/{location}"}},
+            "supportedActions": [{"action": "CREATE_FULFILLMENT"}],
+            "assignedLocation": {
+                "location": {"id": f"gid://shopify/Location/{location}", "isFulfillmentService": False}
+            },
             "lineItems": {
-                "nodes": [{"remainingQuantity": pieces, "lineItem": {"id": f"gid://shopify/LineItem/{line}"}}],
+                "nodes": [
+                    {
+                        "id": f"gid://shopify/FulfillmentOrderLineItem/{index}",
+                        "remainingQuantity": pieces,
+                        "lineItem": {"id": f"gid://shopify/LineItem/{line}"},
+                    }
+                ],
                 "pageInfo": PAGE_END,
             },
         }
         for index, (line, location, pieces) in enumerate(units)
     ]
-    return {"part": {"fulfillmentOrders": {"nodes": nodes, "pageInfo": PAGE_END}}}
+    return {"part": {"id": "gid://shopify/Order/56", "fulfillmentOrders": {"nodes": nodes, "pageInfo": PAGE_END}}}
 
 
 def refunded(*user_errors: dict[str, Any]) -> dict[str, Any]:
@@ -657,7 +671,7 @@ def refunded(*user_errors: dict[str, Any]) -> dict[str, Any]:
 async def test_pieces_are_taken_off_where_they_lie_and_booked_on_the_imports_sale() -> None:
     http = Script(
         ("CopyLines", copy([copy_line(1, "688", "19.90", 2), copy_line(2, "689", "5.01", 1)])),
-        ("CopyWork", work((1, 61, 2), (2, 61, 1))),
+        ("Work", work((1, 61, 2), (2, 61, 1))),
         ("RefundPieces", refunded()),
     )
     assert await SHOPIFY.remove_pieces(http, "56", {"688": 1}, "cancelled on Amazon", "key-1") == Accepted(
@@ -695,7 +709,7 @@ async def test_pieces_are_taken_off_where_they_lie_and_booked_on_the_imports_sal
 async def removal(
     lines: list[dict[str, Any]], work_: dict[str, Any], pieces: dict[str, int], **changes: Any
 ) -> dict[str, Any]:
-    http = Script(("CopyLines", copy(lines, **changes)), ("CopyWork", work_), ("RefundPieces", refunded()))
+    http = Script(("CopyLines", copy(lines, **changes)), ("Work", work_), ("RefundPieces", refunded()))
     assert isinstance(await SHOPIFY.remove_pieces(http, "56", pieces, "r", "k"), Accepted)
     found: dict[str, Any] = http.variables["input"]
     return found
@@ -751,7 +765,7 @@ async def test_without_a_sale_no_money_is_booked() -> None:
     ),
 )
 async def test_what_is_not_there_is_not_taken(lines: list[dict[str, Any]], pieces: dict[str, int]) -> None:
-    http = Script(("CopyLines", copy(lines)), ("CopyWork", work()))
+    http = Script(("CopyLines", copy(lines)), ("Work", work()))
     outcome = await SHOPIFY.remove_pieces(http, "56", pieces, "r", "k")
     assert isinstance(outcome, Rejected) and outcome.code == "nothing_to_remove"
 
@@ -759,7 +773,7 @@ async def test_what_is_not_there_is_not_taken(lines: list[dict[str, Any]], piece
 async def test_a_removal_that_was_done_is_not_done_twice() -> None:
     """The answer was lost; the pieces are gone and the refund carries our key."""
     refunds = [{"id": "gid://shopify/Refund/9", "note": "r [oneshelf k]", "totalRefundedSet": money("19.90")}]
-    http = Script(("CopyLines", copy([copy_line(1, "688", "19.90", 2, 1)], refunds=refunds)), ("CopyWork", work()))
+    http = Script(("CopyLines", copy([copy_line(1, "688", "19.90", 2, 1)], refunds=refunds)), ("Work", work()))
     assert await SHOPIFY.remove_pieces(http, "56", {"688": 1}, "r", "k") == Accepted(
         "gid://shopify/Refund/9", {"already": True}
     )
@@ -772,7 +786,7 @@ async def test_lines_of_a_long_copy_are_read_to_the_end() -> None:
     http = Script(
         ("CopyLines", first),
         ("CopyLines", copy([copy_line(2, "688", "2.00", 1)])),
-        ("CopyWork", work()),
+        ("Work", work()),
         ("RefundPieces", refunded()),
     )
     assert isinstance(await SHOPIFY.remove_pieces(http, "56", {"688": 1}, "r", "k"), Accepted)
@@ -799,7 +813,7 @@ async def test_a_copy_that_can_not_be_read_loses_nothing(answer: Any, outcome: A
     ((refunded(*errors(None, "no")), Rejected), (reply(500, b""), Unknown), (data({"refundCreate": None}), Unknown)),
 )
 async def test_refused_removal(answer: Any, kind: type) -> None:
-    http = Script(("CopyLines", copy([copy_line(1, "688", "1.00", 1)])), ("CopyWork", work()), ("RefundPieces", answer))
+    http = Script(("CopyLines", copy([copy_line(1, "688", "1.00", 1)])), ("Work", work()), ("RefundPieces", answer))
     assert type(await SHOPIFY.remove_pieces(http, "56", {"688": 1}, "r", "k")) is kind
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from shopify_script import NOW, Script, reply
-from test_wire import listings_of
+from test_wire import bought, listings_of
 from wire import Wire
 
 from oneshelf.channels.abilities import (
+    Cancels,
     ChangesCopy,
     Checks,
     CopyChange,
@@ -25,19 +27,20 @@ from oneshelf.channels.abilities import (
     SignInWish,
     SignsIn,
 )
-from oneshelf.channels.contract import HubLineDraft, HubOrderDraft, NoAnswer, Outlet
+from oneshelf.channels.contract import Finding, HubLineDraft, HubOrderDraft, NoAnswer, Outlet, Secret
 from oneshelf.channels.shopify import SIGN_IN, connect
 from oneshelf.channels.shopify.later import changed_fields, choose_work
-from oneshelf.core.errors import Park, Retry
+from oneshelf.core.errors import Park, Retry, SignInAgain
 from oneshelf.core.facts import Address, Money, OrderSeen, Payment
 from oneshelf.core.ids import ChannelName
 from oneshelf.core.outcome import Accepted, Rejected, Throttled
+from oneshelf_emulator.shopify.records import MetafieldDefinition
 
 JANE = Address(name="Jane Roe", line1="1 Elm St", city="Springfield", region="IL", postal_code="62701", country="US")
 
 
-async def copied(wire: Wire, pieces: int = 2) -> tuple[Any, str]:
-    """A copy of a marketplace order of `pieces`, with its fulfilment order."""
+async def copied(wire: Wire, pieces: int = 2, lines: int = 0) -> tuple[Any, str]:
+    """A copy of a marketplace order of `pieces`, or of so many lines of one, with its fulfilment order."""
     hub: Any = wire.channel
     found = (await listings_of(wire))[0]
     assert (await hub.ensure_order_key(wire)).ok
@@ -47,10 +50,13 @@ async def copied(wire: Wire, pieces: int = 2) -> tuple[Any, str]:
         channel=ChannelName.AMAZON,
         marketplace_order_id="902-1",
         currency="USD",
-        lines=(HubLineDraft("L1", str(found.extra["variant_id"]), pieces, 1000, "Mug", str(found.sku)),),
+        lines=tuple(
+            HubLineDraft(f"L{n}", str(found.extra["variant_id"]), 1 if lines else pieces, 1000, "Mug", str(found.sku))
+            for n in range(1, max(1, lines) + 1)
+        ),
         shipping_minor=0,
         discount_minor=0,
-        total_minor=1000 * pieces,
+        total_minor=1000 * (lines or pieces),
         placed_at=wire.clock.now(),
         source=seen,
     )
@@ -74,7 +80,7 @@ async def fact_of(wire: Wire, order_id: str) -> OrderSeen:
 
 def test_the_shop_has_these_abilities() -> None:
     shop = connect({"shop": "demo"})
-    for ability in (Checks, FollowsCatalogue, Prices, ChangesCopy, FulfilsCopy):
+    for ability in (Cancels, Checks, FollowsCatalogue, Prices, ChangesCopy, FulfilsCopy):
         assert isinstance(shop, ability), ability.__name__
     assert isinstance(SIGN_IN, SignsIn)
 
@@ -135,16 +141,18 @@ async def test_S10_6_a_copy_is_fulfilled_piece_by_piece_and_never_beyond_what_is
     assert [line.shipped for line in (await fact_of(wire, order_id)).lines] == [2]
 
 
-def work(location: str, status: str, **open_pieces: int) -> dict[str, Any]:
+def work(location: str, status: str, service: bool = False, **open_pieces: int) -> dict[str, Any]:
     nodes = [
         {"id": f"gid://shopify/FulfillmentOrderLineItem/{location}{line}", "remainingQuantity": count,
          "lineItem": {"id": f"gid://shopify/LineItem/{line[1:]}"}}
         for line, count in open_pieces.items()
     ]  # fmt: skip
-    place = {"location": {"id": f"gid://shopify/Location/{location}"}}
+    place = {"location": {"id": f"gid://shopify/Location/{location}", "isFulfillmentService": service}}
+    actions = {"OPEN": ["CREATE_FULFILLMENT", "MOVE"], "ON_HOLD": ["RELEASE_HOLD"]}
     return {
         "id": f"gid://shopify/FulfillmentOrder/{location}",
         "status": status,
+        "supportedActions": [{"action": name} for name in actions.get(status, [])],
         "assignedLocation": place,
         "lineItems": {"nodes": nodes},
     }
@@ -169,6 +177,58 @@ def test_a_parcel_leaves_from_one_location_that_has_it_all(monkeypatch: pytest.M
     assert choose_work(lines, there, {"A": 3}) is None
     assert choose_work(lines, [work("1", "ON_HOLD", l1=1)], {"A": 1}) is None
     assert choose_work(lines, there, {"Z": 1}) is None
+    assert choose_work(lines, [work("4", "IN_PROGRESS", l3=1)], {"B": 1}) is None, "no action that allows it"
+    assert choose_work(lines, [work("5", "OPEN", service=True, l3=1)], {"B": 1}) is None, "another app's service"
+
+
+async def test_quirk_of_2024_10_what_lies_at_another_apps_service_is_not_fulfilled_by_us() -> None:
+    wire = Wire("shopify")
+    hub, order_id = await copied(wire, pieces=2)
+    wire.market.console("add_location", name="Their warehouse", service=True)
+    wire.market.console("move_fulfilment_order", order=order_id, location="Their warehouse", lines=None)
+    wire.pass_time(600)
+    refused = await hub.fulfil_copy(wire, order_id, parcel(wire, {"L1": 2}))
+    assert isinstance(refused, Rejected) and refused.code == "not_ours"
+    assert "enter the parcel there" in refused.reason
+    assert [line.shipped for line in (await fact_of(wire, order_id)).lines] == [0]
+
+
+async def test_a_fulfilment_order_of_more_lines_than_a_page_is_fulfilled_whole() -> None:
+    """60 marketplace lines: the first page of a fulfilment order has 40."""
+    wire = Wire("shopify")
+    hub, order_id = await copied(wire, lines=60)
+    units = {f"L{n}": 1 for n in range(1, 61)}
+    assert isinstance(await hub.fulfil_copy(wire, order_id, parcel(wire, units)), Accepted)
+    wire.pass_time(600)
+    assert [line.shipped for line in (await fact_of(wire, order_id)).lines] == [1] * 60
+
+
+async def test_S5_6_a_piece_of_a_line_beyond_the_first_page_is_given_back_where_it_lies() -> None:
+    wire = Wire("shopify")
+    hub, order_id = await copied(wire, lines=60)
+    place = next(iter((await fact_of(wire, order_id)).locations.values()))
+    told: list[Any] = []
+
+    class Listening:
+        async def request(self, request: Any) -> Any:
+            told.append(json.loads(request.body)["variables"])
+            return await wire.request(request)
+
+    key = "5d8a5e0a-43f1-5a3e-9f5e-3a0b1a4b7f10"
+    assert isinstance(await hub.remove_pieces(Listening(), order_id, {"L55": 1}, "cancelled", key), Accepted)
+    (entry,) = told[-1]["input"]["refundLineItems"]
+    assert entry["locationId"] in place
+
+
+async def test_S10_4_all_tracking_numbers_and_the_address_arrive_and_are_told_back() -> None:
+    wire = Wire("shopify")
+    hub, order_id = await copied(wire)
+    numbers = {"more_tracking_numbers": ("1Z999AA10123456785",), "tracking_url": "https://track.example/1Z?a=b"}
+    assert isinstance(await hub.fulfil_copy(wire, order_id, parcel(wire, {"L1": 2}, **numbers)), Accepted)
+    wire.pass_time(600)
+    (seen,) = (await fact_of(wire, order_id)).shipments
+    assert (seen.tracking_number, seen.more_tracking_numbers) == ("1Z999AA10123456784", ("1Z999AA10123456785",))
+    assert seen.tracking_url == "https://track.example/1Z?a=b"
 
 
 # --- prices ---------------------------------------------------------------------------------------------------------------------
@@ -214,6 +274,7 @@ async def test_a_shop_in_order_has_nothing_to_do_and_one_without_subscriptions_i
     wire = Wire("shopify")
     shop: Any = wire.channel
     address = "https://shelf.example/webhooks/shopify"
+    assert (await shop.ensure_order_key(wire)).ok
     before = await shop.check(wire, address, wire.app_secret)
     assert {one.code for one in before if not one.ok} == {"subscription"}
     await shop.subscribe(wire, address, wire.app_secret)
@@ -224,6 +285,67 @@ async def test_a_shop_in_order_has_nothing_to_do_and_one_without_subscriptions_i
         ("callback", address),
         ("feature", "webhook_secret"),
     }
+
+
+async def check(wire: Wire) -> dict[str, Finding]:
+    """The findings of this shop that ask for something, by what they are about."""
+    shop: Any = wire.channel
+    found = await shop.check(wire, "https://shelf.example/webhooks/shopify", wire.app_secret)
+    return {one.which: one for one in found if not one.ok and one.code != "subscription"}
+
+
+async def test_a_check_finds_the_missing_key_of_copies_and_one_of_another_type() -> None:
+    wire = Wire("shopify")
+    assert "connect the shop again" in (await check(wire))["order_key"].todo
+    shop: Any = wire.channel
+    assert (await shop.ensure_order_key(wire)).ok
+    assert "order_key" not in await check(wire)
+    wire.market.store.all(MetafieldDefinition)[0].type_name = "single_line_text_field"
+    assert "single_line_text_field instead of id" in (await check(wire))["order_key"].todo
+
+
+async def test_a_check_finds_a_development_store_that_is_not_paced() -> None:
+    wire = Wire("shopify")
+    assert "new_orders" not in await check(wire)
+    wire.market.switches["orders_per_minute"] = 5
+    slow = (await check(wire))["new_orders"]
+    assert (slow.code, "plan = development" in slow.todo) == ("quota", True)
+    wire.channel = connect({**wire.settings, "plan": "development"})
+    assert "new_orders" not in await check(wire)
+    wire.market.switches["orders_per_minute"] = None
+    assert "take the setting plan away" in (await check(wire))["new_orders"].todo
+
+
+@pytest.mark.parametrize("how", ("error", "null"))
+async def test_quirk_protected_customer_data_is_told_as_an_error_or_as_null_and_stops_nothing(how: str) -> None:
+    wire = Wire("shopify")
+    order_id = bought(wire, [str((await listings_of(wire))[0].sku)])
+    assert "customer_data" not in await check(wire)
+    wire.market.switches["protected_data"] = how
+    assert "protected customer data" in (await check(wire))["customer_data"].todo
+    seen = await fact_of(wire, order_id)
+    assert seen.lines[0].ordered == 1
+    assert seen.buyer is None or (seen.buyer.name, seen.buyer.email) == (None, None)
+    assert seen.ship_to is None or (seen.ship_to.name, seen.ship_to.line1) == (None, None)
+
+
+async def test_a_check_warns_before_the_refresh_token_ends() -> None:
+    wire = Wire("shopify")
+    await wire.channel.who(wire)  # an access token is at hand: nothing is renewed below
+    soon, late = (wire.clock.now() + timedelta(days=days) for days in (10, 60))
+    for ends_at, named in ((soon, True), (late, False)):
+        values = {**wire.secret.values, "refresh_token": "r", "refresh_token_expires_at": ends_at.isoformat()}
+        wire.secret = Secret(values, wire.secret.expires_at, wire.secret.version)
+        found = await check(wire)
+        assert ("refresh_token" in found) is named
+
+
+async def test_a_check_without_the_scope_for_orders_names_the_scope_and_goes_on() -> None:
+    wire = Wire("shopify")
+    wire.market.console("set_scopes", scopes=["read_products", "read_inventory", "read_locations"])
+    wire.market.console("expire_tokens")
+    found = await check(wire)
+    assert {"read_orders", "write_inventory"} <= set(found)
 
 
 # --- signing in ------------------------------------------------------------------------------------------------------------------
@@ -319,3 +441,27 @@ async def test_nothing_is_sent_when_the_copy_can_not_be_read() -> None:
     assert isinstance(told, Throttled)
     parcel_ = Parcel("P", {"L1": 1}, NOW)
     assert isinstance(await shop.fulfil_copy(Script(("CopyLines", silent)), "1", parcel_), Throttled)
+
+
+async def test_an_embedded_pages_session_token_is_exchanged_once_for_a_token_that_rotates() -> None:
+    wire = Wire("shopify")
+    token = wire.market.console("session_token")["session_token"]
+    keys = {name: wire.secret.values[name] for name in ("client_id", "client_secret")}
+    wire.secret = Secret({**keys, "session_token": token})
+    assert (await wire.channel.who(wire)).external_id == "oneshelf-emulated.myshopify.com"
+    first = wire.secret.values
+    assert first["access_token"] and first["refresh_token"] and "session_token" not in first
+    wire.clock.advance(3600)
+    assert (await wire.channel.who(wire)).external_id
+    assert wire.secret.values["refresh_token"] != first["refresh_token"]
+
+
+async def test_a_session_token_that_is_over_says_so() -> None:
+    wire = Wire("shopify")
+    token = wire.market.console("session_token")["session_token"]
+    keys = {name: wire.secret.values[name] for name in ("client_id", "client_secret")}
+    wire.secret = Secret({**keys, "session_token": token})
+    wire.clock.advance(61)
+    with pytest.raises(SignInAgain, match="lives one minute") as raised:
+        await wire.channel.who(wire)
+    assert token not in str(raised.value)

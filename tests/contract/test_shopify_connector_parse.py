@@ -23,6 +23,7 @@ from oneshelf.core.facts import (
     ErasureAsked,
     Fact,
     Ignored,
+    LocationsHint,
     Money,
     OrderHint,
     OrderSeen,
@@ -97,8 +98,18 @@ def test_inventory_level_with_available_null_is_still_a_hint() -> None:
         ("refunds/create", {"id": 1, "order_id": "8"}, OrderHint("8")),
         ("fulfillment_orders/moved", {"fulfillment_order": {"order_id": 9}}, OrderHint("9")),
         ("products/delete", {"id": 5}, CatalogueHint("gid://shopify/Product/5", deleted=True)),
+        ("locations/deactivate", {"id": 61000000001, "active": False}, LocationsHint()),
+        ("locations/activate", {"id": 61000000001, "active": True}, LocationsHint()),
+        ("locations/delete", {"id": 61000000001}, LocationsHint()),
         ("app/uninstalled", {}, AccessLost("the app was uninstalled from the shop")),
         ("customers/redact", {"customer": {"id": None, "email": "a@b.c"}}, ErasureAsked("erase", "a@b.c")),
+        ("customers/redact", {"customer": {}, "orders_to_redact": [7]}, ErasureAsked("erase", "", ("7",))),
+        ("customers/redact", {"orders_to_redact": [7, None]}, ErasureAsked("erase", "", ("7",))),
+        (
+            "customers/data_request",
+            {"customer": {"id": 5}, "orders_requested": [7, 8]},
+            ErasureAsked("export", "5", ("7", "8")),
+        ),
     ),
 )
 def test_topic_gives_fact(topic: str, body: dict[str, Any], fact: Fact) -> None:
@@ -281,8 +292,21 @@ def test_parcel_and_return() -> None:
     seen = order(
         webhook_order(
             fulfillments=[
-                fulfillment(tracking_number="1Z2345", tracking_company="UPS"),
-                fulfillment(id=123457, status="cancelled", tracking_number=None),
+                fulfillment(
+                    tracking_number="1Z2345",
+                    tracking_numbers=["1Z2345", "1Z2346"],
+                    tracking_url="https://ups.example/1Z2345",
+                    tracking_urls=["https://ups.example/1Z2345", "https://ups.example/1Z2346"],
+                    tracking_company="UPS",
+                ),
+                fulfillment(
+                    id=123457,
+                    status="cancelled",
+                    tracking_number=None,
+                    tracking_numbers=[],
+                    tracking_url=None,
+                    tracking_urls=[],
+                ),
             ],
             refunds=[refund("return")],
         )
@@ -296,7 +320,9 @@ def test_parcel_and_return() -> None:
             {"487817672276298554": 1},
             "1Z2345",
             "UPS",
+            "https://ups.example/1Z2345",
             location_id="gid://shopify/Location/61000000001",
+            more_tracking_numbers=("1Z2346",),
         ),
         ShipmentSeen(
             "123457",
@@ -449,7 +475,10 @@ def graphql_fulfillment(seen: dict[str, Any]) -> dict[str, Any]:
         "status": seen["status"].upper(),
         "createdAt": "2022-01-01T00:00:00Z",
         "location": ref("Location", seen["location_id"]),
-        "trackingInfo": [{"company": seen["tracking_company"], "number": seen.get("tracking_number")}],
+        "trackingInfo": [
+            {"company": seen["tracking_company"], "number": number, "url": url}
+            for number, url in zip(seen["tracking_numbers"], seen["tracking_urls"], strict=True)
+        ],
         "fulfillmentLineItems": page(
             [{"quantity": i["quantity"], "lineItem": {"id": i["admin_graphql_api_id"]}} for i in seen["line_items"]]
         ),
@@ -479,7 +508,14 @@ ORDERS: dict[str, dict[str, Any]] = {
     "as created": webhook_order(),
     "cancelled": webhook_order(cancelled_at="2022-01-01T00:00:00Z", financial_status="voided"),
     "shipped in part, refunded in part": webhook_order(
-        fulfillments=[fulfillment(tracking_number="1Z2345"), fulfillment(id=9, status="cancelled")],
+        fulfillments=[
+            fulfillment(
+                tracking_numbers=["1z827wk74630", "1Z2"],
+                tracking_url="https://ups.example/1",
+                tracking_urls=["https://ups.example/1", None],
+            ),
+            fulfillment(id=9, status="cancelled"),
+        ],
         refunds=[refund("return"), refund("cancel")],
         financial_status="partially_refunded",
     ),

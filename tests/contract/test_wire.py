@@ -119,6 +119,9 @@ async def walk(wire: Wire) -> None:
         await walk_migration(wire)
     if isinstance(channel, Cancels):
         await walk_cancel(wire, await order(wire, bought(wire, [str(found[3].sku)])))
+        if channel.cancels.how != "person" and channel.cancels.lines:
+            two = await order(wire, bought(wire, [str(found[3].sku), str(found[4].sku)]))
+            await walk_cancel(wire, two, lines=1)
 
 
 async def walk_numbers(wire: Wire, found: list[ListingFound]) -> None:
@@ -198,13 +201,15 @@ async def walk_shipments(wire: Wire, seen: OrderSeen) -> None:
     assert sum(line.shipped for line in again.lines) == sum(units.values())
 
 
-async def walk_cancel(wire: Wire, seen: OrderSeen) -> None:
+async def walk_cancel(wire: Wire, seen: OrderSeen, lines: int | None = None) -> None:
+    """Cancel the order, or its first `lines`."""
     channel: Any = wire.channel
+    chosen = seen.lines[:lines]
     wish = CancelWish(
         order_id=seen.order_id,
-        lines={line.line_id: line.ordered for line in seen.lines},
-        whole=True,
-        key="6f1c1f60-4f4c-5f6e-9d52-6a8b0f9b6a10",
+        lines={line.line_id: line.ordered for line in chosen},
+        whole=lines is None,
+        key=f"6f1c1f60-4f4c-5f6e-9d52-6a8b0f9b6a1{lines or 0}",
         known={"marketplace_id": seen.marketplace_id},
     )
     outcome = await channel.cancel(wire, wish)
@@ -216,7 +221,8 @@ async def walk_cancel(wire: Wire, seen: OrderSeen) -> None:
     wire.pass_time()
     assert (await channel.cancel_state(wire, wish, outcome.reference)).state == "done"
     again = await order(wire, seen.order_id)
-    assert again.cancelled or all(line.cancelled == line.ordered for line in again.lines)
+    gone = {line.line_id for line in chosen}
+    assert again.cancelled or all((line.cancelled == line.ordered) is (line.line_id in gone) for line in again.lines)
 
 
 async def walk_hub(wire: Wire, found: list[ListingFound]) -> None:

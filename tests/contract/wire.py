@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
 from official import PRESENT, Judge
 
 from oneshelf.channels.contract import Channel, NoAnswer, Request, Response, Secret
@@ -58,10 +57,10 @@ class Wire:
         self.market: Any = self.emulation.marketplaces[name]
         typed = entered(name, self.emulation.credentials()[name], f"http://{name}.test", 1.0)
         self.app_secret = typed.app
+        self.settings = dict(typed.settings)
         if name == "amazon":  # listing notices are set up too, so that their calls are judged
-            account = self.emulation.credentials()[name]["event_bridge_account_id"]
-            typed = msgspec.structs.replace(typed, settings={**typed.settings, "event_bridge_account_id": account})
-        self.channel: Channel = build_channel(name, typed.settings)
+            self.settings["event_bridge_account_id"] = self.emulation.credentials()[name]["event_bridge_account_id"]
+        self.channel: Channel = build_channel(name, self.settings)
         self.secret = Secret(values=dict(typed.secret))
         self.judge = Judge(name)
         self._crowd = Crowd(random.Random(3), returning_chance=0.0)

@@ -130,11 +130,17 @@ class FakeHub:
         self._touch(order, now)
         return shipment_id
 
-    def track(self, now: int, order_id: str, shipment_id: str, number: str, carrier: str = "UPS") -> None:
-        """The merchant enters a parcel's tracking number, or another one."""
+    def track(
+        self, now: int, order_id: str, shipment_id: str, number: str, carrier: str = "UPS", *more: str, url: str = ""
+    ) -> None:
+        """The merchant enters a parcel's tracking number, or another one, and further ones of it."""
         order = self.orders[order_id]
         order.shipments[shipment_id] = msgspec.structs.replace(
-            order.shipments[shipment_id], tracking_number=number, carrier=carrier
+            order.shipments[shipment_id],
+            tracking_number=number,
+            carrier=carrier,
+            tracking_url=url or None,
+            more_tracking_numbers=more,
         )
         self._touch(order, now)
 

@@ -18,7 +18,7 @@ from oneshelf.shipping import cancelling, looking, telling
 SHIPS = {
     AMAZON: ShipAbility(partial=True, several=True, edits=True, needs_tracking=False, counts=True),
     EBAY: ShipAbility(partial=True, several=True, edits=False, needs_tracking=False, counts=True),
-    ETSY: ShipAbility(partial=False, several=True, edits=False, needs_tracking=False, counts=False),
+    ETSY: ShipAbility(partial=False, several=True, edits=False, needs_tracking=False, counts=False, more_numbers=True),
 }
 CANCELS = {
     SHOP: CancelAbility("job", lines=True),

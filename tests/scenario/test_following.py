@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 from tests.scenario.engine import EBAY, SHOP, TENANT, World, order
+from wire import Wire
 
 from oneshelf.channels.contract import CataloguePage, HubLocation, ListingFound
 from oneshelf.core.errors import Park, Retry
-from oneshelf.core.facts import CatalogueHint
+from oneshelf.core.facts import CatalogueHint, LocationsHint
 from oneshelf.core.instants import from_us
 from oneshelf.db.sqlite import SqliteStore
 from oneshelf.db.store import Store, transaction
@@ -364,3 +365,38 @@ class TestLargeShelf:
         small, large = self.steps(tmp_path, 300), self.steps(tmp_path, 3000)
         assert all(small.values())
         assert {kind: n for kind, n in large.items() if n > 1.5 * small[kind]} == {}
+
+
+class TestLocations:
+    """A location that opens or closes in the shop changes every number: heard by webhook, not in the night."""
+
+    async def test_a_closed_location_is_read_at_once_and_its_pieces_are_no_longer_offered(
+        self, world: World, follower: Follower
+    ) -> None:
+        wire = Wire("shopify")
+        shown = [place.location_id for place in await wire.channel.locations(wire)]  # type: ignore[attr-defined]
+        world.rows("DELETE FROM dirty_listing RETURNING 1")
+        world.hear(SHOP, LocationsHint(), LocationsHint())
+        assert world.value("SELECT COUNT(*) FROM listing_hint WHERE external_id = :n", n=hints.LOCATIONS) == 1
+        world.tick(10)
+        assert await self.follow(world, follower, wire) == 1
+        places = dict(world.rows("SELECT location_id, active FROM location"))
+        assert [one for one, active in places.items() if active] == shown, "ours is not told any more: closed"
+        assert world.value("SELECT COUNT(*) FROM listing_hint") == 0
+
+    async def test_a_shop_that_does_not_answer_is_asked_again(self, world: World, follower: Follower) -> None:
+        wire = Wire("shopify")
+        world.hear(SHOP, LocationsHint())
+        world.tick(10)
+        wire.market.console("set_shop_status", status=423)
+        before = world.rows("SELECT location_id, active FROM location")
+        assert await self.follow(world, follower, wire) == 1
+        assert world.rows("SELECT location_id, active FROM location") == before
+        assert world.rows("SELECT failures, empty FROM listing_hint") == [(1, 0)]
+        wire.market.console("set_shop_status", status=None)
+        world.tick(3_600)
+        assert await self.follow(world, follower, wire) == 1
+        assert world.value("SELECT COUNT(*) FROM listing_hint") == 0
+
+    async def follow(self, world: World, follower: Follower, wire: Wire) -> int:
+        return await following.follow_hints(TENANT, SHOP, wire.channel, wire, follower.writer, Clock(world))  # type: ignore[arg-type]

@@ -76,6 +76,34 @@ class TestErase:
         assert world.rows("SELECT state, subject, orders_erased FROM privacy_request") == [("DONE", "", 1)]
         assert all(key for (key,) in world.rows("SELECT delivery_key FROM inbox"))
 
+    def test_a_guests_orders_are_erased_by_their_ids(self, world: World) -> None:
+        """Shopify names a guest by his orders alone. An order of another account with the same id is somebody else's."""
+        guest = msgspec.structs.replace(by(order("1001", world.now, MUG=1), "", "Jane"), buyer=None)
+        world.hear(SHOP, guest, by(order("1002", world.now, MUG=1), "c2", "Other"))
+        world.hear(EBAY, by(order("1001", world.now, MUG=1), "e1", "Third"))
+        world.hear(SHOP, changed(guest, world.tick(), shipped=1), ErasureAsked("erase", "", ("1001", "9999")))
+        world.hear(EBAY, changed(by(order("1001", world.now, MUG=1), "e1", "Third"), world.tick(), shipped=1))
+        work(world)
+        assert world.rows("SELECT account_id, person = '{}' FROM orders ORDER BY account_id, order_id") == [
+            (SHOP, 1), (SHOP, 0), (EBAY, 0)
+        ]  # fmt: skip
+        assert "Jane" not in everything(world)
+        assert world.rows("SELECT state, subject, order_ids, orders_erased FROM privacy_request") == [
+            ("DONE", "", "[]", 1)
+        ]
+        assert world.order(SHOP, "1002", "person") != "{}"
+
+    def test_an_order_named_by_its_id_is_shipped_first(self, world: World) -> None:
+        guest = msgspec.structs.replace(by(order("1001", world.now, MUG=1), "", "Jane"), buyer=None)
+        world.hear(SHOP, guest, ErasureAsked("erase", "", ("1001",)))
+        work(world)
+        assert json.loads(world.order(SHOP, "1001", "person"))["ship_to"]["line1"] == "1 Road"
+        world.tick(10)
+        world.hear(SHOP, changed(guest, world.now, shipped=1))
+        world.tick(3_600)
+        work(world)
+        assert "Jane" not in everything(world)
+
     def test_what_is_told_of_the_person_later_is_not_kept(self, world: World) -> None:
         mine = by(order("E-1", world.now, MUG=1), "jane_7", "Jane")
         world.hear(EBAY, changed(mine, world.tick(), shipped=1), ErasureAsked("erase", "jane_7"))
@@ -138,6 +166,15 @@ class TestExport:
             privacy.exported(tx, TENANT, 1, world.now)
             assert privacy.export(tx, TENANT, 1) is None
         assert world.tasks("privacy_export") == []
+
+    def test_a_guest_is_exported_by_his_orders(self, world: World) -> None:
+        world.hear(
+            SHOP, by(order("1001", world.now, MUG=1), "c1", "Jane"), by(order("1002", world.now, MUG=1), "c2", "O")
+        )
+        world.hear(SHOP, ErasureAsked("export", "", ("1001",)))
+        with transaction(world.store) as tx:
+            found = privacy.export(tx, TENANT, 1)
+        assert found is not None and [one["order_id"] for one in found["orders"]] == ["1001"]
 
 
 class TestShopEnds:

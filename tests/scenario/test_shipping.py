@@ -68,6 +68,21 @@ class TestTold:
         assert states(world) == ["CONFIRMED"]
         check_shipments(world, market)
 
+    @pytest.mark.parametrize(("account_id", "left_out"), ((AMAZON, 1), (EBAY, 1), (ETSY, 0)))
+    def test_S10_1_one_parcel_with_its_address_and_all_numbers_and_what_can_not_be_said_is_noted(
+        self, world: World, market: FakeMarket, account_id: int, left_out: int
+    ) -> None:
+        hub_order = sell(world, account_id, "M-1", MUG=1)
+        shipment = world.hub.fulfil(world.tick(60), hub_order)
+        world.hub.track(world.tick(), hub_order, shipment, "1Z1", "UPS", "1Z2", "1Z3", url="https://ups.example/1Z1")
+        world.hub_news()
+        assert market.run(account_id) == 1
+        (parcel,) = market.calls
+        assert (parcel.tracking_number, parcel.more_tracking_numbers) == ("1Z1", ("1Z2", "1Z3"))
+        assert parcel.tracking_url == "https://ups.example/1Z1"
+        what = "A parcel goes with its first tracking number: its marketplace takes one"
+        assert world.value("SELECT COUNT(*) FROM journal WHERE what = :w", w=what) == left_out
+
     def test_S4_3_the_same_news_again_tells_nothing_again(self, world: World, market: FakeMarket) -> None:
         hub_order = sell(world, EBAY, "E-1", MUG=1)
         fulfil(world, hub_order)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
 import msgspec
@@ -370,6 +370,30 @@ async def test_calls_are_counted_by_operation_and_end() -> None:
     assert patch.seconds == 2.5
     assert world.session.calls["token"].answers == {"2xx": 1}
     assert msgspec.to_builtins(patch)["calls"] == 4
+
+
+async def test_a_file_is_read_unsigned_and_counted_by_how_it_ended() -> None:
+    world = World()
+    cut = False
+
+    async def lines(request: Request, **bounds: int) -> AsyncIterator[bytes]:
+        world.channel.sent.append(request)
+        assert bounds == {"line_bytes_max": 10, "bytes_max": 100}
+        yield b"one"
+        if cut:
+            raise NoAnswer("cut", sent=True)
+        yield b"two"
+
+    world.channel.lines = lines  # type: ignore[attr-defined]
+    file = Request(method="GET", url="https://store.example/x?sig=1", operation="bulk_download", bare=True)
+    read = [line async for line in world.session.lines(file, line_bytes_max=10, bytes_max=100)]
+    assert read == [b"one", b"two"]
+    assert "authorization" not in world.channel.sent[-1].headers
+    cut = True
+    with pytest.raises(NoAnswer):
+        _ = [line async for line in world.session.lines(file, line_bytes_max=10, bytes_max=100)]
+    calls = world.session.calls["bulk_download"]
+    assert (calls.calls, calls.answers) == (2, {"2xx": 1, "no answer": 1})
 
 
 # --- the channel's clock (F28) ------------------------------------------------------------------------------------------

@@ -185,7 +185,7 @@ class ShipAbility(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `partial`: some lines or units of an order. `several`: a second parcel is another shipment (Etsy: a tracking number more).
     `edits`: tracking of a told parcel can be changed by the same key. `needs_tracking`: refuses a parcel without number.
-    `counts`: units a line can be told (False: a line goes whole).
+    `counts`: units a line can be told (False: a line goes whole). `more_numbers`: further tracking numbers of a parcel reach the buyer.
     """
 
     partial: bool
@@ -193,12 +193,14 @@ class ShipAbility(msgspec.Struct, frozen=True, omit_defaults=True):
     edits: bool
     needs_tracking: bool
     counts: bool
+    more_numbers: bool = False
 
 
 class Parcel(msgspec.Struct, frozen=True, omit_defaults=True):
     """One parcel to tell. `key`: ours, the same on every try (hub fulfilment id); `version` grows when its tracking changes.
     `units`: marketplace line id → units of the listing. `carrier`: as the hub names it ("UPS", "Royal Mail"), mapped by the
-    connector's table, unknown → its "other" + the name (S10.4). `reference`: the channel's id of an earlier version."""
+    connector's table, unknown → its "other" + the name (S10.4). `reference`: the channel's id of an earlier version.
+    `more_tracking_numbers`: those beside the first, for channels that can say them; none takes them as parcels of their own."""
 
     key: str
     units: dict[str, int]
@@ -208,6 +210,7 @@ class Parcel(msgspec.Struct, frozen=True, omit_defaults=True):
     tracking_url: str | None = None
     version: int = 1
     reference: str | None = None
+    more_tracking_numbers: tuple[str, ...] = ()
 
 
 class ShipmentTold(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -85,7 +85,10 @@ class LineSeen(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ShipmentSeen(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One parcel: units a line. `shipment_id` is the channel's own. A cancelled one counts nothing."""
+    """One parcel: units a line. `shipment_id` is the channel's own. A cancelled one counts nothing.
+
+    `more_tracking_numbers`: what the source names beside the first; `tracking_url` is the first's.
+    """
 
     shipment_id: str
     created_at: datetime | None
@@ -95,6 +98,7 @@ class ShipmentSeen(msgspec.Struct, frozen=True, omit_defaults=True):
     tracking_url: str | None = None
     location_id: str | None = None
     cancelled: bool = False
+    more_tracking_numbers: tuple[str, ...] = ()
 
 
 class ReturnSeen(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -175,17 +179,23 @@ class CatalogueHint(msgspec.Struct, frozen=True, tag="catalogue_hint"):
     deleted: bool = False
 
 
+class LocationsHint(msgspec.Struct, frozen=True, tag="locations_hint"):
+    """A location of the hub was opened, closed, renamed or deleted; read them all again."""
+
+
 class AccessLost(msgspec.Struct, frozen=True, tag="access_lost"):
     """The merchant withdrew our access, or the app was uninstalled."""
 
     reason: str
 
 
-class ErasureAsked(msgspec.Struct, frozen=True, tag="erasure_asked"):
-    """The channel asks to erase (or export) what we keep of one person. `kind` is the channel's topic."""
+class ErasureAsked(msgspec.Struct, frozen=True, omit_defaults=True, tag="erasure_asked"):
+    """The channel asks to erase (or export) what we keep of one person. `kind` is the channel's topic. `subject`: how the channel names
+    the person, '' where it names orders alone; `order_ids`: orders of that account that it names."""
 
     kind: Literal["erase", "export", "erase_shop"]
     subject: str
+    order_ids: tuple[str, ...] = ()
 
 
 class Ignored(msgspec.Struct, frozen=True, tag="ignored"):
@@ -194,4 +204,4 @@ class Ignored(msgspec.Struct, frozen=True, tag="ignored"):
     reason: str
 
 
-Fact = OrderSeen | OrderHint | OutletHint | CatalogueHint | AccessLost | ErasureAsked | Ignored
+Fact = OrderSeen | OrderHint | OutletHint | CatalogueHint | LocationsHint | AccessLost | ErasureAsked | Ignored

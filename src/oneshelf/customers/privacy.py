@@ -1,6 +1,7 @@
 """Privacy requests of the platforms, acted on in small steps: each one transaction, each safe to repeat (RELIABILITY F56).
 
-- Shopify `customers/redact`: erase one customer. `customers/data_request`: the merchant answers within 30 days; we give him a file.
+- Shopify `customers/redact`: erase one customer, and the orders that it lists (a guest has no customer's id; an order may name nobody
+  that we could compare). `customers/data_request`: the same, the merchant answers within 30 days; we give him a file.
   `shop/redact`, 48 hours after the app was uninstalled: erase all persons
   (https://shopify.dev/docs/apps/build/compliance/privacy-law-compliance).
 - eBay `MARKETPLACE_ACCOUNT_DELETION`: names any eBay user, whether he ever bought here or not
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -51,22 +53,33 @@ class Request(msgspec.Struct, frozen=True):
     messages_erased: int
 
 
-def ask(tx: Tx, tenant_id: int, account_id: int, kind: str, subject: str, inbox_seq: int, now: int) -> int | None:
-    """Keep a request. Returns its number, None if it is known already."""
+def ask(
+    tx: Tx,
+    tenant_id: int,
+    account_id: int,
+    kind: str,
+    subject: str,
+    inbox_seq: int,
+    now: int,
+    order_ids: Sequence[str] = (),
+) -> int | None:
+    """Keep a request about the person `subject` ('': none is named) and the orders `order_ids` of this account. Returns its number,
+    None if it is known already."""
     key = f"{account_id}:{inbox_seq}:{kind}:{hashlib.sha256(subject.encode()).hexdigest()[:24]}"
     if tx.one("SELECT 1 FROM privacy_request WHERE tenant_id = :t AND request_key = :k", t=tenant_id, k=key):
         return None
     number = next_values(tx, tenant_id, "privacy_request")[0]
     tx.run(
-        """INSERT INTO privacy_request (tenant_id, request_no, request_key, account_id, kind, subject, inbox_seq, state, asked_at,
-                                        due_at, look_at)
-           VALUES (:t, :no, :k, :a, :kind, :s, :seq, 'WAITING', :now, :due, :now)""",
+        """INSERT INTO privacy_request (tenant_id, request_no, request_key, account_id, kind, subject, order_ids, inbox_seq, state,
+                                        asked_at, due_at, look_at)
+           VALUES (:t, :no, :k, :a, :kind, :s, :orders, :seq, 'WAITING', :now, :due, :now)""",
         t=tenant_id,
         no=number,
         k=key,
         a=account_id,
         kind=kind,
         s=subject,
+        orders=json.dumps(list(order_ids)),
         seq=inbox_seq,
         now=now,
         due=now + ANSWER_WITHIN_US,
@@ -99,6 +112,43 @@ def requests(tx: Tx, tenant_id: int, *, waiting: bool = False) -> list[Request]:
     return [Request(r[0], r[1], r[2] or "", r[3], r[4], iso(r[5]), iso(r[6]), iso(r[7]), r[8], r[9]) for r in rows]
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """Whom a request is about: everybody (a shop that ended), a person by the channel's name for him, orders of its account."""
+
+    account_id: int
+    everybody: bool
+    subject: str
+    order_ids: frozenset[str]
+
+    def is_about(self, account_id: int, order_id: str, person: str) -> bool:
+        return (
+            self.everybody
+            or (account_id == self.account_id and order_id in self.order_ids)
+            or (bool(self.subject) and names(json.loads(person), self.subject))
+        )
+
+
+def _wanted(account_id: int, kind: str, subject: str, order_ids: str) -> Wanted:
+    return Wanted(account_id, kind == "erase_shop", subject, frozenset(json.loads(order_ids)))
+
+
+#: Orders that may be what a request wants; `Wanted.is_about` says which are. Parameters: _sql_of.
+_MAYBE = (
+    "person <> '{}' AND (:every = 1 OR (:named = 1 AND person LIKE :like ESCAPE '!') "
+    "OR (account_id = :account AND order_id {in:orders}))"
+)
+
+
+def _sql_of(wanted: Wanted) -> dict[str, Any]:
+    return {
+        "every": int(wanted.everybody),
+        "named": int(bool(wanted.subject)),
+        "like": _like(wanted.subject),
+        "account": wanted.account_id,
+        "orders": sorted(wanted.order_ids),
+    }
+
+
 # --- erasing, step by step ---------------------------------------------------------------------------------------------
 
 
@@ -114,22 +164,23 @@ class Progress(msgspec.Struct):
 def step(tx: Tx, tenant_id: int, now: int) -> bool:
     """Do one bounded piece of the request that has waited longest. False: nothing is due."""
     row = tx.one(
-        "SELECT request_no, account_id, kind, subject, inbox_seq, progress FROM privacy_request WHERE tenant_id = :t "
+        "SELECT request_no, account_id, kind, subject, order_ids, inbox_seq, progress FROM privacy_request WHERE tenant_id = :t "
         "AND state IN ('WAITING', 'SHIPPING') AND kind <> 'export' AND look_at <= :now ORDER BY look_at, request_no LIMIT 1",
         t=tenant_id,
         now=now,
     )
     if row is None:
         return False
-    request_no, account_id, kind, subject, inbox_seq, kept = row
+    request_no, account_id, kind, subject, order_ids, inbox_seq, kept = row
+    wanted = _wanted(account_id, kind, subject, order_ids)
     progress = msgspec.json.decode(kept, type=Progress)
     accounts = _accounts(tx, tenant_id, account_id, kind)
     if progress.phase == "orders":
-        orders = _orders_step(tx, tenant_id, accounts, kind, subject, progress, now)
+        orders = _orders_step(tx, tenant_id, accounts, wanted, progress, now)
         messages = 0
     else:
         orders = 0
-        messages = _messages_step(tx, tenant_id, accounts, kind, subject, inbox_seq, progress, now)
+        messages = _messages_step(tx, tenant_id, wanted, inbox_seq, progress, now)
     _keep_progress(tx, tenant_id, request_no, progress, orders, messages)
     if progress.phase == "done":
         _finish(tx, tenant_id, request_no, account_id, kind, progress, now)
@@ -148,22 +199,19 @@ def _accounts(tx: Tx, tenant_id: int, account_id: int, kind: str) -> list[int]:
     return [one for (one,) in rows]
 
 
-def _orders_step(
-    tx: Tx, tenant_id: int, accounts: list[int], kind: str, subject: str, progress: Progress, now: int
-) -> int:
+def _orders_step(tx: Tx, tenant_id: int, accounts: list[int], wanted: Wanted, progress: Progress, now: int) -> int:
     """Erase a page of the orders that name the person; the next phase when there are no more."""
     rows = tx.all(
-        "SELECT order_no, order_id, state, standing, person FROM orders WHERE tenant_id = :t AND account_id {in:accounts} "
-        "AND order_no > :after AND person <> '{}' AND (:every = 1 OR person LIKE :like ESCAPE '!') ORDER BY order_no LIMIT :limit",
+        "SELECT order_no, order_id, state, standing, person, account_id FROM orders WHERE tenant_id = :t "
+        f"AND account_id {{in:accounts}} AND order_no > :after AND {_MAYBE} ORDER BY order_no LIMIT :limit",
         t=tenant_id,
         accounts=accounts,
         after=progress.after,
-        every=int(kind == "erase_shop"),
-        like=_like(subject),
         limit=ORDERS_A_STEP,
+        **_sql_of(wanted),
     )
-    mine = rows if kind == "erase_shop" else [row for row in rows if names(json.loads(row[4]), subject)]
-    closed = [row for row in mine if kind == "erase_shop" or not is_open(row[2], row[3])]
+    mine = [row for row in rows if wanted.is_about(row[5], row[1], row[4])]
+    closed = [row for row in mine if wanted.everybody or not is_open(row[2], row[3])]
     waiting = [row[0] for row in mine if row not in closed]
     erased = erase_orders(tx, tenant_id, [row[0] for row in closed], now)
     keep_address_only(tx, tenant_id, waiting)
@@ -200,16 +248,7 @@ def names(person: dict[str, Any], subject: str) -> bool:
     )
 
 
-def _messages_step(
-    tx: Tx,
-    tenant_id: int,
-    accounts: list[int],
-    kind: str,
-    subject: str,
-    inbox_seq: int,
-    progress: Progress,
-    now: int,
-) -> int:
+def _messages_step(tx: Tx, tenant_id: int, wanted: Wanted, inbox_seq: int, progress: Progress, now: int) -> int:
     """Empty a page of the raw messages that name the person or one of the erased orders, the request itself too."""
     rows = tx.all(
         "SELECT seq, body FROM inbox WHERE tenant_id = :t AND seq > :after AND state <> 'NEW' ORDER BY seq LIMIT :limit",
@@ -217,11 +256,12 @@ def _messages_step(
         after=progress.after,
         limit=MESSAGES_A_STEP,
     )
-    if kind == "erase_shop":
+    if wanted.everybody:
         found = [seq for seq, _ in rows]
     else:
         words = [order_id.encode() for order_id in progress.erased]
-        words.append(subject.encode() if len(subject) >= SHORT_NAME else json.dumps(subject).encode())
+        if name := wanted.subject:
+            words.append(name.encode() if len(name) >= SHORT_NAME else json.dumps(name).encode())
         found = [seq for seq, body in rows if seq == inbox_seq or any(word in bytes(body) for word in words)]
     erase_messages(tx, tenant_id, found, now)
     if len(rows) < MESSAGES_A_STEP:
@@ -254,7 +294,7 @@ def _finish(tx: Tx, tenant_id: int, request_no: int, account_id: int, kind: str,
         )
         return
     tx.run(
-        "UPDATE privacy_request SET state = 'DONE', subject = '', progress = '{}', done_at = :now "
+        "UPDATE privacy_request SET state = 'DONE', subject = '', order_ids = '[]', progress = '{}', done_at = :now "
         "WHERE tenant_id = :t AND request_no = :no",
         now=now,
         t=tenant_id,
@@ -278,22 +318,23 @@ def _finish(tx: Tx, tenant_id: int, request_no: int, account_id: int, kind: str,
 def export(tx: Tx, tenant_id: int, request_no: int) -> dict[str, Any] | None:
     """Return what is kept of the person of an export request; None: there is no such request, or it is done."""
     row = tx.one(
-        "SELECT account_id, subject, asked_at FROM privacy_request WHERE tenant_id = :t AND request_no = :no "
+        "SELECT account_id, subject, asked_at, order_ids FROM privacy_request WHERE tenant_id = :t AND request_no = :no "
         "AND kind = 'export' AND state <> 'DONE'",
         t=tenant_id,
         no=request_no,
     )
     if row is None:
         return None
-    account_id, subject, asked_at = row
+    account_id, subject, asked_at, order_ids = row
+    wanted = _wanted(account_id, "export", subject, order_ids)
     found = tx.all(
-        "SELECT order_no, order_id, number, placed_at, state, currency, total_minor, person FROM orders WHERE tenant_id = :t "
-        "AND account_id {in:accounts} AND person <> '{}' AND person LIKE :like ESCAPE '!' ORDER BY order_no",
+        "SELECT order_no, order_id, number, placed_at, state, currency, total_minor, person, account_id FROM orders "
+        f"WHERE tenant_id = :t AND account_id {{in:accounts}} AND {_MAYBE} ORDER BY order_no",
         t=tenant_id,
         accounts=_accounts(tx, tenant_id, account_id, "export"),
-        like=_like(subject),
+        **_sql_of(wanted),
     )
-    mine = [row for row in found if names(json.loads(row[7]), subject)]
+    mine = [row for row in found if wanted.is_about(row[8], row[1], row[7])]
     lines = tx.all(
         "SELECT order_no, line_id, sku, title, ordered FROM order_line WHERE tenant_id = :t AND order_no {in:nos} "
         "ORDER BY order_no, line_id",
@@ -319,7 +360,7 @@ def export(tx: Tx, tenant_id: int, request_no: int) -> dict[str, Any] | None:
                     if line[0] == order_no
                 ],
             }
-            for order_no, order_id, number, placed_at, state, currency, total_minor, person in mine
+            for order_no, order_id, number, placed_at, state, currency, total_minor, person, _ in mine
         ],
     }
 
@@ -330,8 +371,8 @@ def exported(tx: Tx, tenant_id: int, request_no: int, now: int) -> None:
         "SELECT inbox_seq FROM privacy_request WHERE tenant_id = :t AND request_no = :no", t=tenant_id, no=request_no
     )
     tx.run(
-        "UPDATE privacy_request SET state = 'DONE', subject = '', done_at = :now WHERE tenant_id = :t AND request_no = :no "
-        "AND kind = 'export'",
+        "UPDATE privacy_request SET state = 'DONE', subject = '', order_ids = '[]', done_at = :now WHERE tenant_id = :t "
+        "AND request_no = :no AND kind = 'export'",
         now=now,
         t=tenant_id,
         no=request_no,

@@ -281,6 +281,7 @@ privacy_request = _table(
     _int("account_id", None),
     _text("kind"),
     _text("subject", ""),
+    _text("order_ids", "[]"),  # orders of the account that the request names, JSON
     _int("inbox_seq"),
     _text("state"),
     _text("progress", "{}"),
@@ -605,6 +606,7 @@ shipment = _table(
     _text("carrier", ""),
     _text("tracking_number", ""),
     _text("tracking_url", ""),
+    _text("more_numbers", ""),  # tracking numbers beside the first, a line each
     _at("shipped_at", False),
     _text("reference", ""),  # the marketplace's id of it
     _flag("cancelled"),  # the hub cancelled the fulfilment

@@ -188,6 +188,7 @@ def _parcel(order: OrderRow, intent: Intent, pieces: dict[str, int], known: set[
         carrier=last.carrier,
         tracking_number=last.tracking_number,
         tracking_url=last.tracking_url,
+        more_tracking_numbers=last.more_tracking_numbers,
     )
 
 

@@ -91,7 +91,7 @@ def _take(
         with tx.savepoint():
             for fact in facts:
                 if isinstance(fact, ErasureAsked):
-                    privacy.ask(tx, tenant_id, account_id, fact.kind, fact.subject, seq, now)
+                    privacy.ask(tx, tenant_id, account_id, fact.kind, fact.subject, seq, now, fact.order_ids)
     except Park as error:
         return "PARKED", str(error)
     except (

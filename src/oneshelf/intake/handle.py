@@ -22,6 +22,7 @@ from oneshelf.core.facts import (
     ErasureAsked,
     Fact,
     Ignored,
+    LocationsHint,
     OrderHint,
     OrderSeen,
     OutletHint,
@@ -274,6 +275,9 @@ def _take_hint(tx: Tx, tenant_id: int, account: Account, row: Row, fact: Any, no
         case CatalogueHint(external_id=external_id):
             hints.want(tx, tenant_id, account.account_id, external_id, now)
             done.catalogue.add(account.account_id)
+        case LocationsHint():
+            hints.want(tx, tenant_id, account.account_id, hints.LOCATIONS, now)
+            done.catalogue.add(account.account_id)
         case AccessLost(reason=reason):
             tx.run(
                 "UPDATE account SET state = 'PAUSED' WHERE tenant_id = :t AND account_id = :a AND state = 'LIVE'",
@@ -283,8 +287,8 @@ def _take_hint(tx: Tx, tenant_id: int, account: Account, row: Row, fact: Any, no
             open_task(
                 tx, tenant_id, now, "connect_again", str(account.account_id), f"Connect {account.label} again", reason
             )
-        case ErasureAsked(kind=kind, subject=subject):
-            privacy.ask(tx, tenant_id, account.account_id, kind, subject, row.seq, now)
+        case ErasureAsked(kind=kind, subject=subject, order_ids=order_ids):
+            privacy.ask(tx, tenant_id, account.account_id, kind, subject, row.seq, now, order_ids)
             done.privacy = True
 
 

@@ -14,6 +14,8 @@ from oneshelf.db.tx import Tx
 
 #: A bulk edit tells of one product many times within seconds: wait so long for the rest.
 GATHER_US = 2 * SECOND
+#: The name under which the hub's locations are asked for; no channel names a listing so.
+LOCATIONS = "locations"
 FAILED_WAIT_US = 10 * SECOND
 FAILED_WAIT_US_MAX = 3_600 * SECOND
 

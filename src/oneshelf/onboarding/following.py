@@ -334,6 +334,9 @@ async def follow_hints(
         )
         return len(due)
     for hint in due:
+        if hint.external_id == hints.LOCATIONS and isinstance(channel, Hub):
+            await _follow_locations(tenant_id, account_id, channel, http, writer, clock, hint)
+            continue
         wait_s: float | None = None
         found: list[ListingFound] = []
         try:
@@ -355,6 +358,26 @@ async def follow_hints(
             )
         )
     return len(due)
+
+
+async def _follow_locations(
+    tenant_id: int, account_id: int, hub: Hub, http: Http, writer: Writer, clock: Clock, hint: hints.Hint
+) -> None:
+    """Read the hub's locations again: one that opened or closed changes what is on sale everywhere."""
+    try:
+        places = await hub.locations(http)
+    except (NoAnswer, Retry, Park) as error:
+        wait_s = (error.wait_s if isinstance(error, Retry) else None) or 0.0
+        await writer.do(
+            lambda tx: hints.again(tx, tenant_id, account_id, hint, to_us(clock.now()), empty=False, wait_s=wait_s)
+        )
+        return
+
+    def keep(tx: Tx) -> None:
+        shop.keep_places(tx, tenant_id, places, to_us(clock.now()))
+        hints.done(tx, tenant_id, account_id, hint)
+
+    await writer.do(keep)
 
 
 def _bring_forward(tx: Tx, tenant_id: int, account_id: int, due: Sequence[hints.Hint], now: int) -> None:

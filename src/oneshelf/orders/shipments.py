@@ -24,7 +24,8 @@ _UNTOLD = (ShipmentState.QUEUED, ShipmentState.CALLED_OFF)
 
 
 class ShipmentRow(msgspec.Struct):
-    """One row of `shipment`, in the order of its columns. Units of the listing; instants in microseconds UTC."""
+    """One row of `shipment`, in the order of its columns. Units of the listing; instants in microseconds UTC. `more_numbers`: tracking
+    numbers beside the first, a line each."""
 
     order_no: int
     shipment_id: str
@@ -38,6 +39,7 @@ class ShipmentRow(msgspec.Struct):
     carrier: str
     tracking_number: str
     tracking_url: str
+    more_numbers: str
     shipped_at: int
     reference: str
     cancelled: int
@@ -152,6 +154,7 @@ def _new(batch: Batch, source: OrderRow, line_id: str, parcel: ShipmentSeen, uni
         carrier=parcel.carrier or "",
         tracking_number=parcel.tracking_number or "",
         tracking_url=parcel.tracking_url or "",
+        more_numbers="\n".join(parcel.more_tracking_numbers),
         shipped_at=to_us(parcel.created_at) if parcel.created_at else batch.now,
         reference="",
         cancelled=0,
@@ -172,11 +175,13 @@ def _follow(batch: Batch, source: OrderRow, row: ShipmentRow, parcel: ShipmentSe
         _cancelled(batch, source, row)
         return
     said = (parcel.carrier or row.carrier, parcel.tracking_number or row.tracking_number)
-    url = parcel.tracking_url or row.tracking_url
-    if said == (row.carrier, row.tracking_number):
-        row.tracking_url = url  # by itself it is no news: marketplaces keep carrier and number
+    same = said == (row.carrier, row.tracking_number)
+    row.carrier, row.tracking_number = said
+    # By themselves they are no news: marketplaces keep one carrier and one number.
+    row.tracking_url = parcel.tracking_url or row.tracking_url
+    row.more_numbers = "\n".join(parcel.more_tracking_numbers) or row.more_numbers
+    if same:
         return
-    row.carrier, row.tracking_number, row.tracking_url = *said, url
     if row.sent_version or row.told_version:
         row.version += 1
     before = row.state

@@ -175,7 +175,7 @@ def _plan_parcel(
         what = f"Enter a tracking number for order {order.order_id} in Shopify"
         open_task(tx, tenant_id, now, "ship_tracking", subject(order, mine[0]), what, why, order.ship_by_at)
         return None
-    return _send(tx, tenant_id, order, mine, now)
+    return _send(tx, tenant_id, ability, order, mine, now)
 
 
 def _within(tx: Tx, tenant_id: int, mine: list[ShipmentRow], units: dict[str, Units], now: int) -> list[ShipmentRow]:
@@ -240,7 +240,7 @@ def _plan_change(
 ) -> TellCall | None:
     """S10.3: tracking of a told parcel is told by the same key where the channel allows, else a person does it."""
     if ability.edits:
-        return _send(tx, tenant_id, order, mine, now)
+        return _send(tx, tenant_id, ability, order, mine, now)
     for row in mine:
         row.take(ShipmentEvent.FOUND)
         row.reason, row.settled_at = "its tracking changed later; that is a person's to enter", now
@@ -251,7 +251,7 @@ def _plan_change(
     return None
 
 
-def _send(tx: Tx, tenant_id: int, order: OrderRow, mine: list[ShipmentRow], now: int) -> TellCall:
+def _send(tx: Tx, tenant_id: int, ability: ShipAbility, order: OrderRow, mine: list[ShipmentRow], now: int) -> TellCall:
     for row in mine:
         row.take(ShipmentEvent.SEND)
         row.sent_version, row.sent_number = row.version, row.tracking_number
@@ -259,6 +259,10 @@ def _send(tx: Tx, tenant_id: int, order: OrderRow, mine: list[ShipmentRow], now:
         row.attempts += 1
     save_shipments(tx, tenant_id, mine)
     first = mine[0]
+    more = tuple(first.more_numbers.split("\n")) if first.more_numbers else ()
+    if more and first.attempts == 1 and not ability.more_numbers:
+        what = "A parcel goes with its first tracking number: its marketplace takes one"
+        note(tx, tenant_id, now, "shipping", what, f"order:{order.order_no}", parcel=first.shipment_id, left_out=more)
     parcel = Parcel(
         key=first.shipment_id,
         units={row.line_id: row.units for row in mine},
@@ -268,6 +272,7 @@ def _send(tx: Tx, tenant_id: int, order: OrderRow, mine: list[ShipmentRow], now:
         tracking_url=first.tracking_url or None,
         version=max(row.version for row in mine),
         reference=first.reference or None,
+        more_tracking_numbers=more,
     )
     return TellCall(order.order_id, parcel, known_of(order), mine)
 

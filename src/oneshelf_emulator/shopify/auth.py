@@ -1,4 +1,4 @@
-"""Tokens: `POST /admin/oauth/access_token` and the check of `X-Shopify-Access-Token`.
+"""Tokens: `POST /admin/oauth/access_token` (four grants) and the check of `X-Shopify-Access-Token`.
 
 Lifetimes are shortened by the clock's factor, and `expires_in` says the shortened number.
 Source: contracts sheet shopify section 3; Shopify docs "client credentials grant", "offline access tokens".
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from .shop import Shopify
 
 CLIENT_CREDENTIALS_LIFE_S = 86_399.0
-OFFLINE_LIFE_S = 3_600.0
-REFRESH_LIFE_S = 90 * 86_400.0
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"
+OFFLINE_TOKEN = "urn:shopify:params:oauth:token-type:offline-access-token"
 
 Answer = tuple[int, dict[str, Any]]
 
@@ -51,7 +52,7 @@ class Auth:
     def new_refresh_token(self) -> str:
         """Return a refresh token, as the end of an authorization code grant leaves one."""
         token = "shprt_" + self._secret()
-        self._refresh[token] = self._after(REFRESH_LIFE_S)
+        self._refresh[token] = self._after(self._life_s("refresh_token_s"))
         return token
 
     def is_refresh_token(self, token: str) -> bool:
@@ -66,6 +67,9 @@ class Auth:
         """The app was uninstalled: nothing opens the shop any more."""
         self._tokens.clear()
         self._refresh.clear()
+
+    def _life_s(self, switch: str) -> float:
+        return float(self.shop.switches[switch])  # type: ignore[arg-type]
 
     def _secret(self) -> str:
         return f"{self.shop.chance.getrandbits(128):032x}"
@@ -104,14 +108,39 @@ class Auth:
             expires_at = self._refresh.pop(old, None)
             if expires_at is None or expires_at <= clock.now():
                 return 400, {"error": "invalid_grant", "error_description": "The refresh token is invalid or expired."}
-            return 200, {
-                "access_token": self._new("shpat_", OFFLINE_LIFE_S),
-                "scope": scope,
-                "expires_in": int(clock.shortened(OFFLINE_LIFE_S)),
-                "refresh_token": self.new_refresh_token(),
-                "refresh_token_expires_in": int(clock.shortened(REFRESH_LIFE_S)),
-            }
+            return 200, self._offline(expiring=True)
+        if grant is None and given.get("code"):
+            if not self.shop.consent.take(str(given["code"])):
+                return 400, {
+                    "error": "invalid_request",
+                    "error_description": "The authorization code was not found or was already used",
+                }
+            return 200, self._offline(expiring=str(given.get("expiring", "")) == "1")
+        if grant == TOKEN_EXCHANGE:
+            return self._token_exchange(given)
         return 400, {"error": "unsupported_grant_type", "error_description": f"Grant type {grant!r} is not supported."}
+
+    def _token_exchange(self, given: Mapping[str, Any]) -> Answer:
+        """An embedded app's session token for an offline token."""
+        if given.get("subject_token_type") != ID_TOKEN or given.get("requested_token_type") != OFFLINE_TOKEN:
+            return 400, {"error": "invalid_request", "error_description": "The token types are not supported."}
+        if not self.shop.consent.is_session_token(str(given.get("subject_token", ""))):
+            return 400, {"error": "invalid_subject_token", "error_description": "The subject token is invalid."}
+        return 200, self._offline(expiring=str(given.get("expiring", "")) == "1")
+
+    def _offline(self, *, expiring: bool) -> dict[str, Any]:
+        """An offline token; one that is asked for without `expiring` never ends (until 2027, and for custom apps)."""
+        scope = ",".join(sorted(self.shop.granted_scopes))
+        if not expiring:
+            return {"access_token": self._new("shpat_", None), "scope": scope}
+        clock = self.shop.world.clock
+        return {
+            "access_token": self._new("shpat_", self._life_s("access_token_s")),
+            "scope": scope,
+            "expires_in": int(clock.shortened(self._life_s("access_token_s"))),
+            "refresh_token": self.new_refresh_token(),
+            "refresh_token_expires_in": int(clock.shortened(self._life_s("refresh_token_s"))),
+        }
 
 
 def _read(content_type: str, body: bytes) -> Mapping[str, Any] | None:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from graphql import (
+    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -29,12 +30,15 @@ from .errors import Payload, user_error
 from .records import BulkOperation
 
 if TYPE_CHECKING:
-    from .graphql_api import Api
+    from .graphql_api import Api, Context
 
 SLOTS = 5
 CONNECTIONS_MAX = 5
 DEPTH_MAX = 3  # a connection at the top and two levels below
 URL_LIFE_S = 7 * 86_400.0
+#: Nodes of the top connection that are read in one go, and the pause after it, in which other requests are answered.
+PIECE = 50
+PAUSE_S = 0.001
 
 
 class Bulk:
@@ -129,31 +133,42 @@ class Bulk:
         if operation.status != "CREATED":
             return
         operation.status = "RUNNING"
-        document = parse(operation.query, no_location=True)
-        result = self.api.run_bulk(document, granted)
-        seconds = float(self.shop.switches["bulk_run_s"])  # type: ignore[arg-type]
+        self._piece(operation, parse(operation.query, no_location=True), self.api.bulk_context(granted), 0, [])
+
+    def _piece(
+        self, operation: BulkOperation, document: DocumentNode, context: Context, start: int, body: list[bytes]
+    ) -> None:
+        """Read some nodes, then let others have their turn: a shop of 100,000 items takes half a minute."""
+        if operation.status != "RUNNING":
+            return
+        result = self.api.run_bulk(document, context, start, PIECE)
         if result.errors:
             code = (result.errors[0].extensions or {}).get("code")
             operation.error_code = "ACCESS_DENIED" if code == "ACCESS_DENIED" else "INTERNAL_SERVER_ERROR"
+            seconds = float(self.shop.switches["bulk_run_s"])  # type: ignore[arg-type]
             self.shop.later(seconds, lambda: self._end(operation, "FAILED"))
             return
         definition = next(node for node in document.definitions if isinstance(node, OperationDefinitionNode))
-        fragments = _fragments(document)
-        lines = list(_lines(definition.selection_set, self.api.schema.query_type, result.data or {}, fragments, None))
-        seconds += len(lines) * float(self.shop.switches["bulk_per_object_s"])  # type: ignore[arg-type]
-        self.shop.later(seconds, lambda: self._finish(operation, lines))
+        for line in _lines(
+            definition.selection_set, self.api.schema.query_type, result.data or {}, _fragments(document), None
+        ):
+            operation.object_count += 1
+            operation.root_object_count += "__parentId" not in line
+            # Slashes are escaped, as Shopify's files have them.
+            text = json.dumps(line, separators=(",", ":"), ensure_ascii=False).replace("/", "\\/")
+            body.append(text.encode() + b"\n")
+        if not context.is_over:
+            self.shop.later(PAUSE_S, lambda: self._piece(operation, document, context, start + PIECE, body))
+            return
+        seconds = float(self.shop.switches["bulk_run_s"])  # type: ignore[arg-type]
+        seconds += operation.object_count * float(self.shop.switches["bulk_per_object_s"])  # type: ignore[arg-type]
+        self.shop.later(seconds, lambda: self._finish(operation, body))
 
-    def _finish(self, operation: BulkOperation, lines: list[Payload]) -> None:
+    def _finish(self, operation: BulkOperation, lines: list[bytes]) -> None:
         if operation.status != "RUNNING":
             return
-        operation.object_count = len(lines)
-        operation.root_object_count = sum("__parentId" not in line for line in lines)
         if lines:
-            # Slashes are escaped, as Shopify's files have them.
-            text = "".join(
-                json.dumps(line, separators=(",", ":"), ensure_ascii=False).replace("/", "\\/") + "\n" for line in lines
-            )
-            body = text.encode()
+            body = b"".join(lines)
             name = f"bulk-{operation.id}-{self.shop.store.new_uuid()}.jsonl"
             clock = self.shop.world.clock
             self._results[name] = (body, clock.now() + timedelta(seconds=clock.shortened(URL_LIFE_S)))

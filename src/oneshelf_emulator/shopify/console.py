@@ -362,6 +362,17 @@ def expire_tokens(shop: Shopify) -> Answer:
     return {}
 
 
+def register_redirect_uri(shop: Shopify, uri: str) -> Answer:
+    """Allow an address to which the consent page may send the merchant back."""
+    shop.consent.redirect_uris.add(uri)
+    return {"redirect_uris": sorted(shop.consent.redirect_uris)}
+
+
+def session_token(shop: Shopify) -> Answer:
+    """What an embedded page of the app is given by App Bridge; it lives a minute."""
+    return {"session_token": shop.consent.session_token()}
+
+
 def uninstall(shop: Shopify) -> Answer:
     """The merchant removes the app: tokens die, subscriptions go, app/uninstalled is sent last."""
     shop.webhooks.emit("app/uninstalled", "shop", lambda: payloads.shop(shop))
@@ -407,7 +418,7 @@ ACTIONS: dict[str, Callable[..., Answer]] = {
     for act in (
         set_available, set_on_hand, adjust, receive, move, transfer, fulfil, cancel_fulfilment, set_tracking, cancel,
         refund_lines, move_fulfilment_order, hold, release_hold, add_product, delete_product, set_price, set_variant,
-        add_location, deactivate_location, activate_location, delete_subscription, expire_tokens, uninstall,
+        add_location, deactivate_location, activate_location, delete_subscription, expire_tokens, uninstall, register_redirect_uri, session_token,
         set_shop_status, set_scopes, occupy_key,
     )
 }  # fmt: skip

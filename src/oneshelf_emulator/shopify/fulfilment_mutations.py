@@ -65,11 +65,11 @@ def fulfillment_create(shop: Shopify, arguments: Payload) -> Payload:
         work = _work(shop, entry["fulfillmentOrderId"])
         if work is None:
             return no("Fulfillment order does not exist.", *path, "fulfillmentOrderId")
+        if work.location.is_fulfillment_service:
+            return no("Fulfillment order is assigned to another app's fulfillment service.", *path)
         if "CREATE_FULFILLMENT" not in work.actions:
             message = f"Fulfillment order {work.id} has an unfulfillable status= {work.status.lower()}."
             return no(message, *path)
-        if work.location.is_fulfillment_service:
-            return no("Fulfillment order is assigned to another app's fulfillment service.", *path)
         chosen = read_parts(work, entry.get("fulfillmentOrderLineItems"))
         if isinstance(chosen, str):
             return no(chosen, *path, "fulfillmentOrderLineItems")

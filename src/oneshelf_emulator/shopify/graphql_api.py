@@ -12,6 +12,7 @@ import json
 import logging
 import math
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,7 @@ from . import (
 from .bulk import Bulk
 from .cost import QUERY_COST_MAX, Meter
 from .errors import internal_error, static_error, variable_error
+from .paging import Page
 from .resolvers import VERSIONS, Reads, Resolver, attach
 from .scalars import make_strict
 
@@ -75,11 +77,28 @@ class Context:
     granted: frozenset[str]
     request_id: str
     bulk: bool = False
+    #: Bulk queries run piece by piece: which nodes of their top connections are told now, and what these hold in all.
+    window: tuple[int, int] = (0, 0)
+    tops: dict[str, Page] = field(default_factory=dict)
     search: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def denied(self) -> frozenset[str]:
         return scopes.denied(self.granted)
+
+    def connection(self, info: GraphQLResolveInfo[Any], make: Callable[[], Page]) -> Page:
+        """Return a connection as it is told: of a bulk query's top ones the present piece."""
+        if not self.bulk or info.path.prev is not None:
+            return make()
+        name = str(info.path.key)
+        if name not in self.tops:
+            self.tops[name] = make()
+        return self.tops[name].part(*self.window)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the present piece was the last."""
+        return all(self.window[1] >= len(top.nodes) for top in self.tops.values())
 
     def warn(self, info: GraphQLResolveInfo[Any], query: str | None, warnings: list[dict[str, str]]) -> None:
         """Keep search warnings for `extensions.search`."""
@@ -105,7 +124,7 @@ class Api:
         self.schema: GraphQLSchema = build_schema((Path(__file__).parent / "schema.graphql").read_text())
         make_strict(self.schema)
         self.bulk = Bulk(self)
-        attach(self.schema, {**Reads(shop).table(), **self._mutations()})
+        attach(self.schema, {**Reads(shop).table(), **self._mutations()}, shop)
         restore, size = PLANS[str(shop.switches["plan"])]
         self.bucket = Bucket(restore, size, shop.world.clock)
         self._documents: OrderedDict[str, _Document] = OrderedDict()
@@ -277,9 +296,13 @@ class Api:
             return {**internal_error(context.request_id), "path": error.path}
         return dict(error.formatted)
 
-    def run_bulk(self, document: DocumentNode, granted: frozenset[str]) -> ExecutionResult:
-        """Execute a bulk query: connections give all they have."""
-        context = Context(granted, self.shop.new_request_id(), bulk=True)
+    def bulk_context(self, granted: frozenset[str]) -> Context:
+        """Return what `run_bulk` keeps between the pieces of one bulk query."""
+        return Context(granted, self.shop.new_request_id(), bulk=True)
+
+    def run_bulk(self, document: DocumentNode, context: Context, start: int, size: int) -> ExecutionResult:
+        """Execute a piece of a bulk query: `size` nodes of its top connections; those below give all they have."""
+        context.window = (start, start + size)
         return execute_sync(self.schema, document, context_value=context)
 
     # -- documents and variables ------------------------------------------------------------------------------------

@@ -206,6 +206,8 @@ class FulfillmentOrder(Record):
     @property
     def actions(self) -> list[str]:
         """What may be done to it now (supportedActions)."""
+        if self.location.is_fulfillment_service and self.status in ("OPEN", "IN_PROGRESS"):
+            return ["REQUEST_FULFILLMENT", "MOVE"]  # its own app sends it
         by_status = {
             "OPEN": ["CREATE_FULFILLMENT", "MOVE", "HOLD", "REPORT_PROGRESS", "SPLIT"],
             "IN_PROGRESS": ["CREATE_FULFILLMENT", "MOVE", "HOLD", "SPLIT"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import payloads
 from .inventory import Move
@@ -284,6 +284,48 @@ def _refund_line(shop: Shopify, result: Refund, wish: RefundWish, *, lost: bool)
     place_shown = where if restocked else None
     result.lines.append(shop.store.add(RefundLine(number, line, pieces, wish.restock_type, restocked, place_shown)))
     return moves
+
+
+def suggested_refund(order: Order, parts: Sequence[tuple[LineItem, int]], shipping: Bag | None) -> dict[str, Any]:
+    """What Shopify would give back for these pieces: never more than is left of what was received, spread over the payments that took it,
+    the first first. [U]: in which order several payments are used."""
+    zero = order.zero
+    subtotal = sum((line.net_of(pieces) for line, pieces in parts), zero)
+    tax = sum((line.tax_of(pieces) for line, pieces in parts), zero)
+    left = (order.total_received_set - order.total_refunded_set).at_least_zero()
+    wanted = subtotal + (zero if order.taxes_included else tax) + (shipping or zero)
+    amount = wanted if wanted.presentment_money.minor <= left.presentment_money.minor else left
+    rest, suggested = amount, []
+    for sale in order.transactions:
+        if (
+            sale.transaction_kind not in ("SALE", "CAPTURE")
+            or sale.status != "SUCCESS"
+            or not rest.presentment_money.minor
+        ):
+            continue
+        back = sum(
+            (t.amount_set for t in order.transactions if t.parent is sale and t.transaction_kind == "REFUND"), zero
+        )
+        there = (sale.amount_set - back).at_least_zero()
+        taken = rest if rest.presentment_money.minor <= there.presentment_money.minor else there
+        if taken.presentment_money.minor:
+            rest = rest - taken
+            suggested.append(
+                {
+                    "amountSet": taken,
+                    "gateway": sale.gateway,
+                    "kind": "SUGGESTED_REFUND",
+                    "maximumRefundableSet": there,
+                    "parentTransaction": sale,
+                }
+            )
+    return {
+        "amountSet": amount,
+        "maximumRefundableSet": left,
+        "subtotalSet": subtotal,
+        "suggestedTransactions": suggested,
+        "totalTaxSet": tax,
+    }
 
 
 def returnable(line: LineItem) -> int:

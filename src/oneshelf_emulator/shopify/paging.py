@@ -20,12 +20,21 @@ PAGE_SIZE_MAX = 250
 
 @dataclass
 class Page:
-    """One slice. `cursors` stand beside `nodes`."""
+    """One slice. `keys` (sort value, id) stand beside `nodes`."""
 
     nodes: list[Any]
-    cursors: list[str]
+    keys: list[tuple[Any, int]]
     has_next_page: bool
     has_previous_page: bool
+
+    @property
+    def cursors(self) -> list[str]:
+        return [_cursor(key) for key in self.keys]
+
+    def part(self, start: int, end: int) -> Page:
+        """Return the nodes from `start` to before `end`."""
+        more = end < len(self.nodes) or self.has_next_page
+        return Page(self.nodes[start:end], self.keys[start:end], more, start > 0 or self.has_previous_page)
 
     @property
     def edges(self) -> list[dict[str, Any]]:
@@ -36,8 +45,8 @@ class Page:
         return {
             "hasNextPage": self.has_next_page,
             "hasPreviousPage": self.has_previous_page,
-            "startCursor": self.cursors[0] if self.cursors else None,
-            "endCursor": self.cursors[-1] if self.cursors else None,
+            "startCursor": _cursor(self.keys[0]) if self.keys else None,
+            "endCursor": _cursor(self.keys[-1]) if self.keys else None,
         }
 
 
@@ -109,7 +118,7 @@ def page(
     elif last is not None:
         start = max(start, end - last)
     part = keyed[start:end] if end > start else []
-    return Page([node for _, node in part], [_cursor(key) for key, _ in part], end < len(keyed), start > 0)
+    return Page([node for _, node in part], [key for key, _ in part], end < len(keyed), start > 0)
 
 
 def _position(keyed: list[tuple[tuple[Any, int], Any]], key: tuple[Any, int], reverse: bool, *, past: bool) -> int:

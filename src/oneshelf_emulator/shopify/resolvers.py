@@ -19,10 +19,12 @@ from graphql import (
     get_named_type,
 )
 
-from . import scopes
+from . import protected, scopes
 from .errors import check_gid
 from .metafields import order_by_custom_id, own_namespace
+from .money import Money
 from .order_records import Fulfillment, FulfillmentOrder, Order, Refund, RefundLine
+from .orders import suggested_refund
 from .paging import PAGE_SIZE_MAX, Page, check_size, page
 from .records import (
     STORED_NAMES,
@@ -59,8 +61,8 @@ def _by_name(name: str) -> Resolver:
     return resolve
 
 
-def attach(schema: GraphQLSchema, table: dict[str, Resolver]) -> None:
-    """Give every field its resolver, behind a guard where a scope is asked for."""
+def attach(schema: GraphQLSchema, table: dict[str, Resolver], shop: Shopify) -> None:
+    """Give every field its resolver, behind a guard where a scope or the approval for customer data is asked for."""
     for type_name, kind in schema.type_map.items():
         if type_name.startswith("__"):
             continue
@@ -70,7 +72,16 @@ def attach(schema: GraphQLSchema, table: dict[str, Resolver]) -> None:
             continue
         for name, field in kind.fields.items():
             resolve = table.get(f"{type_name}.{name}") or _by_name(name)
+            if f"{type_name}.{name}" in protected.FIELDS:
+                resolve = _if_approved(shop, f"{type_name}.{name}", resolve)
             field.resolve = _guarded(f"{type_name}.{name}", get_named_type(field.type).name, resolve)
+
+
+def _if_approved(shop: Shopify, field: str, resolve: Resolver) -> Resolver:
+    def guard(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
+        return None if protected.withheld(shop, field) else resolve(source, info, **arguments)
+
+    return guard
 
 
 def _guarded(field: str, returned: str, resolve: Resolver) -> Resolver:
@@ -110,8 +121,12 @@ def _connection(nodes: Callable[..., Any]) -> Resolver:
     ) -> Page:  # fmt: skip
         if not info.context.bulk:
             check_size(first, last, info.field_name)
-        entries = [(each.id, each.id, each) for each in nodes(source, info, **arguments)]
-        return page(entries, first=first, last=last, after=after, before=before, reverse=reverse)
+
+        def whole() -> Page:
+            entries = [(each.id, each.id, each) for each in nodes(source, info, **arguments)]
+            return page(entries, first=first, last=last, after=after, before=before, reverse=reverse)
+
+        return info.context.connection(info, whole)  # type: ignore[no-any-return]
 
     return resolve
 
@@ -147,18 +162,22 @@ class Reads:
             if not info.context.bulk:
                 check_size(first, last, info.field_name)
             name = sortKey.lower()
-            if query and query.strip():
-                rows, warnings = shop.index.search(kind.kind, query)
-                info.context.warn(info, query, warnings)
-                known = [(each, values) for each, values in rows if shop.store.get(kind, each.id) is each]
-            else:
-                known = [(each, {}) for each in shop.store.all(kind)]
-            entries = [
-                (_sort_value(each, values, name), each.id, each)
-                for each, values in known
-                if self._is_listed(each, arguments)
-            ]
-            return page(entries, first=first, last=last, after=after, before=before, reverse=reverse)
+
+            def whole() -> Page:
+                if query and query.strip():
+                    rows, warnings = shop.index.search(kind.kind, query)
+                    info.context.warn(info, query, warnings)
+                    known = [(each, values) for each, values in rows if shop.store.get(kind, each.id) is each]
+                else:
+                    known = [(each, {}) for each in shop.store.all(kind)]
+                entries = [
+                    (_sort_value(each, values, name), each.id, each)
+                    for each, values in known
+                    if self._is_listed(each, arguments)
+                ]
+                return page(entries, first=first, last=last, after=after, before=before, reverse=reverse)
+
+            return info.context.connection(info, whole)  # type: ignore[no-any-return]
 
         return resolve
 
@@ -293,6 +312,32 @@ class Reads:
             and (space is None or each.namespace == space)
         ]
 
+    def _suggested_refund(
+        self,
+        order: Order,
+        _info: GraphQLResolveInfo[Any],
+        refundLineItems: list[dict[str, Any]] | None = None,
+        refundShipping: bool | None = None,
+        shippingAmount: str | None = None,
+        suggestFullRefund: bool = False,
+    ) -> dict[str, Any]:
+        if suggestFullRefund:
+            parts = [(line, line.refundable_quantity) for line in order.line_items]
+            return suggested_refund(order, parts, order.current_shipping_price_set)
+        parts = []
+        for given in refundLineItems or []:
+            check_gid(given["lineItemId"], "LineItem")
+            line = next((each for each in order.line_items if each.gid == given["lineItemId"]), None)
+            if line is not None:
+                parts.append((line, min(given["quantity"], line.refundable_quantity)))
+        shipping = order.current_shipping_price_set if refundShipping else None
+        if shippingAmount is not None:
+            money = Money.of(shippingAmount, order.currency_code)
+            shipping = order.current_shipping_price_set.share(
+                money.minor, max(1, order.current_shipping_price_set.shop_money.minor)
+            )
+        return suggested_refund(order, parts, shipping)
+
     # -- products and stock -----------------------------------------------------------------------------------------
 
     def _stock(self) -> dict[str, Resolver]:
@@ -383,6 +428,7 @@ class Reads:
             "Order.refunds": _listed(lambda order: order.refunds),
             "Order.transactions": _listed(lambda order: order.transactions),
             "Order.lineItems": _connection(lambda order, _i: order.line_items),
+            "Order.suggestedRefund": self._suggested_refund,
             "Order.shippingLines": _connection(lambda order, _i: order.shipping_lines),
             "Order.metafield": metafield,
             "Order.metafields": _connection(metafields),

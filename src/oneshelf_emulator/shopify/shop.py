@@ -25,6 +25,7 @@ from . import fulfilment as fulfilments
 from . import records as r
 from .auth import Auth
 from .broken import STATES
+from .consent import Consent
 from .graphql_api import UNAUTHORIZED, Api
 from .idempotency import Keys
 from .inventory import Ledger, Move
@@ -47,6 +48,7 @@ SWITCHES: dict[str, object] = {
     "bulk_run_s": 4.0,
     "bulk_per_object_s": 0.001,
     "orders_per_minute": None,
+    "protected_data": "shown",
     "set_negative_available": "accept",
     "move_below_zero": "refuse",
     "move_carries_committed": True,
@@ -64,6 +66,8 @@ SWITCHES: dict[str, object] = {
     "webhook_api_version": "2026-10",
     "allow_loopback_http": True,
     "legacy_token": False,
+    "access_token_s": 3_600.0,
+    "refresh_token_s": 90 * 86_400.0,
     "currency": None,
     "taxes_included": True,
     "domain": "oneshelf-emulated.myshopify.com",
@@ -103,6 +107,7 @@ class Shopify:
         self.ledger = Ledger(self)
         self.keys = Keys(world.clock)
         self.auth = Auth(self)
+        self.consent = Consent(self)
         self.pace = Pace(self)
         self.customers_by_email: dict[str, r.Customer] = {}
         self.orders_by_metafield: dict[tuple[str, str, str], Order] = {}
@@ -120,6 +125,7 @@ class Shopify:
             routes=[
                 Route("/admin/api/{version}/graphql.json", self.api.endpoint, methods=["POST"]),
                 Route("/admin/oauth/access_token", self._token, methods=["POST"]),
+                Route("/admin/oauth/authorize", self.consent.page, methods=["GET", "POST"]),
                 Route("/bulk-results/{name}", self._bulk_result, methods=["GET"]),
             ]
         )
@@ -223,7 +229,8 @@ class Shopify:
 
     def shop_document(self) -> dict[str, Any]:
         plan = str(self.switches["plan"])
-        public = {"standard": "Grow", "advanced": "Advanced", "plus": "Plus"}[plan]
+        slow = self.switches["orders_per_minute"] is not None
+        public = "Development" if slow else {"standard": "Grow", "advanced": "Advanced", "plus": "Plus"}[plan]
         return {
             "id": f"gid://shopify/Shop/{self.shop_id}",
             "name": self.shop_name,
@@ -240,7 +247,7 @@ class Shopify:
             "taxesIncluded": self.taxes_included,
             "url": f"https://{self.domain}",
             "weightUnit": "KILOGRAMS",
-            "plan": {"partnerDevelopment": False, "publicDisplayName": public, "shopifyPlus": plan == "plus"},
+            "plan": {"partnerDevelopment": slow, "publicDisplayName": public, "shopifyPlus": plan == "plus"},
         }
 
     def app_document(self) -> dict[str, Any]:

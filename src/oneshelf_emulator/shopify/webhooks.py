@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..courier import Parcel
+from .protected import redacted
 from .records import WebhookSubscription
 from .search import Text, compiled
 
@@ -125,7 +126,7 @@ class Webhooks:
             self._waiting.discard(key)
             payload = build()
             if payload is not None:
-                self._send(topic, payload, triggered_at, event)
+                self._send(topic, redacted(self.shop, payload), triggered_at, event)
 
         self.shop.later(float(self.shop.switches["webhook_assembly_s"]), assemble)  # type: ignore[arg-type]
 

@@ -8,6 +8,8 @@ from typing import Any
 from shopify_client import ANNA, IMPORT, Client, money, new_client
 
 from oneshelf_emulator.door import call
+from oneshelf_emulator.shopify.bulk import PIECE
+from oneshelf_emulator.world import Product
 
 OBEY, IGNORE = "DECREMENT_OBEYING_POLICY", "DECREMENT_IGNORING_POLICY"
 CANCEL = """mutation C($id: ID!, $restock: Boolean!, $money: Boolean!) { orderCancel(orderId: $id, reason: CUSTOMER,
@@ -528,3 +530,38 @@ async def test_a_bulk_export_is_jsonl_with_parents_and_five_slots() -> None:
     assert (await client(look, {"id": empty["id"]}))["bulkOperation"]["url"] is None
     client.clock.advance(8 * 86_400)
     assert (await call(client.shop.app, "GET", ended["url"].removeprefix(client.shop.base_url))).status == 403
+
+
+async def test_other_requests_are_answered_while_a_bulk_query_is_read() -> None:
+    """A piece a turn: the event loop of an emulator with many items is never held for long."""
+    client = new_client()
+    for number in range(2 * PIECE + 50):
+        client.shop.add_product(Product(f"B{number}", "Bulk", 100, "EUR", 1))
+    query = "{ inventoryItems { edges { node { id inventoryLevels { edges { node { id } } } } } } locations { edges { node { id } } } }"
+    started = await client(
+        "mutation B($q: String!) { bulkOperationRunQuery(query: $q) { bulkOperation { id } userErrors { message } } }",
+        {"q": query},
+    )
+    gid = started["bulkOperationRunQuery"]["bulkOperation"]["id"]
+    turns: list[int] = []
+    real = client.shop.api.run_bulk
+
+    def counted(document: Any, context: Any, start: int, size: int) -> Any:
+        turns.append(start)
+        return real(document, context, start, size)
+
+    client.shop.api.run_bulk = counted  # type: ignore[method-assign]
+    client.clock.advance(1.0)
+    assert turns == [0], "the first piece, and then a pause"
+    client.clock.advance(60.0)
+    items = 2 * PIECE + 52
+    assert turns == list(range(0, items, PIECE))
+    told = await client(
+        "query B($id: ID!) { bulkOperation(id: $id) { status objectCount rootObjectCount url } }", {"id": gid}
+    )
+    operation = told["bulkOperation"]
+    assert (operation["status"], operation["objectCount"], operation["rootObjectCount"]) == (
+        "COMPLETED", str(2 * items + 1), str(items + 1),
+    )  # fmt: skip
+    body = client.shop.api.bulk.fetch(operation["url"].rsplit("/", 1)[1])
+    assert body is not None and len(set(body.splitlines())) == 2 * items + 1

@@ -20,7 +20,7 @@ from oneshelf.core.errors import Park, Retry, Unreadable
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled, Unknown
 
 #: The first parcel marks the whole receipt shipped; a later one is a number more. Nothing can be changed or taken back.
-SHIPS = ShipAbility(partial=False, several=True, edits=False, needs_tracking=False, counts=False)
+SHIPS = ShipAbility(partial=False, several=True, edits=False, needs_tracking=False, counts=False, more_numbers=True)
 
 #: Etsy's carrier keys by the carrier's name as shops write it, lower case without signs. A name that is not Etsy's is silently dropped
 #: (#135), so everything else is "other". Source: fulfillment tutorial.
@@ -44,6 +44,8 @@ async def ship(client: EtsyClient, http: Http, order_id: str, parcel: Parcel) ->
     body: dict[str, Any] = {"send_bcc": False}
     if parcel.tracking_number:
         body |= {"tracking_code": parcel.tracking_number, "carrier_name": carrier_of(parcel.carrier)}
+    if parcel.more_tracking_numbers:  # a further call would be a parcel and a mail more
+        body["note_to_buyer"] = f"Further tracking numbers: {', '.join(parcel.more_tracking_numbers)}"
     try:
         response = await client.create_receipt_shipment(http, order_id, body)
     except NoAnswer as lost:

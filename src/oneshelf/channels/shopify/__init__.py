@@ -11,7 +11,16 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from oneshelf.channels.abilities import CopyChange, Parcel, PriceAbility, PriceOffer, PriceSeen
+from oneshelf.channels.abilities import (
+    CancelAbility,
+    CancelState,
+    CancelWish,
+    CopyChange,
+    Parcel,
+    PriceAbility,
+    PriceOffer,
+    PriceSeen,
+)
 from oneshelf.channels.contract import (
     AccountSeen,
     Auth,
@@ -41,6 +50,8 @@ from oneshelf.channels.contract import (
 from oneshelf.channels.shopify import documents as docs
 from oneshelf.channels.shopify import ids
 from oneshelf.channels.shopify.auth import ShopifyAuth, ShopifyDoor
+from oneshelf.channels.shopify.cancels import CANCELS, Canceller
+from oneshelf.channels.shopify.checks import Checker
 from oneshelf.channels.shopify.copies import CopyKeeper
 from oneshelf.channels.shopify.exports import Exporter
 from oneshelf.channels.shopify.graphql import GraphQL
@@ -103,6 +114,7 @@ class Shopify:
 
     name = ChannelName.SHOPIFY
     prices: PriceAbility = PRICES
+    cancels: CancelAbility = CANCELS
     can = CAPABILITIES
 
     def __init__(self, settings: Mapping[str, str]) -> None:
@@ -111,21 +123,24 @@ class Shopify:
         if not _SHOP.fullmatch(self.shop):
             raise ValueError(f"{shop!r} is no shop: give the domain that ends in .myshopify.com")
         endpoint = (settings.get("endpoint") or f"https://{self.shop}").rstrip("/")
-        graphql = GraphQL(endpoint, settings.get("api_version") or API_VERSION)
+        api_version = settings.get("api_version") or API_VERSION
+        graphql = GraphQL(endpoint, api_version)
         self.limits: tuple[RateLimit, ...] = (
             (POINTS, NEW_ORDERS) if settings.get("plan") == "development" else (POINTS,)
         )
-        self.auth: Auth = ShopifyAuth(settings.get("token_url") or f"{endpoint}/admin/oauth/access_token")
+        auth = ShopifyAuth(settings.get("token_url") or f"{endpoint}/admin/oauth/access_token")
+        self.auth: Auth = auth
         self.door: Door = ShopifyDoor()
-        self._api_version = settings.get("api_version") or API_VERSION
         self._reader = Reader(graphql, settings.get("currency") or None)
         self._orders = OrderReader(graphql, VISIBILITY_DELAY_S)
         self._exporter = Exporter(graphql, self._reader)
         self._stock = StockWriter(graphql)
         self._copies = CopyKeeper(graphql, self._reader, settings.get("source_name"))
         self._later = LaterLife(graphql, self._copies)
+        self._canceller = Canceller(graphql, self._copies)
         self._pricer = Pricer(graphql, self._reader)
         self._subscriber = Subscriber(graphql)
+        self._checker = Checker(graphql, self._reader, self._subscriber, auth, api_version, settings.get("plan", ""))
 
     # --- Channel ---------------------------------------------------------------------------------------------------------
 
@@ -140,52 +155,11 @@ class Shopify:
 
     async def subscribe(self, http: Http, callback_url: str | None, app_secret: Mapping[str, str]) -> list[Finding]:
         account = await self._reader.who(http)
-        served = account.extra["version_served"]
-        version = Finding(
-            f"API version {self._api_version}",
-            ok=served in ("", self._api_version),
-            todo="" if served in ("", self._api_version) else f"Shopify served {served} instead: update Oneshelf",
-        )
         scopes = scope_findings(account.extra["scopes"])
-        return [version, *scopes, *await self._subscriber.subscribe(http, callback_url)]
+        return [self._checker.version(account), *scopes, *await self._subscriber.subscribe(http, callback_url)]
 
     async def check(self, http: Http, callback_url: str | None, app_secret: Mapping[str, str]) -> list[Finding]:
-        """Access, API version, scopes, subscriptions, locations; the webhooks' secret. Raises NoAnswer, Retry, SignInAgain."""
-        account = await self._reader.who(http)
-        served = account.extra["version_served"]
-        right = served in ("", self._api_version)
-        places = await self._reader.locations(http)
-        usable = [one for one in places if one.active and one.fulfils_online and not one.is_fulfillment_service]
-        signed = bool(app_secret.get("client_secret"))
-        return [
-            Finding(f"access to {account.label}", ok=True, code="access"),
-            Finding(
-                f"API version {self._api_version}",
-                ok=right,
-                todo="" if right else f"Shopify served {served} instead: update Oneshelf",
-                code="feature",
-                which="api_version",
-            ),
-            *scope_findings(account.extra["scopes"]),
-            Finding(
-                "a location that fulfils online orders",
-                ok=bool(usable),
-                todo=""
-                if usable
-                else "In Shopify, let at least one active location fulfil online orders; else nothing is on sale",
-                code="location",
-            ),
-            Finding(
-                "the secret that webhooks are signed with",
-                ok=signed,
-                todo=""
-                if signed
-                else "Connect the shop again with the app's client_secret: no webhook can be believed without",
-                code="feature",
-                which="webhook_secret",
-            ),
-            *await self._subscriber.check(http, callback_url),
-        ]
+        return await self._checker.check(http, callback_url, app_secret)
 
     async def listings_of(self, http: Http, external_id: str) -> list[ListingFound]:
         """Read a product's variants again, or an item's. `external_id`: a gid, or a product's number."""
@@ -221,6 +195,15 @@ class Shopify:
     async def publish(self, http: Http, offers: Sequence[Offer]) -> list[Outcome]:
         """The hub is served by itself (S2): its numbers change by holds, imports and counts only."""
         return [Rejected("the hub's numbers are not written by slots", "not_written") for _ in offers]
+
+    def cancel_link(self, order_id: str) -> str:
+        return f"https://{self.shop}/admin/orders/{order_id}"
+
+    async def cancel(self, http: Http, wish: CancelWish) -> Outcome:
+        return await self._canceller.cancel(http, wish)
+
+    async def cancel_state(self, http: Http, wish: CancelWish, reference: str | None) -> CancelState:
+        return await self._canceller.state(http, wish, reference)
 
     # --- Hub -------------------------------------------------------------------------------------------------------------
 

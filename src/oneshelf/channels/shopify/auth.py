@@ -8,10 +8,11 @@ Secret.values, and what they mean together (the first that fits):
 | keys | grant |
 |---|---|
 | `refresh_token`, `client_id`, `client_secret` (and `access_token`) | expiring offline token with a rotating refresh token |
+| `session_token`, `client_id`, `client_secret` | token exchange: an embedded page's session token, once, for an expiring offline token |
 | `client_id`, `client_secret` (and `access_token`) | client credentials: ask again before the end |
 | `access_token` alone | a token without an end (`shpat_…`): never renewed |
 
-Source: Shopify docs, "Client credentials grant" and "Offline access tokens" (shopify.dev/docs/apps/build/authentication-authorization),
+Source: Shopify docs, "Client credentials grant", "Offline access tokens" and "Token exchange" (shopify.dev/docs/apps/build/authentication-authorization),
 read 2026-11.
 """
 
@@ -42,6 +43,15 @@ REFUSED = {
     "invalid_request",
     "application_cannot_be_found",
     "shop_not_permitted",
+    "invalid_subject_token",
+}
+
+#: Source: @shopify/shopify-api 15.0.0, tokenExchange (RFC 8693).
+TOKEN_EXCHANGE = {
+    "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+    "subject_token_type": "urn:ietf:params:oauth:token-type:id_token",
+    "requested_token_type": "urn:shopify:params:oauth:token-type:offline-access-token",
+    "expiring": "1",
 }
 
 
@@ -50,8 +60,11 @@ class ShopifyAuth:
 
     def __init__(self, token_url: str) -> None:
         self.token_url = token_url
+        #: When the refresh token of the last call's secret ends; None: there is none, or Shopify did not say.
+        self.refresh_ends_at: datetime | None = None
 
     def authorized(self, request: Request, secret: Secret) -> Request:
+        self.refresh_ends_at = refresh_ends_at(secret)
         headers = {**request.headers, "X-Shopify-Access-Token": secret.values.get("access_token", "")}
         return msgspec.structs.replace(request, headers=headers)
 
@@ -63,7 +76,8 @@ class ShopifyAuth:
         return secret.expires_at - now <= timedelta(seconds=RENEW_BEFORE_S)
 
     async def renew(self, http: Http, secret: Secret, now: datetime) -> Secret:
-        """Ask for a new access token once. Raises SignInAgain when refused for good, Retry otherwise."""
+        """Ask for a new access token once. Raises SignInAgain when refused for good, Retry otherwise. A refresh token that has ended by
+        our clock is asked with all the same: Shopify's clock decides."""
         asked = self._grant(secret)
         request = Request(
             method="POST",
@@ -79,7 +93,15 @@ class ShopifyAuth:
             response = await http.request(request)
         except NoAnswer as error:
             raise Retry(f"Shopify's token endpoint gave no answer: {error.reason}") from error
-        return with_tokens(secret, token_answer(response), now)
+        try:
+            return with_tokens(secret, token_answer(response), now)
+        except SignInAgain as error:
+            if "subject_token" in asked:
+                why = "a session token lives one minute: take a new one from the app's page and connect at once"
+                raise SignInAgain(f"{error}: {why}") from error
+            if "refresh_token" not in asked:
+                raise
+            raise SignInAgain(_why_refresh_failed(secret, now, error)) from error
 
     def _grant(self, secret: Secret) -> dict[str, str]:
         values = secret.values
@@ -88,10 +110,27 @@ class ShopifyAuth:
         asked = {"client_id": values["client_id"], "client_secret": values["client_secret"]}
         if values.get("refresh_token"):
             return {**asked, "grant_type": "refresh_token", "refresh_token": values["refresh_token"]}
+        if values.get("session_token"):
+            return {**asked, **TOKEN_EXCHANGE, "subject_token": values["session_token"]}
         return {**asked, "grant_type": "client_credentials"}
 
     def token_refused(self, response: Response) -> bool:
         return response.status == 401
+
+
+def refresh_ends_at(secret: Secret) -> datetime | None:
+    """Return when the refresh token ends, None if there is none or Shopify did not say."""
+    return instant(secret.values.get("refresh_token_expires_at")) if secret.values.get("refresh_token") else None
+
+
+def _why_refresh_failed(secret: Secret, now: datetime, error: SignInAgain) -> str:
+    """Say in words what can have become of a refresh token. It lives 90 days and is replaced whenever it is used."""
+    end = refresh_ends_at(secret)
+    if end is not None and end <= now:
+        why = f"the refresh token ended on {end:%d %B %Y}, because Oneshelf did not run for that long"
+    else:
+        why = "the refresh token was used elsewhere or withdrawn (is the app still installed, is its secret the same?)"
+    return f"{error}: {why}. Connect the shop again: oneshelf channels connect shopify"
 
 
 def token_answer(response: Response) -> dict[str, Any]:
@@ -113,6 +152,7 @@ def token_answer(response: Response) -> dict[str, Any]:
 def with_tokens(secret: Secret, answer: dict[str, Any], now: datetime) -> Secret:
     """Return the secret with the tokens of an answer, one version on."""
     values = {**secret.values, "access_token": str(answer["access_token"])}
+    values.pop("session_token", None)  # it works once, and is over in a minute
     if answer.get("refresh_token"):
         values["refresh_token"] = str(answer["refresh_token"])
     if isinstance(answer.get("refresh_token_expires_in"), int):

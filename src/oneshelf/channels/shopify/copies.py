@@ -95,7 +95,7 @@ class CopyKeeper:
         """`key` names the intent for the caller; orderCancel takes none, a second call is refused as cancelled already."""
         order_id = ids.gid("Order", hub_order_id)
         code = reason.upper() if reason.upper() in CANCEL_REASONS else "OTHER"
-        variables = {"orderId": order_id, "reason": code, "note": reason[:STAFF_NOTE_MAX]}
+        variables = {"orderId": order_id, "reason": code, "note": reason[:STAFF_NOTE_MAX], "notify": False}
         answer = await self._graphql.tell(http, docs.CANCEL_ORDER, variables)
         if isinstance(answer, Failure):
             return outcome_of(answer)
@@ -128,7 +128,7 @@ class CopyKeeper:
         carries it was made by this intent, whenever that was."""
         order_id = ids.gid("Order", hub_order_id)
         try:
-            copy = await self._read_copy(http, order_id)
+            copy = await self.read_order(http, order_id)
         except (Park, Retry, NoAnswer) as error:
             return before_sending(error)
         if copy is None:
@@ -149,22 +149,33 @@ class CopyKeeper:
         errors = user_errors(payload)
         return refusal(errors) if errors else Accepted((payload.get("refund") or {}).get("id"))
 
-    async def _read_copy(self, http: Http, order_id: str) -> CopyRead | None:
+    async def read_order(self, http: Http, order_id: str) -> CopyRead | None:
+        """Read what is open of an order, and where; None if the shop shows none. Raises Park, Retry, NoAnswer."""
         order, lines = await self.pages(http, docs.COPY_LINES, order_id, "lineItems")
         if order is None:
             return None
-        _, work = await self.pages(http, docs.COPY_WORK, order_id, "fulfillmentOrders")
+        _, work = await self.work(http, order_id)
         return CopyRead(order, lines, work)
 
+    async def work(self, http: Http, order_id: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+        """Read an order's fulfilment orders, each with all its lines; (None, []) if there is no such order."""
+        order, found = await self.pages(http, docs.WORK, order_id, "fulfillmentOrders")
+        for one in found:
+            lines = one.get("lineItems") or {}
+            info = lines.get("pageInfo") or {}
+            if info.get("hasNextPage"):
+                _, more = await self.pages(http, docs.WORK_LINES, one["id"], "lineItems", info.get("endCursor"))
+                one["lineItems"] = {"nodes": [*(lines.get("nodes") or []), *more]}
+        return order, found
+
     async def pages(
-        self, http: Http, document: docs.Document, order_id: str, connection: str
+        self, http: Http, document: docs.Document, part_id: str, connection: str, after: str | None = None
     ) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
-        """Read all of one connection of an order (the document calls it `part`); (None, []) if there is no such order."""
+        """Read all of one connection (the document calls its owner `part`), or what comes `after`; (None, []) without an owner."""
         order: dict[str, Any] | None = None
         nodes: list[dict[str, Any]] = []
-        after = None
         for _ in range(PAGES_MAX):
-            part = (await self._graphql.ask(http, document, {"id": order_id, "cursor": after})).data.get("part")
+            part = (await self._graphql.ask(http, document, {"id": part_id, "cursor": after})).data.get("part")
             if part is None:
                 return None, nodes
             order = order or part
@@ -174,7 +185,7 @@ class CopyKeeper:
             if not info.get("hasNextPage"):
                 return order, nodes
             after = info.get("endCursor")
-        raise Retry(f"{order_id} has more than {PAGES_MAX} pages of {connection}")
+        raise Retry(f"{part_id} has more than {PAGES_MAX} pages of {connection}")
 
 
 def created(payload: object) -> Outcome:

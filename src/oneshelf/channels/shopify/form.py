@@ -85,7 +85,8 @@ class FormShipment(msgspec.Struct):
     status: str
     created_at: datetime | None
     units: dict[str, int]
-    tracking_number: str | None = None
+    tracking_numbers: tuple[str, ...] = ()
+    tracking_url: str | None = None
     carrier: str | None = None
     location_id: str | None = None
 
@@ -163,10 +164,12 @@ def _shipment(seen: FormShipment) -> ShipmentSeen:
         shipment_id=seen.shipment_id,
         created_at=seen.created_at,
         units=seen.units,
-        tracking_number=seen.tracking_number,
+        tracking_number=seen.tracking_numbers[0] if seen.tracking_numbers else None,
         carrier=seen.carrier,
+        tracking_url=seen.tracking_url,
         location_id=seen.location_id,
         cancelled=FULFILLMENT[seen.status] == "void",
+        more_tracking_numbers=seen.tracking_numbers[1:],
     )
 
 
@@ -292,6 +295,11 @@ def text(value: object) -> str | None:
     if value is None or value == "" or isinstance(value, bool):
         return None
     return str(value)
+
+
+def texts(values: Iterable[object]) -> tuple[str, ...]:
+    """Return the texts that are there, each once, in order."""
+    return tuple(dict.fromkeys(found for found in map(text, values) if found))
 
 
 def whole(value: object) -> int | None:

@@ -23,6 +23,7 @@ from oneshelf.channels.shopify.form import (
     buyer_of,
     instant,
     text,
+    texts,
     whole,
 )
 from oneshelf.channels.shopify.money import to_money
@@ -85,6 +86,7 @@ class _UnitsPage(_Camel):
 class _Tracking(_Camel):
     company: Loose = None
     number: Loose = None
+    url: Loose = None
 
 
 class _Fulfillment(_Camel):
@@ -269,14 +271,15 @@ def _shipment(seen: _Fulfillment, order_id: str) -> FormShipment:
         if line_id is None or quantity is None:
             raise Unreadable(f"order {order_id}: a fulfillment line without a line or a quantity")
         units[line_id] = units.get(line_id, 0) + quantity
-    tracking = seen.tracking_info[0] if seen.tracking_info else _Tracking()
+    tracking = seen.tracking_info or []
     return FormShipment(
         shipment_id=shipment_id,
         status=(text(seen.status) or "").lower(),
         created_at=instant(seen.created_at),
         units=units,
-        tracking_number=text(tracking.number),
-        carrier=text(tracking.company),
+        tracking_numbers=texts(one.number for one in tracking),
+        tracking_url=next(iter(texts(one.url for one in tracking)), None),
+        carrier=next(iter(texts(one.company for one in tracking)), None),
         location_id=text(seen.location.id) if seen.location else None,
     )
 

@@ -21,6 +21,7 @@ from oneshelf.channels.shopify.form import (
     buyer_of,
     instant,
     text,
+    texts,
     whole,
 )
 from oneshelf.channels.shopify.money import to_money
@@ -75,6 +76,9 @@ class _Fulfillment(msgspec.Struct):
     location_id: Loose = None
     tracking_company: Loose = None
     tracking_number: Loose = None
+    tracking_numbers: list[Loose] | None = None
+    tracking_url: Loose = None
+    tracking_urls: list[Loose] | None = None
     line_items: list[_Line] | None = None
 
 
@@ -231,7 +235,8 @@ def _shipment(seen: _Fulfillment, order_id: str) -> FormShipment:
         status=(text(seen.status) or "").lower(),
         created_at=instant(seen.created_at),
         units=units,
-        tracking_number=text(seen.tracking_number),
+        tracking_numbers=texts([seen.tracking_number, *(seen.tracking_numbers or [])]),
+        tracking_url=next(iter(texts([seen.tracking_url, *(seen.tracking_urls or [])])), None),
         carrier=text(seen.tracking_company),
         location_id=_location(seen.location_id),
     )

@@ -59,18 +59,20 @@ class LaterLife:
         order_id = ids.gid("Order", hub_order_id)
         try:
             _, lines = await self._keeper.pages(http, docs.COPY_LINES, order_id, "lineItems")
-            found, work = await self._keeper.pages(http, docs.FULFIL_WORK, order_id, "fulfillmentOrders")
+            found, work = await self._keeper.work(http, order_id)
         except (Park, Retry, NoAnswer) as error:
             return before_sending(error)
         if found is None:
             return Rejected(f"the hub shows no order {hub_order_id}", "NOT_FOUND")
         chosen = choose_work(lines, work, parcel.units)
+        if chosen is None and any(_is_anothers(one) for one in work):
+            why = "pieces of it are with another app's fulfilment service, which sends them itself: enter the parcel there"
+            return Rejected(why, "not_ours")
         if chosen is None:
             return Rejected("fewer pieces are open in the shop than have left, or at several locations", "not_open")
         fulfillment: dict[str, Any] = {"lineItemsByFulfillmentOrder": chosen, "notifyCustomer": False}
-        tracking = {"company": parcel.carrier, "number": parcel.tracking_number, "url": parcel.tracking_url}
         if parcel.tracking_number:
-            fulfillment["trackingInfo"] = {name: value for name, value in tracking.items() if value}
+            fulfillment["trackingInfo"] = tracking_input(parcel)
         answer = await self._graphql.tell(http, docs.FULFIL_COPY, {"fulfillment": fulfillment})
         if isinstance(answer, Failure):
             return outcome_of(answer)
@@ -82,6 +84,17 @@ class LaterLife:
             return refusal(errors)
         made = ids.number((payload.get("fulfillment") or {}).get("id"))
         return Accepted(made) if made else Unknown("fulfillmentCreate gave neither a fulfilment nor an error")
+
+
+def tracking_input(parcel: Parcel) -> dict[str, Any]:
+    """Return FulfillmentTrackingInput: one number with its address, or all numbers; addresses are matched by position, and the first's
+    is the one we know. Source: Shopify Admin GraphQL FulfillmentTrackingInput, 2026-10."""
+    made: dict[str, Any] = {"company": parcel.carrier} if parcel.carrier else {}
+    if parcel.more_tracking_numbers:
+        made["numbers"] = [parcel.tracking_number, *parcel.more_tracking_numbers]
+        return {**made, "urls": [parcel.tracking_url]} if parcel.tracking_url else made
+    made["number"] = parcel.tracking_number
+    return {**made, "url": parcel.tracking_url} if parcel.tracking_url else made
 
 
 def changed_fields(order: Mapping[str, Any], change: CopyChange) -> dict[str, Any]:
@@ -150,4 +163,12 @@ def _location(work: Mapping[str, Any]) -> str:
 
 
 def _is_open(work: Mapping[str, Any]) -> bool:
-    return str(work.get("status")).lower() not in {*WORK_DONE, "on_hold", "scheduled"}
+    """Whether we may send its pieces: Shopify says so, and since 2024-10 never those of another app's service.
+    Source: Shopify changelog, "Order management apps can no longer fulfill orders that are assigned to a different fulfillment service"."""
+    actions = {one.get("action") for one in work.get("supportedActions") or []}
+    return "CREATE_FULFILLMENT" in actions and not _is_anothers(work)
+
+
+def _is_anothers(work: Mapping[str, Any]) -> bool:
+    place = (work.get("assignedLocation") or {}).get("location") or {}
+    return place.get("isFulfillmentService") is True and str(work.get("status")).lower() not in WORK_DONE

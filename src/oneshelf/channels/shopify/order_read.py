@@ -3,7 +3,7 @@
 In: a cursor, or an order's id. Out: "poll:order" messages. Never: decides what an order means (parse.py does), or keeps state
 between calls: a run's frozen window and page token travel in the Cursor.
 
-An order is read in a short form (5 lines, 2 parcels, 2 refunds …) of 173 points; one that does not fit is read again in the long
+An order is read in a short form (5 lines, 2 parcels, 2 refunds …) of 185 points; one that does not fit is read again in the long
 form, part by part. Only 60 days are visible without the scope read_all_orders: an older order is null, not an error.
 Source: Shopify Admin GraphQL orders(query:, sortKey: UPDATED_AT), 2026-10; docs "Access scopes" (60 days), read 2026-11.
 """
@@ -130,6 +130,8 @@ def overflows(node: dict[str, Any]) -> bool:
     """Return True if the short form may not hold the whole order."""
     fulfillments, refunds = node.get("fulfillments") or [], node.get("refunds") or []
     if len(fulfillments) >= docs.SHORT_LISTS or len(refunds) >= docs.SHORT_LISTS:
+        return True
+    if any(len(f.get("trackingInfo") or []) >= docs.SHORT_TRACKING for f in fulfillments):
         return True
     work = node.get("fulfillmentOrders") or {}
     connections = [

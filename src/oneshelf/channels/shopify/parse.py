@@ -8,7 +8,7 @@ Source: Shopify WebhookSubscriptionTopic 2026-10 and the topic list of 2026-07 (
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -23,6 +23,7 @@ from oneshelf.core.facts import (
     ErasureAsked,
     Fact,
     Ignored,
+    LocationsHint,
     OrderHint,
     OutletHint,
 )
@@ -80,7 +81,6 @@ IGNORED_RESOURCES = {
         [
             "fulfillment_events",
             "fulfillment_holds",
-            "locations",
             "inventory_shipments",
             "inventory_transfers",
             "variants",
@@ -168,6 +168,8 @@ def parse(message: RawMessage, shop: str) -> list[Fact]:
     if topic in IGNORED_TOPICS:
         return [Ignored(f"{topic}: {IGNORED_TOPICS[topic]}")]
     resource = topic.partition("/")[0]
+    if resource == "locations":
+        return [LocationsHint()]
     if resource in ("fulfillment_orders", "returns"):
         return [_named_order(topic, _object(message))]
     if resource in IGNORED_RESOURCES:
@@ -233,20 +235,23 @@ def _uninstalled(payload: dict[str, Any]) -> Fact:
 
 
 def _customer_erasure(payload: dict[str, Any]) -> Fact:
-    return ErasureAsked("erase", _customer(payload))
+    return _privacy("erase", payload, "orders_to_redact")
 
 
 def _customer_export(payload: dict[str, Any]) -> Fact:
-    return ErasureAsked("export", _customer(payload))
+    return _privacy("export", payload, "orders_requested")
 
 
-def _customer(payload: dict[str, Any]) -> str:
+def _privacy(kind: Literal["erase", "export"], payload: dict[str, Any], orders: str) -> Fact:
+    """A customer may be named without an id (a guest's checkout), or by his orders alone."""
     customer = payload.get("customer")
-    if isinstance(customer, dict):
-        subject = ids.number(customer.get("id")) or text(customer.get("email")) or text(customer.get("phone"))
-        if subject:
-            return subject
-    raise Unreadable("a privacy request without a customer")
+    named = customer if isinstance(customer, dict) else {}
+    subject = ids.number(named.get("id")) or text(named.get("email")) or text(named.get("phone")) or ""
+    listed = payload.get(orders)
+    order_ids = tuple(filter(None, map(ids.number, listed if isinstance(listed, list) else [])))
+    if not subject and not order_ids:
+        raise Unreadable("a privacy request that names neither a customer nor orders")
+    return ErasureAsked(kind, subject, order_ids)
 
 
 def _shop_erasure(payload: dict[str, Any]) -> Fact:

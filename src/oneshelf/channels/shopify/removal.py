@@ -9,7 +9,7 @@ and never more than that sale has left. Source: Shopify Admin GraphQL refundCrea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -35,7 +35,7 @@ class CopyRead(msgspec.Struct):
 def already_done(copy: CopyRead, key: str) -> str | None:
     """Return the refund that carries the key, None if there is none."""
     for refund in copy.order.get("refunds") or []:
-        if key and _mark(key) in str(refund.get("note") or ""):
+        if key and marked("", key) in str(refund.get("note") or ""):
             return str(refund.get("id"))
     return None
 
@@ -45,15 +45,15 @@ def refund_input(order_id: str, copy: CopyRead, pieces: Mapping[str, int], reaso
     currency = text(copy.order.get("presentmentCurrencyCode"))
     if currency is None:
         raise RemovalProblem("the order does not say its currency")
-    taken = _taken(copy, pieces)
+    taken = taken_lines(copy, pieces, line_key)
     included = copy.order.get("taxesIncluded") is True
     amount = sum(_value(line, count, currency, included) for line, count in taken)
     made: dict[str, Any] = {
         "orderId": order_id,
         "currency": currency,
         "notify": False,
-        "note": f"{reason} {_mark(key)}",
-        "refundLineItems": [entry for line, count in taken for entry in _entries(copy, line, count)],
+        "note": marked(reason, key),
+        "refundLineItems": [entry for line, count in taken for entry in refund_lines(copy, line, count)],
     }
     sale = _sale(copy)
     if sale is not None:
@@ -71,23 +71,29 @@ def refund_input(order_id: str, copy: CopyRead, pieces: Mapping[str, int], reaso
     return made
 
 
-def _mark(key: str) -> str:
-    return f"[oneshelf {key}]"
+def marked(words: str, key: str) -> str:
+    """Return a note that carries our key, so that a read finds what this intent has made."""
+    return f"{words} [oneshelf {key}]".strip()
 
 
-def _taken(copy: CopyRead, pieces: Mapping[str, int]) -> list[tuple[dict[str, Any], int]]:
-    """Pick the pieces from the hub lines of each marketplace line; one that was split in two (S14.6) has several."""
+def taken_lines(
+    copy: CopyRead, pieces: Mapping[str, int], key_of: Callable[[dict[str, Any]], str | None]
+) -> list[tuple[dict[str, Any], int]]:
+    """Pick the pieces from the hub lines of each key; a marketplace line that was split in two (S14.6) has several.
+
+    Raises RemovalProblem where fewer are open.
+    """
     taken: list[tuple[dict[str, Any], int]] = []
-    for marketplace_line_id, wanted in pieces.items():
+    for wanted_id, wanted in pieces.items():
         left = wanted
         for line in copy.lines:
-            if left > 0 and line_key(line) == marketplace_line_id:
-                count = min(left, _open(line))
+            if left > 0 and key_of(line) == wanted_id:
+                count = min(left, open_pieces(line))
                 left -= count
                 if count > 0:
                     taken.append((line, count))
         if left > 0 or wanted <= 0:
-            raise RemovalProblem(f"line {marketplace_line_id}: {wanted} wanted, {wanted - left} unfulfilled in the hub")
+            raise RemovalProblem(f"line {wanted_id}: {wanted} wanted, {wanted - left} unfulfilled in the hub")
     return taken
 
 
@@ -97,12 +103,13 @@ def line_key(line: Mapping[str, Any]) -> str | None:
     return next((text(a.get("value")) for a in attributes if a.get("key") == LINE_KEY), None)
 
 
-def _open(line: Mapping[str, Any]) -> int:
+def open_pieces(line: Mapping[str, Any]) -> int:
+    """Return how many pieces of a hub line can still be taken off or sent."""
     current, unfulfilled = whole(line.get("currentQuantity")) or 0, whole(line.get("unfulfilledQuantity")) or 0
     return max(0, min(current, unfulfilled))
 
 
-def _entries(copy: CopyRead, line: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
+def refund_lines(copy: CopyRead, line: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
     """One refund line for each location that was to send the pieces; without fulfilment orders Shopify chooses."""
     entries = []
     for location, there in _locations(copy, str(line["id"])).items():
