@@ -50,7 +50,7 @@ async def listings_of(wire: Wire) -> list[ListingFound]:
         page: CataloguePage = await wire.channel.catalogue(wire, cursor)
         found += page.listings
         cursor = page.cursor
-        wire.pass_time(page.wait_s)
+        wire.pass_time(page.again_in_s)
         if cursor is None:
             return found
 

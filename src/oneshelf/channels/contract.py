@@ -182,13 +182,13 @@ class ListingFound(msgspec.Struct, frozen=True, omit_defaults=True):
 class CataloguePage(msgspec.Struct, frozen=True):
     """A part of the catalogue. `cursor` None: that was the last. `total` where the channel says it.
 
-    `wait_s`: the channel is still making what comes next; ask no sooner.
+    `again_in_s`: the channel is still preparing it; ask on with `cursor` after so many seconds.
     """
 
     listings: tuple[ListingFound, ...]
     cursor: dict[str, Any] | None
     total: int | None = None
-    wait_s: float = 0.0
+    again_in_s: float = 0.0
 
 
 class Outlet(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -166,7 +166,8 @@ async def _reread_pages(
         progress(run)
         if page.cursor is None:
             break
-        await asyncio.sleep(page.wait_s)
+        if page.again_in_s:
+            await asyncio.sleep(page.again_in_s)
     follows = isinstance(channel, FollowsCatalogue)
     now = to_us(clock.now())
     await writer.do(
