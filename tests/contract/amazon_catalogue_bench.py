@@ -69,8 +69,8 @@ async def read(hello: dict) -> None:  # type: ignore[type-arg]
             break
         if not names_held and cursor.get("report", {}).get("row"):
             names_held = memory_mb()
-        waited += page.wait_s
-        await asyncio.sleep(page.wait_s)
+        waited += page.again_in_s
+        await asyncio.sleep(page.again_in_s)
     seconds = time.monotonic() - began
     bound = bound_s(channel.limits, paces.calls, paces.calls)
     await http.close()

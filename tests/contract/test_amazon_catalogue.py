@@ -53,8 +53,8 @@ class Reading:
         page = await self.wire.channel.catalogue(self.wire, self.cursor)
         self.found += page.listings
         self.cursor = json.loads(json.dumps(page.cursor))
-        self.waited_s += page.wait_s
-        self.wire.pass_time(page.wait_s)
+        self.waited_s += page.again_in_s
+        self.wire.pass_time(page.again_in_s)
         return page
 
     async def until(self, word: str | None) -> None:
@@ -185,7 +185,7 @@ def status(word: str) -> dict[str, tuple[int, Any]]:
 
 async def test_a_report_with_nothing_to_tell_leads_to_the_next_marketplace() -> None:
     page = await connect(CHANNEL).catalogue(Desk(**status("CANCELLED")), GO_ON)
-    assert page.cursor == {"report": {"left": [CA]}, "total": 9} and page.wait_s == 0
+    assert page.cursor == {"report": {"left": [CA]}, "total": 9} and page.again_in_s == 0
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,7 @@ async def moved_subscription(channel: Amazon, http: Sandbox) -> str:
 
 def step(page: CataloguePage) -> str:
     skus = [one.outlet_external_id for one in page.listings]
-    return f"{json.dumps(page.cursor)}, wait {page.wait_s:g} s" + (f", found {skus}" if skus else "")
+    return f"{json.dumps(page.cursor)}, wait {page.again_in_s:g} s" + (f", found {skus}" if skus else "")
 
 
 def at(**state: Any) -> dict[str, Any]:

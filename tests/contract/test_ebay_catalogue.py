@@ -121,7 +121,7 @@ async def test_few_items_are_asked_one_by_one_and_the_rest_is_told() -> None:
     page = await ebay.catalogue(http, None)
     assert [one.sku for one in page.listings] == ["MUG"] and page.unmanaged is None
     waits = await ebay.catalogue(http, page.cursor)
-    assert waits.wait_s > 0 and waits.cursor is not None and waits.cursor != page.cursor
+    assert waits.again_in_s > 0 and waits.cursor is not None and waits.cursor != page.cursor
     end = await ebay.catalogue(http, waits.cursor)
     assert end.cursor is None and end.listings == ()
     assert end.unmanaged == (
@@ -162,7 +162,7 @@ async def joined(*answers: object, cursor: dict[str, Any] | None = None) -> tupl
 async def test_many_items_are_joined_with_the_report() -> None:
     ebay = seller()
     begun = await ebay.catalogue(Scripted(FIRST, TASK), None)
-    assert begun.listings == () and begun.wait_s > 0 and begun.cursor == report_cursor()
+    assert begun.listings == () and begun.again_in_s > 0 and begun.cursor == report_cursor()
     found = items([item("MUG"), item("TEE-S", 2, inventoryItemGroupKeys=["TEE"])], 2)
     http = Scripted(state("COMPLETED"), FILE, found)
     page = await ebay.catalogue(http, begun.cursor)
@@ -225,7 +225,7 @@ async def test_a_report_that_fails_sends_back_to_one_by_one(ends: tuple[int, dic
 
 async def test_a_report_is_not_waited_for_for_ever() -> None:
     looks = [(await joined(state("IN_PROCESS"), cursor=report_cursor(looks=n)))[0] for n in (0, 20, 70)]
-    assert [page.wait_s for page in looks[:2]] == [2.0, 15.0]
+    assert [page.again_in_s for page in looks[:2]] == [2.0, 15.0]
     assert looks[1].cursor == report_cursor(looks=21)
     assert looks[2].cursor == {"page": 0}, "one by one"
 
@@ -279,7 +279,7 @@ async def whole(wire: Wire, cursor: dict[str, Any] | None) -> dict[str, ListingF
         found |= {one.outlet_external_id: one for one in page.listings}
         if page.cursor is None:
             return found
-        wire.pass_time(page.wait_s)
+        wire.pass_time(page.again_in_s)
         cursor = page.cursor
 
 

@@ -52,7 +52,7 @@ async def listings_of(wire: Wire) -> list[ListingFound]:
         page: CataloguePage = await wire.channel.catalogue(wire, cursor)
         found += page.listings
         cursor = page.cursor
-        wire.pass_time(page.wait_s)
+        wire.pass_time(page.again_in_s)
         if cursor is None:
             return found
 
@@ -159,8 +159,8 @@ async def unmanaged_of(wire: Wire) -> tuple[Unmanaged, ...]:
     cursor: dict[str, Any] | None = None
     while True:
         page = await wire.channel.catalogue(wire, cursor)
-        if page.wait_s:
-            wire.pass_time(page.wait_s)
+        if page.again_in_s:
+            wire.pass_time(page.again_in_s)
         cursor = page.cursor
         if cursor is None:
             assert page.unmanaged is not None

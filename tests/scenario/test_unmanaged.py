@@ -36,7 +36,7 @@ class Seller(Catalogue):
     async def catalogue(self, http: Any, cursor: dict[str, Any] | None) -> CataloguePage:
         if cursor is None:
             page = await super().catalogue(http, None)
-            return CataloguePage(page.listings, {"rest": 1}, 1, wait_s=0.01)
+            return CataloguePage(page.listings, {"rest": 1}, 1, again_in_s=0.01)
         return CataloguePage((), None, 1, unmanaged=self.rest)
 
     async def migrate(self, http: Any, listing_ids: Sequence[str]) -> list[Outcome]:

@@ -197,14 +197,14 @@ class Unmanaged(msgspec.Struct, frozen=True, omit_defaults=True):
 class CataloguePage(msgspec.Struct, frozen=True):
     """A part of the catalogue. `cursor` None: that was the last. `total` where the channel says it.
 
-    `wait_s`: the channel is still making what comes next; ask on with `cursor` no sooner than after so many seconds. `unmanaged`: told
+    `again_in_s`: the channel is still making what comes next; ask on with `cursor` no sooner than after so many seconds. `unmanaged`: told
     by the last page where the channel can say it; None: not known.
     """
 
     listings: tuple[ListingFound, ...]
     cursor: dict[str, Any] | None
     total: int | None = None
-    wait_s: float = 0.0
+    again_in_s: float = 0.0
     unmanaged: tuple[Unmanaged, ...] | None = None
 
 

@@ -166,7 +166,7 @@ async def _reread_pages(
         progress(run)
         if page.cursor is None:
             break
-        await asyncio.sleep(page.wait_s)
+        await asyncio.sleep(page.again_in_s)
     told, now = page.unmanaged, to_us(clock.now())
     await writer.do(lambda tx: unmanaged.keep(tx, tenant_id, account_id, channel, told, now))
     follows = isinstance(channel, FollowsCatalogue)

@@ -75,7 +75,8 @@ async def read_catalogue(
         if page.cursor == cursor:
             raise NotReady("The catalogue gave the same page address twice; try again.")
         cursor = page.cursor
-        await asyncio.sleep(page.wait_s)
+        if page.again_in_s:
+            await asyncio.sleep(page.again_in_s)
 
     def match(tx: Tx) -> links.Matched:
         now = to_us(clock.now())

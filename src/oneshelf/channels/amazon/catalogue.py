@@ -93,7 +93,7 @@ async def _by_report(http: Http, account: Account, cursor: dict[str, Any], kept:
     state: dict[str, Any] = dict(cursor["report"])
     if "id" not in state:
         state |= {"id": await reports.create_report(http, account, state["left"][0]), "looks": 0}
-        return _page(cursor, state, wait_s=LOOK_EVERY_S)
+        return _page(cursor, state, again_in_s=LOOK_EVERY_S)
     if "document" not in state:
         return await _look(http, account, cursor, state, kept)
     skus = await kept.of(http, account, state["document"])
@@ -111,7 +111,7 @@ async def _look(
     report = await reports.get_report(http, account, state["id"])
     status = report.processing_status
     if status in _RUNNING and state["looks"] < LOOKS_MAX:
-        return _page(cursor, {**state, "looks": state["looks"] + 1}, wait_s=LOOK_EVERY_S)
+        return _page(cursor, {**state, "looks": state["looks"] + 1}, again_in_s=LOOK_EVERY_S)
     if status == "DONE" and report.report_document_id:
         return _page(cursor, {**state, "document": report.report_document_id})
     if status == "CANCELLED":  # by itself where there is nothing to tell
@@ -126,8 +126,8 @@ def _next_marketplace(state: dict[str, Any], kept: KeptSkus) -> dict[str, Any] |
 
 
 def _page(
-    cursor: dict[str, Any], state: dict[str, Any] | None, found: list[Any] | None = None, wait_s: float = 0.0
+    cursor: dict[str, Any], state: dict[str, Any] | None, found: list[Any] | None = None, again_in_s: float = 0.0
 ) -> CataloguePage:
     total = cursor.get("total")
     following = None if state is None else {"report": state, "total": total}
-    return CataloguePage(listings=tuple(found or ()), cursor=following, total=total, wait_s=wait_s)
+    return CataloguePage(listings=tuple(found or ()), cursor=following, total=total, again_in_s=again_in_s)

@@ -185,7 +185,7 @@ def _plain(cursor: _Cursor | None) -> dict[str, Any] | None:
 
 def _not_yet(cursor: _Cursor, total: int | None) -> CataloguePage:
     wait_s = LOOK_FIRST_S if cursor.looks < LOOKS_QUICK else LOOK_LATER_S
-    return CataloguePage((), _plain(cursor), total, wait_s=wait_s)
+    return CataloguePage((), _plain(cursor), total, again_in_s=wait_s)
 
 
 def _as_offer(row: Row, marketplace_id: str) -> dict[str, Any]:
