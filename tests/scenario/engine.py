@@ -386,7 +386,7 @@ class World:
     def offer(self, account_id: int, name: str) -> int:
         outlet_id = self.outlet(account_id, name)
         with transaction(self.store) as tx:
-            return numbers_of(tx, TENANT, account_id, [outlet_id], _CAN[account_id])[outlet_id].offer
+            return numbers_of(tx, TENANT, account_id, [outlet_id], _CAN[account_id], self.now)[outlet_id].offer
 
     def offers(self, name: str) -> tuple[int, int, int]:
         """What Amazon, eBay and Etsy ought to show."""

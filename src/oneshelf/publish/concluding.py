@@ -72,7 +72,7 @@ def conclude(
         return
     complete = orders_complete_through(tx, tenant_id, account.account_id)
     then = _Then(
-        numbers=numbers_of(tx, tenant_id, account.account_id, ids, can),
+        numbers=numbers_of(tx, tenant_id, account.account_id, ids, can, now),
         marks=marks_of(tx, tenant_id, ids),
         late_until=late_until,
         released=_released(tx, tenant_id, ids, now),

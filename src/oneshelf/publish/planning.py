@@ -142,9 +142,9 @@ def _now_priority(priority: int, since_at: int | None, aged: int) -> int:
 def _oldest(
     tx: Tx, condition: str, terms: dict[str, int], priority: int, state: str, limit: int
 ) -> list[tuple[Any, ...]]:
-    """Return (outlet, write unit, priority now, believed, offer, since) of the due slots of one priority and state, oldest first."""
+    """Return (outlet, write unit, priority now, believed, offer, since, v) of the due slots of one priority and state, oldest first."""
     rows = tx.all(
-        f"""SELECT s.outlet_id, s.write_unit, s.priority, s.believed, s.offer, s.since_at FROM slot s
+        f"""SELECT s.outlet_id, s.write_unit, s.priority, s.believed, s.offer, s.since_at, s.v FROM slot s
              WHERE s.tenant_id = :t AND s.account_id = :a AND s.state = :state AND s.priority = :priority AND {condition}
              ORDER BY s.since_at LIMIT :limit""",
         state=state,
@@ -177,7 +177,7 @@ def _candidates(tx: Tx, condition: str, terms: dict[str, int], limit: int) -> li
         found += _oldest(tx, condition, terms, priority, state, max(limit, COMPARED_MAX))
         if enough_at is None and len(found) >= limit:
             enough_at = priority
-    found.sort(key=lambda row: (row[2], -urgency(row[2], row[3], row[4]), row[5] or 0, row[0]))
+    found.sort(key=lambda row: (row[2], -urgency(row[2], row[3], row[4], row[6]), row[5] or 0, row[0]))
     return [(row[0], row[1], row[2]) for row in found[:limit]]
 
 
@@ -297,7 +297,7 @@ def _numbers_to_tell(
 ) -> list[_Told]:
     """Compute what each outlet is told now. Empty: none of them needs it."""
     ids = [slot.outlet_id for slot in slots if slot.state is not SlotState.PARKED]
-    numbers = numbers_of(tx, tenant_id, account.account_id, ids, can)
+    numbers = numbers_of(tx, tenant_id, account.account_id, ids, can, now)
     marks = marks_of(tx, tenant_id, ids)
     late = late_looks(tx, tenant_id, account, slots, now)
     since = {s.outlet_id: s.believed_at - account.skew for s in slots if s.believed_at is not None}

@@ -69,6 +69,7 @@ def weigh(slot: Slot, number: Number, shown: int | None, account: AccountRow, ma
     """Give the slot its offer and its priority against what it shows (None: not known)."""
     first_fill = mark is not None and account.live_at is not None and mark.since_at <= account.live_at
     slot.offer = number.offer
+    slot.v = number.v
     slot.priority = priority_of(
         shown,
         number.offer,

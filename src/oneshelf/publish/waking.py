@@ -52,7 +52,7 @@ def wake(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int) -
     dirty.taken(tx, tenant_id, [row[0] for row in rows])
     account = account_row(tx, tenant_id, account_id)
     slots = load(tx, tenant_id, [row[0] for row in rows])
-    numbers = numbers_of(tx, tenant_id, account_id, [row[0] for row in rows], can)
+    numbers = numbers_of(tx, tenant_id, account_id, [row[0] for row in rows], can, now)
     sales = sales_of(
         tx, tenant_id, {s.outlet_id: s.believed_at - account.skew for s in slots.values() if s.believed_at}
     )

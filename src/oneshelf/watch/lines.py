@@ -67,8 +67,8 @@ def lines_of(
     skus: Sequence[str],
     accounts: Sequence[AccountNow],
     *,
+    now: int,
     can: Mapping[str, Capabilities] | None = None,
-    now: int | None = None,
 ) -> dict[str, list[OutletLine]]:
     """Return {SKU: its outlets}, in the order of `accounts`. A bundle stands under each of its parts.
 
@@ -84,7 +84,7 @@ def lines_of(
         mine = {o.outlet_id: o for o in outlets if o.account_id == account.account_id}
         if not mine:
             continue
-        numbers = numbers_of(tx, tenant_id, account.account_id, mine, (can or {}).get(account.channel, PLAIN))
+        numbers = numbers_of(tx, tenant_id, account.account_id, mine, (can or {}).get(account.channel, PLAIN), now, everything=True)
         rules = rules_for(tx, tenant_id, account.account_id, {*(s for o in mine.values() for s in o.parts), EVERY_SKU})
         for outlet in mine.values():
             line = _line(outlet, numbers.get(outlet.outlet_id), account, rules, can, now)

@@ -218,7 +218,7 @@ async def run_live(service: Service, payload: dict[str, Any]) -> Any:
         raise NotPossible("The shop goes live when it is connected; there is nothing to accept.")
 
     def step(tx: Tx) -> marketplace.Preview:
-        shown = marketplace.preview(tx, service.tenant_id, one.account_id, one.channel.can)
+        shown = marketplace.preview(tx, service.tenant_id, one.account_id, one.channel.can, to_us(service.clock.now()))
         if payload.get("yes"):
             now = to_us(service.clock.now())
             marketplace.go_live(
