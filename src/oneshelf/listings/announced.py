@@ -50,7 +50,8 @@ def announce(
     if not 1.0 < factor <= FACTOR_MAX:
         raise ValueError(f"the factor is more than 1 and at most {FACTOR_MAX:g}, got {factor:g}")
     known = {
-        row[0] for row in tx.all("SELECT sku FROM item WHERE tenant_id = :t AND sku {in:skus}", t=tenant_id, skus=wanted)
+        row[0]
+        for row in tx.all("SELECT sku FROM item WHERE tenant_id = :t AND sku {in:skus}", t=tenant_id, skus=wanted)
     }
     if missing := [sku for sku in wanted if sku not in known]:
         raise LookupError(f"there is no SKU {', '.join(missing)} on the shelf")

@@ -65,9 +65,7 @@ def risks_of(tx: Tx, tenant_id: int, skus: Iterable[str]) -> dict[str, Risk]:
     return {sku: said.get(sku, ours) for sku in wanted}
 
 
-def set_risk(
-    tx: Tx, tenant_id: int, sku: str, money: tuple[int, int] | None, now: int, *, by: str
-) -> float | None:
+def set_risk(tx: Tx, tenant_id: int, sku: str, money: tuple[int, int] | None, now: int, *, by: str) -> float | None:
     """Keep what an unsold piece and an oversold order of a SKU ("": every) cost, in minor units; None takes it back.
 
     Returns the ε that follows, None if there was nothing to take back. Raises ValueError on a bad number.
@@ -111,9 +109,7 @@ def locations_of(tx: Tx, tenant_id: int) -> dict[int, set[str]]:
     return found
 
 
-def set_locations(
-    tx: Tx, tenant_id: int, account_id: int, location_ids: Iterable[str], now: int, *, by: str
-) -> None:
+def set_locations(tx: Tx, tenant_id: int, account_id: int, location_ids: Iterable[str], now: int, *, by: str) -> None:
     """Say which locations serve an account; none: all in scope. Raises LookupError for one that the shop does not have."""
     wanted = sorted(set(location_ids))
     known = {

@@ -91,7 +91,9 @@ class _Work:
         #: K of the locations that serve this account (2.14).
         self.k = k if here is None else available_of(tx, tenant_id, sorted(skus), only_at=here)
         for (sku,) in tx.all(
-            "SELECT sku FROM item WHERE tenant_id = :t AND deleted = 1 AND sku {in:skus}", t=tenant_id, skus=sorted(skus)
+            "SELECT sku FROM item WHERE tenant_id = :t AND deleted = 1 AND sku {in:skus}",
+            t=tenant_id,
+            skus=sorted(skus),
         ):
             k[sku] = min(k[sku], 0)  # deleted in the shop: nobody can ship it from there
             self.k[sku] = min(self.k[sku], 0)

@@ -191,7 +191,9 @@ def tick(tx: Tx, tenant_id: int, heard: Sequence[Heard], now: int) -> list[str]:
         night=now if nightly else nightly_at,
     )
     if nightly:
-        return [sku for (sku,) in tx.all("SELECT DISTINCT sku FROM link WHERE tenant_id = :t ORDER BY sku", t=tenant_id)]
+        return [
+            sku for (sku,) in tx.all("SELECT DISTINCT sku FROM link WHERE tenant_id = :t ORDER BY sku", t=tenant_id)
+        ]
     found = windows_of(tx, tenant_id, now)
     blind = {a for a, window in found.items() if window.blind} | was_deaf.keys()
     skus = set(_bursting(tx, tenant_id, ticked_at, now))

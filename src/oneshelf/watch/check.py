@@ -153,7 +153,9 @@ async def _offers(
         seen = await one.channel.read(one.http, [Outlet(row[1], row[2], json.loads(row[3])) for row in some])
         shown = {s.external_id: s.quantity for s in seen}
         ids = [row[0] for row in some]
-        numbers, moving = await writer.do(partial(_numbers, tenant_id=tenant_id, one=one, ids=ids, now=to_us(clock.now())))
+        numbers, moving = await writer.do(
+            partial(_numbers, tenant_id=tenant_id, one=one, ids=ids, now=to_us(clock.now()))
+        )
         for outlet_id, external_id, _, _ in some:
             count.outlets_read += 1
             if shown.get(external_id) == numbers[outlet_id]:

@@ -84,7 +84,9 @@ def lines_of(
         mine = {o.outlet_id: o for o in outlets if o.account_id == account.account_id}
         if not mine:
             continue
-        numbers = numbers_of(tx, tenant_id, account.account_id, mine, (can or {}).get(account.channel, PLAIN), now, everything=True)
+        numbers = numbers_of(
+            tx, tenant_id, account.account_id, mine, (can or {}).get(account.channel, PLAIN), now, everything=True
+        )
         rules = rules_for(tx, tenant_id, account.account_id, {*(s for o in mine.values() for s in o.parts), EVERY_SKU})
         for outlet in mine.values():
             line = _line(outlet, numbers.get(outlet.outlet_id), account, rules, can, now)
@@ -149,12 +151,14 @@ def _ladder(number: Number, account: AccountNow, rules: dict[str, Rule], can: Ca
     policy = OfferPolicy(
         safety_stock=rule.safety_stock,
         safety_percent=rule.safety_percent,
-        cap=rule.cap,
+        cap=number.why["cap"],
         units_per_listing=number.units,
         channel_max=can.max_quantity,
         min_show=rule.min_show,
     )
-    if rule.cap == NO_CAP and number.why["capped"]:
+    if rule.cap_auto and number.why["cap"] < rule.cap:
+        words = f"{words}: the cap follows the pace"
+    elif rule.cap == NO_CAP and number.why["capped"]:
         words = f"{account.name} takes at most {can.max_quantity}"
     return ladder_of(number.why, number.available, words, policy=policy)
 

@@ -26,7 +26,7 @@ from oneshelf.tenants.accounts import accounts, change_setting, load_secret
 from oneshelf.watch.check import Checked, check
 from oneshelf.wiring import SIGN_INS, Running, Service, build_channel
 
-from . import order_commands
+from . import offer_commands, order_commands
 
 Command = Callable[[Service, dict[str, Any]], Awaitable[Any]]
 
@@ -335,7 +335,7 @@ async def run_rule(service: Service, payload: dict[str, Any]) -> Any:
             return drop_rule(tx, service.tenant_id, account_id, sku, now, by="merchant")
         wanted = {
             name: payload[name]
-            for name in ("safety_stock", "safety_percent", "cap", "min_show")
+            for name in ("safety_stock", "safety_percent", "cap", "min_show", "adaptive", "cap_auto")
             if payload.get(name) is not None
         }
         set_rule(tx, service.tenant_id, account_id, sku, now, by="merchant", **wanted)
@@ -384,6 +384,11 @@ COMMANDS: dict[str, Command] = {
     "link": run_link,
     "rate": run_rate,
     "rule": run_rule,
+    "strict": offer_commands.run_strict,
+    "risk": offer_commands.run_risk,
+    "locations": offer_commands.run_locations,
+    "announce": offer_commands.run_announce,
+    "call_off": offer_commands.run_call_off,
     "decide": order_commands.run_decide,
     "leave": order_commands.run_leave,
 }
