@@ -564,6 +564,8 @@ slot = _table(
     _at("sent_at"),
     _at("acked_at"),
     _int("exposure"),
+    _int("unsettled"),  # the exposure of writes that were seen, until every sale before that read is told (S8.6)
+    _at("unsettled_until"),
     _int("attempts"),
     _int("unseen"),
     _at("odd_since"),  # first read higher than believed that no order explains yet (S9.3)

@@ -62,6 +62,16 @@ def load(tx: Tx, tenant_id: int, claim_keys: Iterable[str]) -> dict[str, ClaimRo
     return {row[0]: ClaimRow(*row) for row in rows}
 
 
+def load_like(tx: Tx, tenant_id: int, prefix: str) -> list[ClaimRow]:
+    """Return the open claims whose key begins so (a plain prefix without % and _)."""
+    rows = tx.all(
+        f"SELECT {_COLUMNS} FROM claim WHERE tenant_id = :t AND open = 1 AND claim_key LIKE :p",
+        t=tenant_id,
+        p=f"{prefix}%",
+    )
+    return [ClaimRow(*row) for row in rows]
+
+
 def save(tx: Tx, tenant_id: int, claims: Iterable[ClaimRow]) -> None:
     """Store claims; one that wants nothing and has nothing is closed."""
     rows = []

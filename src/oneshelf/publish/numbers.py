@@ -1,7 +1,7 @@
 """The number that each outlet ought to show at this moment, with every term of it (SEMANTICS 2).
 
 In: levels, links, rules, what the planner says of the others. Out: offers. Tables: reads link, stock_level, offer_policy.
-Never: stores what it computes; looks at what an outlet shows.
+Never: stores what it computes; lets what an outlet shows change its number.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from oneshelf.listings.policy import EVERY_SKU, Rule, rules_for
 from oneshelf.listings.risk import locations_of
 from oneshelf.stock.levels import available_of
 
+from .exposure import shown_of
 from .planner import Planned, plan_skus
 
 
@@ -34,7 +35,7 @@ class Number(msgspec.Struct, frozen=True):
     """One outlet's offer. `available`: K_c in pieces of its SKU, for a bundle in whole bundles; `units`: pieces a listing sells (1 for
     a bundle). `why`: the terms as they are kept with an attempt (2.10).
 
-    `v`: listings a second; `rush`: how many of them sell within the outlet's windows (8.9, 8.10).
+    `exposed`: pieces that all marketplace outlets of the SKU may sell (8.6; 0: nobody needs to know). `v`: listings a second; `rush`: how many of them sell within the outlet's windows (8.9, 8.10).
     """
 
     outlet_id: int
@@ -45,6 +46,7 @@ class Number(msgspec.Struct, frozen=True):
     why: dict[str, Any]
     v: float = 0.0
     rush: float = 0.0
+    exposed: int = 0
     strict: bool = False
 
 
@@ -100,6 +102,9 @@ class _Work:
         self.rules = rules_for(tx, tenant_id, account_id, {*skus, EVERY_SKU})
         self.planned: Planned = plan_skus(tx, tenant_id, skus, k, now, everything=everything)
 
+        scarce = [sku for (_, sku), others in self.planned.others.items() if others.reserve]
+        self.exposed = shown_of(tx, tenant_id, set(scarce)) if scarce else {}
+
     def policy(self, outlet_id: int, sku: str, units: int) -> OfferPolicy:
         rule = self.rules[sku]
         cap = min(rule.cap, self.planned.cap_of(outlet_id, sku)) if rule.cap_auto else rule.cap
@@ -132,6 +137,7 @@ class _Work:
             why,
             v=_v(seller, units),
             rush=_rush(seller, units),
+            exposed=self.exposed.get(sku, 0),
             strict=others.strict,
         )
 

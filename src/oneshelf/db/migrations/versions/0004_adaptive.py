@@ -88,6 +88,8 @@ def upgrade() -> None:
         sa.Column("location_id", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "account_id", "location_id"),
     )
+    op.add_column("slot", sa.Column("unsettled", sa.BigInteger(), server_default="0", nullable=False))
+    op.add_column("slot", sa.Column("unsettled_until", sa.BigInteger(), nullable=True))
     op.add_column("slot", sa.Column("v", sa.Double(), server_default="0", nullable=False))
     op.add_column("offer_policy", sa.Column("adaptive", sa.Integer(), server_default="1", nullable=False))
     op.add_column("offer_policy", sa.Column("cap_auto", sa.Integer(), server_default="0", nullable=False))
