@@ -599,3 +599,33 @@ def test_I12_a_mark_is_cleared_by_its_own_generation_only(store: Store) -> None:
     assert bench.generation("MUG") == 2
     assert bench.tx(lambda tx: dirty.clear(tx, T, 1, 2)) is True
     assert bench.generation("MUG") is None
+
+
+def _rush(bench: Bench) -> None:
+    """The outlet sells so fast that more than half a listing goes within its windows (5 + 10 s)."""
+    for _ in range(12):
+        bench.sell("MUG")
+        bench.now += SECOND
+    bench.run(5)
+
+
+def test_S8_10_in_a_rush_a_safe_number_is_left_alone(store: Store) -> None:
+    bench = at_rest_with(store, 40)
+    _rush(bench)
+    writes = len(bench.market.writes)
+    bench.stock("MUG", 6)  # a raise, and what it shows is not below half of it
+    assert bench.run(60).count("write") == 0
+    assert "left alone" in bench.slot("MUG").reason
+    assert len(bench.market.writes) == writes
+    bench.run(1_200)  # it is over, or has waited for ten minutes
+    assert bench.rest() == [] and bench.market.shown == {"MUG": 34}
+
+
+@pytest.mark.parametrize("found", [60, -20])
+def test_S8_10_what_is_unsafe_or_below_half_is_told_in_a_rush_too(store: Store, found: int) -> None:
+    bench = at_rest_with(store, 40)
+    _rush(bench)
+    writes = len(bench.market.writes)
+    bench.stock("MUG", found)
+    bench.run(5)
+    assert len(bench.market.writes) > writes

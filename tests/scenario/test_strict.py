@@ -15,6 +15,7 @@ from oneshelf.db.store import Store, transaction
 from oneshelf.listings import risk
 from oneshelf.publish.exposure import exposures, of_slot
 from oneshelf.publish.strict import hold_back
+from oneshelf.watch.explain import explain
 
 
 def make_strict(world: World, strict: bool = True) -> None:
@@ -65,6 +66,46 @@ def test_S2_9_the_hub_is_held_back_and_everything_is_dealt_out(store: Store) -> 
         one = exposures(tx, TENANT, ["MUG"], world.now)["MUG"]
         assert (one.k, one.hub, one.total, one.room()) == (9, 2, 9, 0)
         assert hold_back(tx, TENANT, world.now) == 0
+
+
+def test_S2_10_the_shops_number_says_what_is_dealt_out(store: Store) -> None:
+    at = fair(store, 1, 9)
+    for _ in range(60):
+        at.second()
+    with transaction(store) as tx:
+        shop, amazon, *_ = explain(tx, TENANT, "MUG", now=at.world.now).outlets
+    assert shop.ladder is not None and amazon.ladder is not None
+    assert (shop.should, shop.shows, shop.state) == (2, 2, "true")
+    assert [(term.name, term.amount) for term in shop.ladder.terms] == [
+        ("Available", 9),
+        ("Dealt out to the other outlets", -7),
+    ]
+    assert ("Dealt out to the other outlets", -6) in [(term.name, term.amount) for term in amazon.ladder.terms]
+
+
+def test_S8_6_a_write_that_was_given_up_may_land_yet_and_counts(store: Store) -> None:
+    at = fair(store, 1, 9)
+    for _ in range(60):
+        at.second()
+    world = at.world
+    outlet = world.outlet(AMAZON, "MUG")
+
+    def exposed() -> int:
+        with transaction(store) as tx:
+            return exposures(tx, TENANT, ["MUG"], world.now)["MUG"].outlets[outlet]
+
+    assert exposed() == 3
+    with transaction(store) as tx:
+        tx.run(
+            "INSERT INTO attempt (tenant_id, attempt_no, outlet_id, account_id, quantity, started_at, outcome) "
+            "VALUES (1, 999, :o, :a, 4, :at, 'UNSEEN')",
+            o=outlet,
+            a=AMAZON,
+            at=world.now,
+        )
+    assert exposed() == 3 + 4
+    world.tick(240 + 12)  # twice Amazon's window after it was taken at the latest
+    assert exposed() == 3
 
 
 def test_S2_9_strict_no_more_gives_the_hub_everything_back(store: Store) -> None:

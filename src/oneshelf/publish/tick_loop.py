@@ -1,6 +1,7 @@
-"""The loop of the planner's tick: at every step of time, what time alone may have moved is planned again (SEMANTICS 3.8).
+"""The planner's loop: at every step of time, what time alone may have moved is planned again (SEMANTICS 3.8); every second, what the hub
+holds back of strict SKUs is brought to what it should be (2.9).
 
-In: the clock. Out: dirty marks. Tables: none of its own; steps run in the writer. Never: holds the writer for more than a few hundred SKUs.
+In: the clock, strict SKUs. Out: dirty marks, holds. Tables: none of its own; steps run in the writer. Never: holds the writer for more than a few hundred SKUs.
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ from functools import partial
 import structlog
 
 from oneshelf.core.errors import Stop
-from oneshelf.core.instants import SECOND, to_us
-from oneshelf.core.pace import BURST_STEP_S
+from oneshelf.core.instants import to_us
+from oneshelf.core.pace import step_of
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 
+from .strict import hold_back
 from .ticking import PLANNED_AT_ONCE, Heard, plan_again, tick
 
 log = structlog.get_logger()
+
+#: How often the shares of strict SKUs are looked at.
+HOLD_BACK_EVERY_S = 1.0
 
 
 async def run(
@@ -31,18 +36,24 @@ async def run(
     stop: asyncio.Event,
     on_changed: Callable[[], None],
 ) -> None:
-    """Tick at once, then just after every step, until `stop` is set. `on_changed`: some outlet became dirty. Raises Stop."""
+    """Tick at once, then just after every step, until `stop` is set. `on_changed`: an outlet became dirty, or the hub owes a hold. Raises
+    Stop."""
     pause = Bell()
-    step = BURST_STEP_S * SECOND
+    ticked = 0
     while not stop.is_set():
+        now = to_us(clock.now())
         try:
-            if await once(tenant_id, list(heard()), writer, clock):
+            changed = await writer.do(partial(hold_back, tenant_id=tenant_id, now=now))
+            if step_of(now) != ticked:
+                ticked = step_of(now)
+                changed += await once(tenant_id, list(heard()), writer, clock)
+            if changed:
                 on_changed()
         except Stop:
             raise
         except Exception:
-            log.exception("planner_tick_broke")
-        await pause.wait((step - to_us(clock.now()) % step) / SECOND + 0.001, stop)
+            log.exception("planner_broke")
+        await pause.wait(HOLD_BACK_EVERY_S, stop)
 
 
 async def once(tenant_id: int, heard: Sequence[Heard], writer: Writer, clock: Clock) -> int:
