@@ -617,8 +617,8 @@ def test_S8_10_in_a_rush_a_safe_number_is_left_alone(store: Store) -> None:
     assert bench.run(60).count("write") == 0
     assert "left alone" in bench.slot("MUG").reason
     assert len(bench.market.writes) == writes
-    bench.run(1_200)  # it is over, or has waited for ten minutes
-    assert bench.rest() == [] and bench.market.shown == {"MUG": 34}
+    bench.run(1_200)  # it is over; the two that were still set aside then are the planner's tick's
+    assert bench.rest() == [] and bench.market.shown == {"MUG": 32}
 
 
 @pytest.mark.parametrize("found", [60, -20])
