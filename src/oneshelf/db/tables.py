@@ -288,6 +288,18 @@ pace = _table(
     indexes=(Index("pace_bursting", "tenant_id", "burst_hour"), Index("pace_by_account", "tenant_id", "account_id")),
 )
 
+# A hub copy that is not released to fulfilment yet (S6.5). state: NEW HELD RELEASED OVER. why: settled, uncontested, waited long enough.
+release = _table(
+    "release",
+    Column("order_no", _Id),
+    _text("state"),
+    _at("since_at", False),
+    _at("released_at"),
+    _text("why", ""),
+    keys=2,
+    indexes=(Index("release_waiting", "tenant_id", "state", "order_no"),),
+)
+
 # --- customers: what we keep of people ---------------------------------------------------------------------------------
 
 # A platform's request about one person or shop. kind: erase export erase_shop. state: WAITING SHIPPING DONE. subject: the channel's

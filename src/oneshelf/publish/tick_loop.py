@@ -1,5 +1,5 @@
 """The planner's loop: at every step of time, what time alone may have moved is planned again (SEMANTICS 3.8); every second, what the hub
-holds back of strict SKUs is brought to what it should be (2.9).
+holds back of strict SKUs is brought to what it should be (2.9), and copies that may leave are released (6.5).
 
 In: the clock, strict SKUs. Out: dirty marks, holds. Tables: none of its own; steps run in the writer. Never: holds the writer for more than a few hundred SKUs.
 """
@@ -19,6 +19,7 @@ from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 
+from .releasing import release
 from .strict import hold_back
 from .ticking import PLANNED_AT_ONCE, Heard, plan_again, tick
 
@@ -44,6 +45,7 @@ async def run(
         now = to_us(clock.now())
         try:
             changed = await writer.do(partial(hold_back, tenant_id=tenant_id, now=now))
+            changed += await writer.do(partial(release, tenant_id=tenant_id, now=now))
             if step_of(now) != ticked:
                 ticked = step_of(now)
                 changed += await once(tenant_id, list(heard()), writer, clock)

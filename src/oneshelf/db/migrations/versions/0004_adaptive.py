@@ -1,4 +1,4 @@
-"""Adaptive offers: paces, windows, announced sales, strict SKUs, risk, locations of an account."""
+"""Adaptive offers: paces, windows, announced sales, strict SKUs, risk, locations of an account; releases of hub copies."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -88,6 +88,17 @@ def upgrade() -> None:
         sa.Column("location_id", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "account_id", "location_id"),
     )
+    op.create_table(
+        "release",
+        sa.Column("tenant_id", _id, nullable=False),
+        sa.Column("order_no", _id, nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("since_at", sa.BigInteger(), nullable=False),
+        sa.Column("released_at", sa.BigInteger(), nullable=True),
+        sa.Column("why", sa.Text(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "order_no"),
+    )
+    op.create_index("release_waiting", "release", ["tenant_id", "state", "order_no"])
     op.add_column("slot", sa.Column("unsettled", sa.BigInteger(), server_default="0", nullable=False))
     op.add_column("slot", sa.Column("unsettled_until", sa.BigInteger(), nullable=True))
     op.add_column("slot", sa.Column("v", sa.Double(), server_default="0", nullable=False))
