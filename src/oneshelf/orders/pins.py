@@ -53,3 +53,41 @@ def pin(tx: Tx, tenant_id: int, order_no: int, line_id: str, sku: str, word: Pin
     ledger.post(tx, tenant_id, [entry], now)
     note(tx, tenant_id, now, by, _WORDS[word], f"order:{order_no}", line=line_id, sku=sku)
     covering.recompute(tx, tenant_id, [sku], now)
+
+
+def pin_line(tx: Tx, tenant_id: int, order_name: str, line_id: str, word: Pin, now: int, *, by: str) -> str:
+    """Pin a line of an order by the id or number that its channel shows (`line_id` '': its only line). Returns what happens, in words.
+
+    Raises LookupError if there is no such order or line, or several; ValueError if nothing of it waits for pieces any more.
+    """
+    rows = tx.all(
+        """SELECT l.order_no, l.line_id, l.sku, l.state, l.order_id FROM orders o
+             JOIN order_line l ON l.tenant_id = o.tenant_id AND l.order_no = o.order_no
+            WHERE o.tenant_id = :t AND (o.order_id = :n OR o.number = :n) AND o.standing = 'live' AND l.sku <> ''
+            ORDER BY l.order_no, l.line_id, l.sku""",
+        t=tenant_id,
+        n=order_name,
+    )
+    if len({row[0] for row in rows}) != 1:
+        raise LookupError(
+            f"there {'are several orders' if rows else 'is no order'} {order_name}; give the id that its channel shows"
+        )
+    lines = sorted({row[1] for row in rows})
+    if not line_id and len(lines) > 1:
+        raise LookupError(f"say which line of order {order_name}: {', '.join(lines)}")
+    chosen = [row for row in rows if row[1] == (line_id or lines[0])]
+    if not chosen:
+        raise LookupError(f"order {order_name} has no line {line_id}: {', '.join(lines)}")
+    waiting = [row for row in chosen if row[3] in ("P", "O", "M")]
+    if not waiting:
+        raise ValueError(
+            f"line {chosen[0][1]} of order {order_name} waits for no pieces: it is released, shipped or cancelled"
+        )
+    for order_no, line, sku, _, _ in waiting:
+        pin(tx, tenant_id, order_no, line, sku, word, now, by=by)
+    says = {
+        1: "goes before all that are not pinned",
+        0: "stands by its time of purchase again",
+        -1: "gets pieces after all others",
+    }
+    return f"Line {chosen[0][1]} of order {chosen[0][4]} {says[word]}."

@@ -390,5 +390,6 @@ COMMANDS: dict[str, Command] = {
     "announce": offer_commands.run_announce,
     "call_off": offer_commands.run_call_off,
     "decide": order_commands.run_decide,
+    "pin": order_commands.run_pin,
     "leave": order_commands.run_leave,
 }
