@@ -193,7 +193,7 @@ def _published(tx: Tx, now: int) -> None:
 
     accounts = accounts_now(tx, TENANT)
     rested = []
-    for sku, lines in lines_of(tx, TENANT, [item[0] for item in ITEMS], accounts).items():
+    for sku, lines in lines_of(tx, TENANT, [item[0] for item in ITEMS], accounts, now=now).items():
         for line in lines:
             if not line.outlet_id or line.should is None:
                 continue

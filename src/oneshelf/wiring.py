@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import structlog
 
 from oneshelf.channels import amazon, ebay, etsy, shopify
@@ -39,9 +38,11 @@ from oneshelf.onboarding import keeping
 from oneshelf.onboarding.leaving import forget_old_secrets, leave
 from oneshelf.onboarding.signing_in import SignInState as SignInState
 from oneshelf.orders import intents, short
+from oneshelf.publish import spent, tick_loop
 from oneshelf.publish import worker as publishing
 from oneshelf.publish.limiter import AppBudgets, Limiter
 from oneshelf.publish.recovery import recover as recover_slots
+from oneshelf.publish.ticking import Heard
 from oneshelf.reconcile import worker as hub_reads
 from oneshelf.reconcile.price_sweep import sweep_prices
 from oneshelf.reconcile.sweep import SWEEP_TICK_S, sweep
@@ -124,6 +125,12 @@ class Running:
     def account_id(self) -> int:
         return self.row.account_id
 
+    def is_notified(self, callback_url: str | None) -> bool:
+        """Whether its news comes by itself: webhooks that reach us, or a queue."""
+        if isinstance(self.channel, amazon.Amazon):
+            return bool(self.channel.account.queue.url)
+        return self.channel.can.has_webhooks and callback_url is not None
+
     def app_secret(self) -> Mapping[str, str]:
         return self.app
 
@@ -204,6 +211,21 @@ class Service:
         for row in await self.writer.do(lambda tx: accounts(tx, self.tenant_id)):
             await self.run_account(row)
         await self.load_departed()
+        if loops:
+            where = (self.tenant_id, self.heard, self.writer, self.clock)
+            self._start_loop(tick_loop.run(*where, self.stopping, self.wake_all))
+
+    def heard(self) -> list[Heard]:
+        """How each account is heard (S3.1, S3.2)."""
+        return [
+            Heard(
+                one.account_id,
+                one.channel.can,
+                self.settings.poll_interval_s(one.channel.name, one.channel.can.poll_interval_s),
+                notified=one.is_notified(self.callback_url(one.channel.name)),
+            )
+            for one in self.running.values()
+        ]
 
     def _recover(self, tx: Tx) -> None:
         intents.recover(tx, self.tenant_id)
@@ -548,26 +570,13 @@ class Service:
     # --- budgets survive a restart -----------------------------------------------------------------------------------------
 
     def _load_budgets(self, tx: Tx, one: Running) -> None:
-        rows = tx.all(
-            "SELECT name, state FROM budget WHERE tenant_id = :t AND account_id = :a", t=one.tenant_id, a=one.account_id
-        )
-        one.limiter.load({name: msgspec.json.decode(state) for name, state in rows}, self.clock.now())
+        one.limiter.load(spent.load(tx, one.tenant_id, one.account_id), self.clock.now())
 
     async def _keep_budgets(self) -> None:
-        rows = [
-            (one.tenant_id, one.account_id, name, msgspec.json.encode(state).decode())
-            for one in self.running.values()
-            for name, state in one.limiter.snapshot(self.clock.now()).items()
-        ]
-        if not rows or self.writer.broken is not None:
-            return
-        await self.writer.do(
-            lambda tx: tx.many(
-                "INSERT INTO budget (tenant_id, account_id, name, state) VALUES (?, ?, ?, ?) "
-                "ON CONFLICT (tenant_id, account_id, name) DO UPDATE SET state = excluded.state",
-                rows,
-            )
-        )
+        now = self.clock.now()
+        rows = {(one.tenant_id, one.account_id): one.limiter.snapshot(now) for one in self.running.values()}
+        if any(rows.values()) and self.writer.broken is None:
+            await self.writer.do(lambda tx: spent.keep(tx, rows))
 
     # --- what the front door needs (intake/webhook.Doors) --------------------------------------------------------------------
 

@@ -33,7 +33,9 @@ from oneshelf.intake.poll import keep_page
 from oneshelf.listings import links, policy
 from oneshelf.orders import intents, provisional
 from oneshelf.orders.accounts import load_accounts
+from oneshelf.publish import ticking
 from oneshelf.publish.numbers import numbers_of
+from oneshelf.publish.waking import wake
 from oneshelf.reconcile import expectation, opening
 from oneshelf.reconcile import hub as reconcile
 from oneshelf.tenants.accounts import add_account, ensure_tenant, set_state
@@ -43,7 +45,8 @@ START = datetime(2026, 11, 20, 14, 0, 0, tzinfo=UTC)
 SHOP, AMAZON, EBAY, ETSY = 1, 2, 3, 4
 CHANNELS = {SHOP: "shopify", AMAZON: "amazon", EBAY: "ebay", ETSY: "etsy"}
 EXTERNAL = {SHOP: "shop.example", AMAZON: "SELLER-eu", EBAY: "ebay-user", ETSY: "77"}
-_CAN = {
+CAN = {
+    SHOP: Capabilities("compare_and_set", 1, 250, 1.0, 10.0, 10.0, has_webhooks=True),
     AMAZON: Capabilities("absolute", 1, 20, 15.0, 150.0, 180.0, has_webhooks=False),
     EBAY: Capabilities("absolute", 25, 25, 2.0, 30.0, 20.0, has_webhooks=True),
     ETSY: Capabilities("absolute", 1, 100, 1.0, 30.0, 60.0, has_webhooks=True, max_quantity=999),
@@ -386,7 +389,22 @@ class World:
     def offer(self, account_id: int, name: str) -> int:
         outlet_id = self.outlet(account_id, name)
         with transaction(self.store) as tx:
-            return numbers_of(tx, TENANT, account_id, [outlet_id], _CAN[account_id])[outlet_id].offer
+            return numbers_of(tx, TENANT, account_id, [outlet_id], CAN[account_id], self.now)[outlet_id].offer
+
+    def wake(self) -> None:
+        """What the loops of publish do first: every mark becomes a slot with its offer."""
+        with transaction(self.store) as tx:
+            for account_id in (AMAZON, EBAY, ETSY):
+                wake(tx, TENANT, account_id, CAN[account_id], self.now)
+
+    def heard(self, *, notified: bool = True) -> list[ticking.Heard]:
+        return [ticking.Heard(a, can, can.poll_interval_s, notified) for a, can in CAN.items()]
+
+    def planner_tick(self) -> tuple[list[str], int]:
+        """What the planner's loop does at a step. Returns (SKUs planned again, outlets that became dirty)."""
+        with transaction(self.store) as tx:
+            skus = ticking.tick(tx, TENANT, self.heard(), self.now)
+            return skus, ticking.plan_again(tx, TENANT, CAN, skus, self.now)
 
     def offers(self, name: str) -> tuple[int, int, int]:
         """What Amazon, eBay and Etsy ought to show."""

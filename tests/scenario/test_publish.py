@@ -283,7 +283,7 @@ def test_S8_1_something_urgent_adds_a_write_to_one_not_yet_seen(store: Store) ->
     assert bench.step() == "read MUG"  # at once, not at 1 s: it may verify too
     assert bench.step() == "write MUG=0"
     assert bench.attempts("MUG")[-2:] == [(9, "UNSEEN"), (0, "ACCEPTED")]
-    assert bench.slot("MUG").exposure == 5 + 0
+    assert bench.slot("MUG").exposure == 5 + 9 + 0  # each of them may yet be sold from
     bench.run(120)
     assert bench.market.shown == {"MUG": 0} and bench.rest() == []
 
@@ -599,3 +599,33 @@ def test_I12_a_mark_is_cleared_by_its_own_generation_only(store: Store) -> None:
     assert bench.generation("MUG") == 2
     assert bench.tx(lambda tx: dirty.clear(tx, T, 1, 2)) is True
     assert bench.generation("MUG") is None
+
+
+def _rush(bench: Bench) -> None:
+    """The outlet sells so fast that more than half a listing goes within its windows (5 + 10 s)."""
+    for _ in range(12):
+        bench.sell("MUG")
+        bench.now += SECOND
+    bench.run(5)
+
+
+def test_S8_10_in_a_rush_a_safe_number_is_left_alone(store: Store) -> None:
+    bench = at_rest_with(store, 40)
+    _rush(bench)
+    writes = len(bench.market.writes)
+    bench.stock("MUG", 6)  # a raise, and what it shows is not below half of it
+    assert bench.run(60).count("write") == 0
+    assert "left alone" in bench.slot("MUG").reason
+    assert len(bench.market.writes) == writes
+    bench.run(1_200)  # it is over; the two that were still set aside then are the planner's tick's
+    assert bench.rest() == [] and bench.market.shown == {"MUG": 32}
+
+
+@pytest.mark.parametrize("found", [60, -20])
+def test_S8_10_what_is_unsafe_or_below_half_is_told_in_a_rush_too(store: Store, found: int) -> None:
+    bench = at_rest_with(store, 40)
+    _rush(bench)
+    writes = len(bench.market.writes)
+    bench.stock("MUG", found)
+    bench.run(5)
+    assert len(bench.market.writes) > writes

@@ -318,3 +318,14 @@ class FulfilsCopy(Protocol):
 
         Never more than is open: Rejected(code="not_open") where fewer pieces are. Accepted.reference: the fulfilment's id. Who calls
         reads the copy after a call without answer, before it calls again."""
+
+
+@runtime_checkable
+class HoldsCopy(Protocol):
+    """A hub whose orders can be kept from being packed until it is sure whose pieces these are (S6.5). Both are safe to repeat."""
+
+    async def hold_copy(self, http: Http, hub_order_id: str, key: str) -> Outcome:
+        """Keep the copy from being fulfilled. Rejected(code="not_open") where nothing of it is left to send."""
+
+    async def release_copy(self, http: Http, hub_order_id: str, key: str) -> Outcome:
+        """Lift our holds of the copy, and no others."""

@@ -100,6 +100,29 @@ def orders_answer(
     print_json(done) if as_json else out.print(text)
 
 
+@group.command("pin")
+def orders_pin(
+    order: Annotated[str, typer.Argument(help="The order's id or number as its channel shows it.")],
+    line: Annotated[str, typer.Argument(help="Its line; may be left out if it has one.")] = "",
+    give_up: Annotated[bool, typer.Option("--give-up", help="The other way: it gets pieces after all others.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Give a line its pieces before all that are not pinned. What is released or shipped keeps its own."""
+    done = ask_service("pin", {"order": order, "line": line, "word": -1 if give_up else 1})
+    print_json(done) if as_json else out.print(done["said"], highlight=False)
+
+
+@group.command("unpin")
+def orders_unpin(
+    order: Annotated[str, typer.Argument(help="The order's id or number as its channel shows it.")],
+    line: Annotated[str, typer.Argument(help="Its line; may be left out if it has one.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Take a pin, or a giving up, back: the time of purchase decides again."""
+    done = ask_service("pin", {"order": order, "line": line, "word": 0})
+    print_json(done) if as_json else out.print(done["said"], highlight=False)
+
+
 @group.command("leave")
 def orders_leave(
     account: Annotated[int, typer.Argument(help="The account's number (`oneshelf channels list`).")],

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from oneshelf.core.instants import to_us
+from oneshelf.runtime.clock import SystemClock
 from oneshelf.tenants.accounts import FIRST_TENANT
 
 from .base import Json, app, ask_service, err, out, print_json, reader, settings_of
@@ -65,7 +67,7 @@ def explain(
         if known is None:
             err.print(f"There is no SKU {sku} on the shelf.")
             raise typer.Exit(2)
-        explanation = why.explain(tx, FIRST_TENANT, sku, channel)
+        explanation = why.explain(tx, FIRST_TENANT, sku, channel, now=to_us(SystemClock().now()))
     if as_json:
         print_json(explanation)
     else:

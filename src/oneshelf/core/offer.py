@@ -24,10 +24,18 @@ class OfferPolicy(msgspec.Struct, frozen=True):
 
 class Others(msgspec.Struct, frozen=True):
     """What the other channels may do before we hear of it, in pieces (S2.2, S2.3): set aside `reserve`, but show at least
-    `floor`."""
+    `floor`.
+
+    The others say where the two come from: the `mean` (mu) behind the reserve, the fair `share` and the `own` sales taken off it. `strict`
+    (S2.9): only the share is shown.
+    """
 
     reserve: int = 0
     floor: int = 0
+    mean: float = 0.0
+    share: int = 0
+    own: int = 0
+    strict: bool = False
 
 
 NO_OTHERS = Others()
@@ -58,6 +66,14 @@ def limit_of(available: int, policy: OfferPolicy) -> int:
     return max(0, limit)
 
 
+def shared_of(available: int, policy: OfferPolicy, others: Others) -> int:
+    """S2.4: the pieces that an outlet may show, before packs and the channel's maximum. Never negative.
+
+    `available`: K of the locations that serve the outlet (2.14), so that neither share nor floor ever shows more than is there.
+    """
+    return max(0, min(limit_of(available, policy), max(others.floor, available - others.reserve), policy.cap))
+
+
 def offer_quantity(available: int, policy: OfferPolicy, others: Others = NO_OTHERS) -> int:
     """Return the quantity an outlet may show now.
 
@@ -69,7 +85,7 @@ def offer_quantity(available: int, policy: OfferPolicy, others: Others = NO_OTHE
     >>> offer_quantity(5, OfferPolicy(units_per_listing=2))
     2
     """
-    pieces = max(0, min(limit_of(available, policy), max(others.floor, available - others.reserve), policy.cap))
+    pieces = shared_of(available, policy, others)
     quantity = min(pieces // policy.units_per_listing, policy.channel_max)
     return quantity if quantity >= policy.min_show else 0
 

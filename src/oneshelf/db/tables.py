@@ -7,7 +7,7 @@ whole. The room that writes a table stands over it; others read.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")
@@ -39,6 +39,10 @@ def _flag(name: str, default: str = "0") -> Column:
 
 def _maybe(name: str) -> Column:
     return Column(name, Text, nullable=True)
+
+
+def _real(name: str, default: str | None = "0") -> Column:
+    return Column(name, Double, nullable=False, server_default=default)
 
 
 # --- tenants: who, where, with which keys ------------------------------------------------------------------------------
@@ -270,6 +274,32 @@ decision = _table(
     keys=3,
 )
 
+# How fast an outlet sells a SKU: sums that only grow, each sale weighted by its instant (core/pace). outlet_id 0: the hub.
+pace = _table(
+    "pace",
+    _text("sku"),
+    Column("outlet_id", _Id),
+    _int("account_id", None),
+    _real("orders", None),
+    _real("pieces", None),
+    _real("burst", None),
+    _int("burst_hour", None),
+    keys=3,
+    indexes=(Index("pace_bursting", "tenant_id", "burst_hour"), Index("pace_by_account", "tenant_id", "account_id")),
+)
+
+# A hub copy that is not released to fulfilment yet (S6.5). state: NEW HELD RELEASED OVER. why: settled, uncontested, waited long enough.
+release = _table(
+    "release",
+    Column("order_no", _Id),
+    _text("state"),
+    _at("since_at", False),
+    _at("released_at"),
+    _text("why", ""),
+    keys=2,
+    indexes=(Index("release_waiting", "tenant_id", "state", "order_no"),),
+)
+
 # --- customers: what we keep of people ---------------------------------------------------------------------------------
 
 # A platform's request about one person or shop. kind: erase export erase_shop. state: WAITING SHIPPING DONE. subject: the channel's
@@ -477,8 +507,39 @@ offer_policy = _table(
     Column("safety_percent", Integer, nullable=True),  # percent of K offered at most
     Column("cap", BigInteger, nullable=True),
     _int("min_show", "1"),
+    _flag("adaptive", "1"),  # 0: the fixed buffer only, nothing is set aside for other channels
+    _flag("cap_auto"),  # the cap follows the pace (S2.8)
     keys=3,
 )
+
+# A SKU that must never be oversold (S2.9): its pieces are dealt out, the hub's too.
+strict_sku = _table("strict_sku", _text("sku"), _at("since_at", False), keys=2)
+
+# What an unsold piece and an oversold order cost, minor units of one currency (S2.7); sku '': every SKU.
+risk = _table("risk", _text("sku"), _int("margin_minor", None), _int("oversold_minor", None), keys=2)
+
+# A sale that the merchant announced: these SKUs will sell `factor` times as fast (S3.7).
+announced_sale = _table(
+    "announced_sale",
+    Column("sale_no", _Id),
+    _text("name"),
+    _at("starts_at", False),
+    _at("ends_at", False),
+    _real("factor", None),
+    _at("called_off_at"),
+    keys=2,
+    indexes=(Index("announced_sale_by_end", "tenant_id", "ends_at"),),
+)
+announced_sku = _table(
+    "announced_sku",
+    Column("sale_no", _Id),
+    _text("sku"),
+    keys=3,
+    indexes=(Index("announced_sku_by_sku", "tenant_id", "sku"),),
+)
+
+# Which locations serve an account (S0.2); no row: all in scope.
+account_location = _table("account_location", Column("account_id", _Id), _text("location_id"), keys=3)
 
 dirty_listing = _table(
     "dirty_listing",
@@ -522,6 +583,8 @@ slot = _table(
     _at("sent_at"),
     _at("acked_at"),
     _int("exposure"),
+    _int("unsettled"),  # the exposure of writes that were seen, until every sale before that read is told (S8.6)
+    _at("unsettled_until"),
     _int("attempts"),
     _int("unseen"),
     _at("odd_since"),  # first read higher than believed that no order explains yet (S9.3)
@@ -530,9 +593,27 @@ slot = _table(
     _int("repairs"),
     _at("repairs_since"),
     _text("reason", ""),
+    _real("v"),  # listings it sells a second: who is told first (S8.9)
     keys=2,
     indexes=(Index("slot_waiting", "tenant_id", "account_id", "state", "priority", "since_at"),),
 )
+
+# How late we hear of an account's sales and how long a number needs (S3.1, S3.4), as the planner last measured it; microseconds.
+channel_window = _table(
+    "channel_window",
+    Column("account_id", _Id),
+    _int("notice", None),
+    _int("publish", None),
+    _int("grace", None),  # silence of the feed that is usual; what is longer widens the window (S3.2)
+    _flag("absolute", "1"),
+    _text("deaf", "[]"),  # spans in which we could not hear it, [from, until] each: no measure of how late news is
+    _real("median"),  # pieces a second of the account's median SKU (S3.5)
+    _at("measured_at", False),
+    keys=2,
+)
+
+# Where the planner's tick stands (S3.8).
+planner = _table("planner", _int("ticked_at"), _int("nightly_at"), keys=1)
 
 # One try to tell an outlet a number.
 attempt = _table(

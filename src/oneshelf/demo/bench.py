@@ -30,7 +30,7 @@ from oneshelf.tenants.accounts import FIRST_TENANT
 BATCH = 256
 START = datetime(2026, 11, 23, 14, 0, 0, tzinfo=UTC)
 #: What booking an order writes; the reference loop writes the same rows.
-TABLES = ("orders", "order_line", "ledger_entry", "stock_level", "claim", "intent", "dirty_listing")
+TABLES = ("orders", "order_line", "ledger_entry", "stock_level", "claim", "intent", "dirty_listing", "pace")
 
 
 class Result(msgspec.Struct):

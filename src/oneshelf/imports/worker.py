@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from oneshelf.channels.abilities import ChangesCopy, FulfilsCopy
+from oneshelf.channels.abilities import ChangesCopy, FulfilsCopy, HoldsCopy
 from oneshelf.channels.contract import Http, Hub, NoAnswer
 from oneshelf.core.errors import Park, Retry, Stop
 from oneshelf.core.instants import to_us
@@ -17,7 +17,7 @@ from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 
-from . import changes, copy_orders, counts, moves
+from . import changes, copy_orders, counts, holding, moves
 
 log = structlog.get_logger()
 
@@ -103,6 +103,15 @@ async def run(
             start(settle_after(doing, changes.settle_fulfilment, left))
         elif left is not None:
             await settle(changes.settle_fulfilment, left, changes.NO_ABILITY)
+        await hold()
+
+    async def hold() -> None:
+        call = await writer.do(lambda tx: holding.plan(tx, tenant_id, to_us(clock.now())))
+        if call is not None and isinstance(hub, HoldsCopy):
+            do = hub.hold_copy if call.holds else hub.release_copy
+            start(settle_after(do(http, call.hub_order_id, call.intent.idempotency_key), holding.settle, call))
+        elif call is not None:
+            await settle(holding.settle, call, changes.NO_ABILITY)
 
     async def settle_after(call: Awaitable[Outcome], step: Callable[..., Any], planned: Any) -> None:
         await settle(step, planned, await outcome_of(call))

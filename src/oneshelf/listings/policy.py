@@ -29,6 +29,10 @@ class Rule(msgspec.Struct, frozen=True):
     safety_percent: int | None = None
     cap: int = NO_CAP
     min_show: int = 1
+    #: False: the fixed buffer only; nothing is set aside for what other channels may sell.
+    adaptive: bool = True
+    #: The cap follows the pace (S2.8), if no fixed one is smaller.
+    cap_auto: bool = False
     #: Whose rule it is: what the merchant would change.
     account_id: int = EVERY_ACCOUNT
     sku: str = EVERY_SKU
@@ -45,15 +49,17 @@ def rules_for(tx: Tx, tenant_id: int, account_id: int, skus: Iterable[str]) -> d
     """
     wanted = set(skus)
     rows = tx.all(
-        """SELECT account_id, sku, safety_stock, safety_percent, cap, min_show FROM offer_policy
+        """SELECT account_id, sku, safety_stock, safety_percent, cap, min_show, adaptive, cap_auto FROM offer_policy
             WHERE tenant_id = :t AND account_id {in:accounts} AND sku {in:skus}""",
         t=tenant_id,
         accounts=[account_id, EVERY_ACCOUNT],
         skus=[*wanted, EVERY_SKU],
     )
     rules = {
-        (account, sku): Rule(safety, percent, NO_CAP if cap is None else cap, min_show, account, sku)
-        for account, sku, safety, percent, cap, min_show in rows
+        (account, sku): Rule(
+            safety, percent, NO_CAP if cap is None else cap, min_show, bool(adaptive), bool(cap_auto), account, sku
+        )
+        for account, sku, safety, percent, cap, min_show, adaptive, cap_auto in rows
     }
     found = {}
     for sku in wanted:
@@ -74,6 +80,8 @@ def set_rule(
     safety_percent: int | None = None,
     cap: int | None = None,
     min_show: int = 1,
+    adaptive: bool = True,
+    cap_auto: bool = False,
 ) -> None:
     """Keep a rule (account 0, SKU "": all) and mark every outlet dirty that it may concern. Raises ValueError on a bad number."""
     if safety_stock < 0 or min_show < 1 or (cap is not None and cap < 0):
@@ -81,10 +89,11 @@ def set_rule(
     if safety_percent is not None and not 0 <= safety_percent <= 100:
         raise ValueError(f"a percentage is 0 to 100, got {safety_percent}")
     tx.run(
-        """INSERT INTO offer_policy (tenant_id, account_id, sku, safety_stock, safety_percent, cap, min_show)
-           VALUES (:t, :a, :sku, :safety, :percent, :cap, :min_show)
+        """INSERT INTO offer_policy (tenant_id, account_id, sku, safety_stock, safety_percent, cap, min_show, adaptive, cap_auto)
+           VALUES (:t, :a, :sku, :safety, :percent, :cap, :min_show, :adaptive, :cap_auto)
            ON CONFLICT (tenant_id, account_id, sku) DO UPDATE SET safety_stock = excluded.safety_stock,
-               safety_percent = excluded.safety_percent, cap = excluded.cap, min_show = excluded.min_show""",
+               safety_percent = excluded.safety_percent, cap = excluded.cap, min_show = excluded.min_show,
+               adaptive = excluded.adaptive, cap_auto = excluded.cap_auto""",
         t=tenant_id,
         a=account_id,
         sku=sku,
@@ -92,6 +101,8 @@ def set_rule(
         percent=safety_percent,
         cap=cap,
         min_show=min_show,
+        adaptive=int(adaptive),
+        cap_auto=int(cap_auto),
     )
     note(
         tx,
@@ -104,6 +115,8 @@ def set_rule(
         safety_percent=safety_percent,
         cap=cap,
         min_show=min_show,
+        adaptive=adaptive,
+        cap_auto=cap_auto,
     )
     _mark(tx, tenant_id, account_id, sku, now)
 

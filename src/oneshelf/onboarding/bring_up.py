@@ -159,7 +159,7 @@ async def _bring_up_marketplace(
     await _feed_complete(runner, one.account_id)
 
     def look(tx: Tx) -> marketplace.Preview:
-        return marketplace.preview(tx, runner.tenant_id, one.account_id, one.channel.can)
+        return marketplace.preview(tx, runner.tenant_id, one.account_id, one.channel.can, to_us(runner.clock.now()))
 
     done.preview = await runner.writer.do(look)
     held = marketplace.held_back(done.findings)

@@ -146,10 +146,10 @@ def _believe(tx: Tx, tenant_id: int, account_id: int, ids: dict[str, int], seen:
     return len(rows)
 
 
-def preview(tx: Tx, tenant_id: int, account_id: int, can: Capabilities) -> Preview:
+def preview(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int) -> Preview:
     """Count what going live would change."""
     outlets = [outlet_id for outlet_id, _ in linked_outlets(tx, tenant_id, account_id)]
-    numbers = numbers_of(tx, tenant_id, account_id, outlets, can)
+    numbers = numbers_of(tx, tenant_id, account_id, outlets, can, now)
     shown = dict(
         tx.all(
             "SELECT outlet_id, believed FROM slot WHERE tenant_id = :t AND account_id = :a AND believed IS NOT NULL",

@@ -16,6 +16,7 @@ from oneshelf.listings.links import Tie, ties_for
 from oneshelf.stock.levels import levels_of, locations_in_scope
 
 from .accounts import external_key, load_accounts, parse_external_key
+from .pace import Counter
 from .rows import LineRow, OrderRow, load_lines, load_orders
 
 #: What a hub order must stand for so that it is a copy: an order that our ledger counts. Else it counts itself (S0.6, S14.2).
@@ -52,6 +53,7 @@ class Batch:
         self.gone_lines: list[tuple[int, str]] = []
         self.reread_outlets: set[int] = set()
         self.touched: set[str] = set()  # SKUs of which a line changed, with or without an entry
+        self.paces = Counter()
         self.on_copy: dict[str, int] = {}  # line key → pieces still open on its hub copy
         self._load(heard)
 

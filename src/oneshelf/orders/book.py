@@ -22,6 +22,7 @@ from . import copies, covering, heading, parcels, provisional
 from .accounts import Account
 from .batch import Batch, Heard
 from .lines import keep_unlinked, new_line, now_linked, settle_line
+from .pace import HUB_OUTLET
 from .rows import LineRow, OrderRow, save_lines, save_orders
 
 Booked = Literal["booked", "already_done"]
@@ -55,6 +56,7 @@ def _write(batch: Batch) -> None:
             l=line_id,
         )
     save_lines(tx, tenant_id, batch.dirty_lines.values())
+    batch.paces.write(tx, tenant_id)
     ledger.post(tx, tenant_id, batch.entries, now)
     handed_over = _use_up_provisionals(batch)
     dirty.mark(tx, tenant_id, ledger.skus_of(batch.entries), now, "an order")
@@ -162,6 +164,9 @@ def _book_line(batch: Batch, account: Account, order: OrderRow, h: Heard, seen: 
         if line is None:
             line = new_line(account, order, seen, sku, units, tie.outlet_id if tie else 0)
             stored[(seen.line_id, sku)] = line
+            if seen.ordered:
+                outlet_id = HUB_OUTLET if account.is_hub else line.outlet_id
+                batch.paces.count(sku, outlet_id, account.account_id, seen.ordered * units, order.placed_at)
         _advance(batch, account, order, h, line, seen)
 
 

@@ -10,7 +10,7 @@ from oneshelf.core.order import LineState
 from oneshelf.db.journal import close_task, note, open_task
 from oneshelf.db.tx import Tx
 
-from . import claims, keeping_up, parcels, shipments
+from . import claims, keeping_up, parcels, releases, shipments
 from .batch import Batch, Heard
 from .lines import settle_line
 from .rows import LineRow, OrderRow
@@ -66,6 +66,7 @@ def _take_as_copy(batch: Batch, source: OrderRow, copy: OrderRow) -> None:
     copy.standing = "copy"
     if source.imported_at is None:
         source.imported_at = batch.now
+        releases.want(batch.tx, batch.tenant_id, source.order_no, batch.now)
     if source.standing == "ask":
         source.standing = "live"
         close_task(batch.tx, batch.tenant_id, batch.now, "order_before_live", entity(source))

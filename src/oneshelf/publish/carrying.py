@@ -17,6 +17,7 @@ from oneshelf.core.outcome import Outcome, Rejected, Throttled
 from oneshelf.core.slot import BASE_FRESH_S, SlotEvent, SlotState
 from oneshelf.db.tx import Tx
 
+from .exposure import room_for
 from .numbers import numbers_of
 from .planning import Told, outlets_of
 from .planning import record as record_numbers
@@ -69,7 +70,7 @@ def take_along(
                 slot.verified = 0
         save(tx, tenant_id, stale)
         return Along(wait_until=now + round(READ_WAIT_S * SECOND), reason="waits: its listing's numbers are read first")
-    numbers = numbers_of(tx, tenant_id, account_id, ids, can)
+    numbers = numbers_of(tx, tenant_id, account_id, ids, can, now)
     told = []
     for slot in slots:
         number = numbers.get(slot.outlet_id)
@@ -80,6 +81,12 @@ def take_along(
         # What only goes along was not owed: it says nothing of how long a number takes.
         owed = marked.get(slot.outlet_id) if quantity != slot.believed else None
         told.append(Told(slot, quantity, number, owed))
+    strict = {one.slot.outlet_id: one.quantity for one in told if one.number.strict and one.quantity}
+    if strict and not room_for(tx, tenant_id, strict, now):
+        return Along(
+            wait_until=now + round(ODD_WAIT_S * SECOND),
+            reason="waits: a piece of a strict SKU would be promised twice (S8.7)",
+        )
     if told and len(told) == len(slots) and not any(one.quantity for one in told):
         return Along(shows_nothing=True)
     quantities = {one.slot.outlet_id: one.quantity for one in told if one.slot.outlet_id in priced}

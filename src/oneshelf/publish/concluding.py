@@ -28,6 +28,7 @@ from .resting import (
     DAY,
     EDITED,
     FOUGHT,
+    left_alone,
     rest,
     rest_or_look_again,
     shown_range,
@@ -72,7 +73,7 @@ def conclude(
         return
     complete = orders_complete_through(tx, tenant_id, account.account_id)
     then = _Then(
-        numbers=numbers_of(tx, tenant_id, account.account_id, ids, can),
+        numbers=numbers_of(tx, tenant_id, account.account_id, ids, can, now),
         marks=marks_of(tx, tenant_id, ids),
         late_until=late_until,
         released=_released(tx, tenant_id, ids, now),
@@ -84,12 +85,23 @@ def conclude(
             slot = read.slot
             waited = slot.odd_since
             slot.believed, slot.believed_at, slot.verified = read.shown, read.read_at, 1
+            if read.wrote:  # what it sold of its old number may still be unheard
+                slot.unsettled, slot.unsettled_until = slot.exposure, read.read_at + account.skew
             slot.exposure = read.shown
             slot.odd_since, slot.odd = None, 0
-            _next(tx, tenant_id, account, read, waited, then, now)
+            _next(tx, tenant_id, account, can, read, waited, then, now)
 
 
-def _next(tx: Tx, tenant_id: int, account: AccountRow, read: Read, waited: int | None, then: _Then, now: int) -> None:
+def _next(
+    tx: Tx,
+    tenant_id: int,
+    account: AccountRow,
+    can: Capabilities,
+    read: Read,
+    waited: int | None,
+    then: _Then,
+    now: int,
+) -> None:
     """Rest, or say what the outlet waits for."""
     slot = read.slot
     number, mark = then.numbers.get(slot.outlet_id), then.marks.get(slot.outlet_id)
@@ -109,6 +121,7 @@ def _next(tx: Tx, tenant_id: int, account: AccountRow, read: Read, waited: int |
         _too_many(tx, tenant_id, read, waited, mark, then, now)
     elif not (then.released.get(slot.outlet_id) and _fights(tx, tenant_id, slot, then, now)):
         _wait(slot, mark, now)
+        left_alone(slot, number, high, can.write == "absolute", now)
 
 
 def _wait(slot: Slot, mark: Mark | None, now: int, reason: str = "") -> None:

@@ -46,6 +46,8 @@ class Read(msgspec.Struct):
     verdict: Verdict
     #: The write that this read was to find has been found, given up, or there was none.
     settled: bool = True
+    #: A write was not yet seen when it was asked for.
+    wrote: bool = False
 
 
 def give_up(tx: Tx, tenant_id: int, outlet_ids: Sequence[int]) -> None:

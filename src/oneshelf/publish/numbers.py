@@ -1,7 +1,7 @@
 """The number that each outlet ought to show at this moment, with every term of it (SEMANTICS 2).
 
-In: levels, links, rules. Out: offers. Tables: reads link, stock_level, offer_policy.
-Never: stores what it computes; looks at what an outlet shows.
+In: levels, links, rules, what the planner says of the others. Out: offers. Tables: reads link, stock_level, offer_policy.
+Never: stores what it computes; lets what an outlet shows change its number.
 """
 
 from __future__ import annotations
@@ -12,15 +12,31 @@ from typing import Any
 import msgspec
 
 from oneshelf.channels.contract import Capabilities
-from oneshelf.core.offer import NO_OTHERS, OfferPolicy, OfferTerms, Others, bundle_available, explain_offer, limit_of
+from oneshelf.core.offer import (
+    NO_OTHERS,
+    OfferPolicy,
+    OfferTerms,
+    Others,
+    bundle_available,
+    explain_offer,
+    shared_of,
+)
+from oneshelf.core.reserve import Seller
 from oneshelf.db.tx import Tx
 from oneshelf.listings.policy import EVERY_SKU, Rule, rules_for
+from oneshelf.listings.risk import locations_of
 from oneshelf.stock.levels import available_of
+
+from .exposure import shown_of
+from .planner import Planned, plan_skus
 
 
 class Number(msgspec.Struct, frozen=True):
-    """One outlet's offer. `available`: K in pieces of its SKU, for a bundle in whole bundles; `units`: pieces a listing sells (1 for
-    a bundle). `why`: the terms as they are kept with an attempt (2.10)."""
+    """One outlet's offer. `available`: K_c in pieces of its SKU, for a bundle in whole bundles; `units`: pieces a listing sells (1 for
+    a bundle). `why`: the terms as they are kept with an attempt (2.10).
+
+    `exposed`: pieces that all marketplace outlets of the SKU may sell (8.6; 0: nobody needs to know). `v`: listings a second; `rush`: how many of them sell within the outlet's windows (8.9, 8.10).
+    """
 
     outlet_id: int
     offer: int
@@ -28,12 +44,26 @@ class Number(msgspec.Struct, frozen=True):
     units: int
     reserve: int
     why: dict[str, Any]
+    v: float = 0.0
+    rush: float = 0.0
+    exposed: int = 0
+    strict: bool = False
 
 
 def numbers_of(
-    tx: Tx, tenant_id: int, account_id: int, outlet_ids: Iterable[int], can: Capabilities
+    tx: Tx,
+    tenant_id: int,
+    account_id: int,
+    outlet_ids: Iterable[int],
+    can: Capabilities,
+    now: int,
+    *,
+    everything: bool = False,
 ) -> dict[int, Number]:
-    """Return {outlet: number} from this moment's levels; outlets that are tied to no SKU are left out."""
+    """Return {outlet: number} from this moment's levels; outlets that are tied to no SKU are left out.
+
+    `everything`: the terms of slow SKUs are worked out too, which changes no number (for who explains one).
+    """
     parts_of: dict[int, dict[str, int]] = {}
     for outlet_id, sku, units in tx.all(
         "SELECT outlet_id, sku, units FROM link WHERE tenant_id = :t AND outlet_id {in:ids}",
@@ -44,57 +74,127 @@ def numbers_of(
     skus = {sku for parts in parts_of.values() for sku in parts}
     if not skus:
         return {}
-    k = available_of(tx, tenant_id, sorted(skus))
-    for (sku,) in tx.all(
-        "SELECT sku FROM item WHERE tenant_id = :t AND deleted = 1 AND sku {in:skus}", t=tenant_id, skus=sorted(skus)
-    ):
-        k[sku] = min(k[sku], 0)  # deleted in the shop: nobody can ship it from there
-    rules = rules_for(tx, tenant_id, account_id, {*skus, EVERY_SKU})
+    work = _Work(tx, tenant_id, account_id, skus, can, now, everything)
     return {
-        outlet_id: _bundle(outlet_id, parts, k, rules, can)
-        if len(parts) > 1
-        else _single(outlet_id, parts, k, rules, can)
+        outlet_id: work.bundle(outlet_id, parts) if len(parts) > 1 else work.single(outlet_id, parts)
         for outlet_id, parts in parts_of.items()
     }
 
 
-def _policy(rule: Rule, units: int, can: Capabilities) -> OfferPolicy:
-    return OfferPolicy(
-        safety_stock=rule.safety_stock,
-        safety_percent=rule.safety_percent,
-        cap=rule.cap,
-        units_per_listing=units,
-        channel_max=can.max_quantity,
-        min_show=rule.min_show,
-    )
+class _Work:
+    """What the numbers of one call share."""
+
+    def __init__(
+        self, tx: Tx, tenant_id: int, account_id: int, skus: set[str], can: Capabilities, now: int, everything: bool
+    ) -> None:
+        self.can = can
+        k = available_of(tx, tenant_id, sorted(skus))
+        here = locations_of(tx, tenant_id).get(account_id)
+        #: K of the locations that serve this account (2.14).
+        self.k = k if here is None else available_of(tx, tenant_id, sorted(skus), only_at=here)
+        for (sku,) in tx.all(
+            "SELECT sku FROM item WHERE tenant_id = :t AND deleted = 1 AND sku {in:skus}",
+            t=tenant_id,
+            skus=sorted(skus),
+        ):
+            k[sku] = min(k[sku], 0)  # deleted in the shop: nobody can ship it from there
+            self.k[sku] = min(self.k[sku], 0)
+        self.rules = rules_for(tx, tenant_id, account_id, {*skus, EVERY_SKU})
+        self.planned: Planned = plan_skus(tx, tenant_id, skus, k, now, everything=everything)
+
+        scarce = [sku for (_, sku), others in self.planned.others.items() if others.reserve]
+        self.exposed = shown_of(tx, tenant_id, set(scarce)) if scarce else {}
+
+    def policy(self, outlet_id: int, sku: str, units: int) -> OfferPolicy:
+        rule = self.rules[sku]
+        cap = min(rule.cap, self.planned.cap_of(outlet_id, sku)) if rule.cap_auto else rule.cap
+        return OfferPolicy(
+            safety_stock=rule.safety_stock,
+            safety_percent=rule.safety_percent,
+            cap=cap,
+            units_per_listing=units,
+            channel_max=self.can.max_quantity,
+            min_show=rule.min_show,
+        )
+
+    def others(self, outlet_id: int, sku: str) -> Others:
+        """What the planner says; a rule may switch it off, but not for a strict SKU."""
+        others = self.planned.others_of(outlet_id, sku)
+        return others if self.rules[sku].adaptive or others.strict else NO_OTHERS
+
+    def single(self, outlet_id: int, parts: dict[str, int]) -> Number:
+        ((sku, units),) = parts.items()
+        others, policy = self.others(outlet_id, sku), self.policy(outlet_id, sku, units)
+        terms = explain_offer(self.k[sku], policy, others)
+        seller = self.planned.sellers.get((outlet_id, sku))
+        why = {"sku": sku, "cap": policy.cap, **self._words(terms, self.rules[sku]), **_of_others(others)}
+        return Number(
+            outlet_id,
+            terms.offer,
+            self.k[sku],
+            units,
+            others.reserve,
+            why,
+            v=_v(seller, units),
+            rush=_rush(seller, units),
+            exposed=self.exposed.get(sku, 0),
+            strict=others.strict,
+        )
+
+    def bundle(self, outlet_id: int, parts: dict[str, int]) -> Number:
+        """S1.11: each part gives what its own rule and its other outlets leave of it; the bundle shows the least."""
+        left = {
+            sku: shared_of(self.k[sku], self.policy(outlet_id, sku, 1), self.others(outlet_id, sku))
+            if self.k[sku] > 0
+            else self.k[sku]
+            for sku in parts
+        }
+        available = bundle_available(left, parts)
+        whole = self.rules[EVERY_SKU]
+        terms = explain_offer(
+            available, OfferPolicy(channel_max=self.can.max_quantity, min_show=whole.min_show), NO_OTHERS
+        )
+        others = {sku: self.others(outlet_id, sku) for sku in parts}
+        why = {
+            "parts": {
+                sku: {"available": self.k[sku], "left": left[sku], "units": units, **_of_others(others[sku])}
+                for sku, units in parts.items()
+            },
+            **self._words(terms, whole),
+        }
+        bundles = bundle_available(self.k, parts)
+        sellers = [(self.planned.sellers.get((outlet_id, sku)), units) for sku, units in parts.items()]
+        # Whoever's part is scarcest says how many bundles are to be set aside.
+        reserve = max(0, max(bundles - self._spared(sku, others[sku]) // units for sku, units in parts.items()))
+        return Number(
+            outlet_id,
+            terms.offer,
+            bundles,
+            1,
+            reserve,
+            why,
+            v=max(_v(*one) for one in sellers),
+            rush=max(_rush(*one) for one in sellers),
+            strict=any(one.strict for one in others.values()),
+        )
+
+    def _spared(self, sku: str, others: Others) -> int:
+        return self.k[sku] - others.reserve
+
+    @staticmethod
+    def _words(terms: OfferTerms, rule: Rule) -> dict[str, Any]:
+        at = {"account_id": rule.account_id, "sku": rule.sku, "adaptive": rule.adaptive, "cap_auto": rule.cap_auto}
+        return {**msgspec.structs.asdict(terms), "rule": at}
 
 
-def _single(
-    outlet_id: int, parts: dict[str, int], k: dict[str, int], rules: dict[str, Rule], can: Capabilities
-) -> Number:
-    ((sku, units),) = parts.items()
-    others: Others = NO_OTHERS
-    terms = explain_offer(k[sku], _policy(rules[sku], units, can), others)
-    return Number(outlet_id, terms.offer, k[sku], units, others.reserve, {"sku": sku, **_words(terms, rules[sku])})
+def _of_others(others: Others) -> dict[str, Any]:
+    """What the planner said, as it is kept with an attempt."""
+    return {"others": msgspec.structs.asdict(others)}
 
 
-def _bundle(
-    outlet_id: int, parts: dict[str, int], k: dict[str, int], rules: dict[str, Rule], can: Capabilities
-) -> Number:
-    """S1.11: each part gives what its own rule leaves of it; the bundle shows the least."""
-    left = {
-        sku: min(limit_of(k[sku], _policy(rules[sku], 1, can)), rules[sku].cap) if k[sku] > 0 else k[sku]
-        for sku in parts
-    }
-    available = bundle_available(left, parts)
-    whole = rules[EVERY_SKU]
-    terms = explain_offer(available, OfferPolicy(channel_max=can.max_quantity, min_show=whole.min_show), NO_OTHERS)
-    why = {
-        "parts": {sku: {"available": k[sku], "left": left[sku], "units": units} for sku, units in parts.items()},
-        **_words(terms, whole),
-    }
-    return Number(outlet_id, terms.offer, bundle_available(k, parts), 1, 0, why)
+def _v(seller: Seller | None, units: int) -> float:
+    return 0.0 if seller is None else seller.v / units
 
 
-def _words(terms: OfferTerms, rule: Rule) -> dict[str, Any]:
-    return {**msgspec.structs.asdict(terms), "rule": {"account_id": rule.account_id, "sku": rule.sku}}
+def _rush(seller: Seller | None, units: int) -> float:
+    return 0.0 if seller is None else seller.v / units * (seller.notice_s + seller.publish_s)

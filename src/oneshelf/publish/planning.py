@@ -20,9 +20,10 @@ from oneshelf.db.tx import Tx, next_values
 from oneshelf.listings import dirty
 from oneshelf.orders.sales import sales_of
 
+from .exposure import of_slot, room_for
 from .numbers import Number, numbers_of
 from .rations import USED_UP_WAIT_S, rations_of, reopened_until
-from .resting import rest_or_look_again, shown_range, weigh
+from .resting import left_alone, rest_or_look_again, shown_range, weigh
 from .slots import (
     AccountRow,
     Mark,
@@ -38,6 +39,7 @@ from .slots import (
     orders_complete_through,
     save,
 )
+from .strict import close_or_wait
 
 #: Of how many slots of one priority the most urgent is sought; older ones come first beyond that.
 COMPARED_MAX = 64
@@ -147,9 +149,9 @@ def _now_priority(priority: int, since_at: int | None, aged: int) -> int:
 def _oldest(
     tx: Tx, condition: str, terms: dict[str, int], priority: int, state: str, limit: int
 ) -> list[tuple[Any, ...]]:
-    """Return (outlet, write unit, priority now, believed, offer, since) of the due slots of one priority and state, oldest first."""
+    """Return (outlet, write unit, priority now, believed, offer, since, v) of the due slots of one priority and state, oldest first."""
     rows = tx.all(
-        f"""SELECT s.outlet_id, s.write_unit, s.priority, s.believed, s.offer, s.since_at FROM slot s
+        f"""SELECT s.outlet_id, s.write_unit, s.priority, s.believed, s.offer, s.since_at, s.v FROM slot s
              WHERE s.tenant_id = :t AND s.account_id = :a AND s.state = :state AND s.priority = :priority AND {condition}
              ORDER BY s.since_at LIMIT :limit""",
         state=state,
@@ -182,7 +184,7 @@ def _candidates(tx: Tx, condition: str, terms: dict[str, int], limit: int) -> li
         found += _oldest(tx, condition, terms, priority, state, max(limit, COMPARED_MAX))
         if enough_at is None and len(found) >= limit:
             enough_at = priority
-    found.sort(key=lambda row: (row[2], -urgency(row[2], row[3], row[4]), row[5] or 0, row[0]))
+    found.sort(key=lambda row: (row[2], -urgency(row[2], row[3], row[4], row[6]), row[5] or 0, row[0]))
     return [(row[0], row[1], row[2]) for row in found[:limit]]
 
 
@@ -290,6 +292,7 @@ def _plan_write(
         told = _numbers_to_tell(tx, tenant_id, account, can, slots, due, now)
         if can.reads_before_write and not all(outlets[one.slot.outlet_id].external_id in fresh for one in told):
             told = _read_again(slots)  # the documents that the write needs are gone: a restart
+        told = _strictly(tx, tenant_id, told, now)
         told = _within_rations(
             tx, tenant_id, account, can, told, [fresh.get(o.external_id) for o in outlets.values()], now
         )
@@ -304,7 +307,7 @@ def _numbers_to_tell(
 ) -> list[Told]:
     """Compute what each outlet is told now. Empty: none of them needs it."""
     ids = [slot.outlet_id for slot in slots if slot.state is not SlotState.PARKED]
-    numbers = numbers_of(tx, tenant_id, account.account_id, ids, can)
+    numbers = numbers_of(tx, tenant_id, account.account_id, ids, can, now)
     marks = marks_of(tx, tenant_id, ids)
     late = late_looks(tx, tenant_id, account, slots, now)
     since = {s.outlet_id: s.believed_at - account.skew for s in slots if s.believed_at is not None}
@@ -323,6 +326,8 @@ def _numbers_to_tell(
             if slot.verified and high == slot.offer:
                 settles_at = now + 2 * account.skew if low != high else 0
                 rest_or_look_again(tx, tenant_id, slot, mark, late.get(slot.outlet_id, 0), settles_at, now)
+            elif left_alone(slot, number, high, can.write == "absolute", now):
+                pass
             elif _may_send(slot, can, now):
                 needed = True
                 told.append(Told(slot, slot.offer, number, mark))
@@ -383,6 +388,29 @@ def _within_rations(
     return kept
 
 
+def _strictly(tx: Tx, tenant_id: int, told: list[Told], now: int) -> list[Told]:
+    """S8.7, S8.8: what could promise a piece of a strict SKU twice is told 0 first, or waits. A write unit goes together: who is taken
+    along would be told again what it may have sold."""
+    if not any(one.number.strict for one in told):
+        return told
+    kept: list[Told] = []
+    wanted: dict[int, int] = {}
+    for unit in sorted({one.slot.write_unit for one in told}):
+        members = [one for one in told if one.slot.write_unit == unit]
+        strict = [one for one in members if one.number.strict]
+        raised = {one.slot.outlet_id: one.quantity for one in strict if one.quantity}
+        if not raised or room_for(tx, tenant_id, {**wanted, **raised}, now):
+            wanted.update(raised)
+            kept += members
+            continue
+        closing = close_or_wait([one.slot for one in strict], now)
+        zeros = [Told(one.slot, 0, one.number, one.mark) for one in strict if one.slot.outlet_id in closing]
+        loose = [one for one in members if not one.number.strict]
+        if zeros or any(one.quantity != one.slot.believed for one in loose):
+            kept += loose + zeros
+    return kept
+
+
 def _read_again(slots: Sequence[Slot]) -> list[Told]:
     for slot in slots:
         if slot.state is SlotState.WAITING:
@@ -404,6 +432,7 @@ def record(
         t=tenant_id,
         ids=[one.slot.outlet_id for one in told],
     )
+    complete = orders_complete_through(tx, tenant_id, account.account_id)
     rows, items = [], []
     for attempt_no, one in zip(next_values(tx, tenant_id, "attempt", len(told)), told, strict=True):
         slot, mark = one.slot, one.mark
@@ -425,7 +454,8 @@ def record(
         )
         items.append(WriteItem(slot.outlet_id, outlets[slot.outlet_id], one.quantity, attempt_no, generation))
         slot.go(SlotEvent.SEND)
-        slot.exposure = (slot.believed or 0 if slot.sent is None else slot.exposure) + one.quantity
+        old = of_slot(slot.believed, slot.sent, slot.exposure, slot.unsettled, slot.unsettled_until, complete)
+        slot.exposure = old + one.quantity
         slot.sent, slot.sent_at, slot.acked_at = one.quantity, now, None
         slot.base, slot.base_at = slot.believed, slot.believed_at
         slot.wait_until = slot.odd_since = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from oneshelf.core.drift import Sales
 from oneshelf.core.instants import SECOND
-from oneshelf.core.slot import REPAIR, REPAIRS_MAX, SlotEvent, SlotState, priority_of
+from oneshelf.core.slot import AGED_S, LOWER_SAFE, RAISE, REPAIR, REPAIRS_MAX, SlotEvent, SlotState, priority_of
 from oneshelf.db.journal import open_task
 from oneshelf.db.tx import Tx
 from oneshelf.listings import dirty
@@ -27,6 +27,12 @@ TASK_KINDS = (REFUSED, CLOSED, NEVER_SEEN, FOUGHT)
 EDITED = "edited_at_the_channel"
 #: A person must connect the account again; the subject is its id.
 SIGN_IN = "connect_again"
+
+#: S8.10: more listings than this sell within the outlet's windows: a rush. Then a safe number is looked at so often, and told at last
+#: after so long.
+RUSH = 0.5
+RUSH_LOOK_S = 10.0
+RUSH_WAIT_S = AGED_S
 
 #: Longest reason kept with a slot or an attempt, characters.
 REASON_MAX = 300
@@ -67,17 +73,33 @@ def shown_range(slot: Slot, sales: Sales, skew: int) -> tuple[int, int]:
 
 def weigh(slot: Slot, number: Number, shown: int | None, account: AccountRow, mark: Mark | None) -> None:
     """Give the slot its offer and its priority against what it shows (None: not known)."""
+    elsewhere = number.exposed - slot.exposure * number.units if number.exposed else 0
     first_fill = mark is not None and account.live_at is not None and mark.since_at <= account.live_at
     slot.offer = number.offer
+    slot.v = number.v
     slot.priority = priority_of(
         shown,
         number.offer,
         believed_pieces=(shown or 0) * number.units,
         available=number.available,
         reserve=number.reserve,
-        exposed=slot.exposure * number.units,
+        exposed=slot.exposure * number.units + max(0, elsewhere),
         first_fill=first_fill,
     )
+
+
+def left_alone(slot: Slot, number: Number, shown: int | None, absolute: bool, now: int) -> bool:
+    """S8.10: in a rush an absolute outlet keeps its number while that is safe, not empty and not below half its offer: each write is a
+    chance for the race. Not for longer than RUSH_WAIT_S at a time. The slot then waits."""
+    if not absolute or number.rush <= RUSH or shown is None or not slot.verified:
+        return False
+    if slot.priority not in (LOWER_SAFE, RAISE) or shown == 0 or 2 * shown < slot.offer:
+        return False
+    if slot.since_at is not None and now - slot.since_at > RUSH_WAIT_S * SECOND:
+        return False
+    slot.wait_until = now + us(RUSH_LOOK_S)
+    slot.reason = "left alone in a rush: what it shows is safe"
+    return True
 
 
 def rest(tx: Tx, tenant_id: int, slot: Slot, mark: Mark | None, now: int) -> None:

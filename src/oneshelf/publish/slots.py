@@ -40,7 +40,8 @@ class Slot(msgspec.Struct):
     `believed`: the last number read (or the yes of a compare-and-set), true at `believed_at` if `verified`; own sales placed later are
     subtracted when needed, never stored. `verified` LOOK_AGAIN: true and right, but to be read once more at `wait_until`. `sent`: the last number sent and not yet seen, told after `base` was read; `acked_at` when
     the channel said yes. `odd`: by how much a read was higher than anything explains, waiting since `odd_since` for the feed (9.3).
-    `attempts`: failures in a row. `unseen`: accepted writes in a row that never showed. `generation`: of the mark last looked at.
+    `attempts`: failures in a row. `unseen`: accepted writes in a row that never showed. `generation`: of the mark last looked at. `v`: listings it sells a second. `exposure`: what it may sell without our knowing while a write is
+    not seen; `unsettled`: that of writes that were seen, until its feed is complete through `unsettled_until` (S8.6).
     """
 
     outlet_id: int
@@ -68,6 +69,9 @@ class Slot(msgspec.Struct):
     repairs: int = 0
     repairs_since: int | None = None
     reason: str = ""
+    v: float = 0.0
+    unsettled: int = 0
+    unsettled_until: int | None = None
 
     def go(self, event: SlotEvent) -> None:
         """Take the one state that follows (core/slot). Raises ValueError for an event that can't happen now."""

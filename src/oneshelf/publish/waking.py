@@ -14,7 +14,7 @@ from oneshelf.listings import dirty
 from oneshelf.orders.sales import sales_of
 
 from .numbers import Number, numbers_of
-from .resting import is_fought_over, rest_or_look_again, shown_range, weigh
+from .resting import is_fought_over, left_alone, rest_or_look_again, shown_range, weigh
 from .slots import (
     AccountRow,
     Mark,
@@ -52,7 +52,7 @@ def wake(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int) -
     dirty.taken(tx, tenant_id, [row[0] for row in rows])
     account = account_row(tx, tenant_id, account_id)
     slots = load(tx, tenant_id, [row[0] for row in rows])
-    numbers = numbers_of(tx, tenant_id, account_id, [row[0] for row in rows], can)
+    numbers = numbers_of(tx, tenant_id, account_id, [row[0] for row in rows], can, now)
     sales = sales_of(
         tx, tenant_id, {s.outlet_id: s.believed_at - account.skew for s in slots.values() if s.believed_at}
     )
@@ -70,7 +70,9 @@ def wake(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int) -
             slot = Slot(outlet_id, account_id, write_unit)
         slot.write_unit = write_unit
         slot.generation = generation
-        _hear(tx, tenant_id, slot, mark, number, sales.get(outlet_id, NO_SALES), late.get(outlet_id, 0), account, now)
+        _hear(
+            tx, tenant_id, slot, mark, number, sales.get(outlet_id, NO_SALES), late.get(outlet_id, 0), account, can, now
+        )
         changed.append(slot)
     save(tx, tenant_id, changed)
     return len(rows)
@@ -96,6 +98,7 @@ def _hear(
     sales: Sales,
     late: int,
     account: AccountRow,
+    can: Capabilities,
     now: int,
 ) -> None:
     """One slot hears of its mark. `late`: until when an earlier write of ours may still land."""
@@ -127,6 +130,7 @@ def _hear(
         slot.odd_since, slot.odd = None, 0  # a number is due whatever explains the difference
     slot.since_at = slot.since_at or mark.since_at
     slot.go(SlotEvent.DIRTY)
+    left_alone(slot, number, high, can.write == "absolute", now)
 
 
 def _hear_in_flight(slot: Slot, mark: Mark, number: Number, account: AccountRow) -> None:

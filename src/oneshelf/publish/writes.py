@@ -151,7 +151,7 @@ def _confirmed(
     slot.believed, slot.believed_at, slot.verified = slot.sent, now, 1
     slot.sent = slot.acked_at = slot.wait_until = None
     slot.exposure = slot.believed or 0
-    number = numbers_of(tx, tenant_id, account.account_id, [slot.outlet_id], can).get(slot.outlet_id)
+    number = numbers_of(tx, tenant_id, account.account_id, [slot.outlet_id], can, now).get(slot.outlet_id)
     if number is None or number.offer == slot.believed:
         rest(tx, tenant_id, slot, mark, now)
     else:

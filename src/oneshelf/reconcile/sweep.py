@@ -89,7 +89,7 @@ def audit_offers(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now
         t=tenant_id,
         a=account_id,
     )
-    numbers = numbers_of(tx, tenant_id, account_id, [row[0] for row in rows], can)
+    numbers = numbers_of(tx, tenant_id, account_id, [row[0] for row in rows], can, now)
     sales = own_sales(tx, tenant_id, [row[0] for row in rows], {row[0]: row[2] for row in rows if row[2] is not None})
     wrong = []
     for outlet_id, believed, _ in rows:

@@ -30,16 +30,21 @@ def locations_in_scope(tx: Tx, tenant_id: int) -> list[str]:
     return [location_id for (location_id,) in rows]
 
 
-def available_of(tx: Tx, tenant_id: int, skus: Iterable[str]) -> dict[str, int]:
-    """Return K of each of these SKUs over all locations in scope; 0 for one without a level. May be negative."""
+def available_of(
+    tx: Tx, tenant_id: int, skus: Iterable[str], *, only_at: Iterable[str] | None = None
+) -> dict[str, int]:
+    """Return K of each of these SKUs over all locations in scope (`only_at`: those of them, K_c of S1.2); 0 for one without a level.
+    May be negative."""
     wanted = list(skus)
     found = dict.fromkeys(wanted, 0)
+    here = "" if only_at is None else "AND s.location_id {in:here}"
     rows = tx.all(
-        """SELECT s.sku, CAST(SUM(s.on_hand - s.committed - s.reserved - s.unavailable) AS BIGINT)
+        f"""SELECT s.sku, CAST(SUM(s.on_hand - s.committed - s.reserved - s.unavailable) AS BIGINT)
              FROM stock_level s JOIN location l ON l.tenant_id = s.tenant_id AND l.location_id = s.location_id
-            WHERE s.tenant_id = :t AND s.sku {in:skus} AND l.active = 1 AND l.in_scope = 1 GROUP BY s.sku""",
+            WHERE s.tenant_id = :t AND s.sku {{in:skus}} AND l.active = 1 AND l.in_scope = 1 {here} GROUP BY s.sku""",
         t=tenant_id,
         skus=wanted,
+        **({} if only_at is None else {"here": sorted(only_at)}),
     )
     for sku, pieces in rows:
         found[sku] = int(pieces)

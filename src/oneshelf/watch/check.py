@@ -86,7 +86,7 @@ async def check(tenant_id: int, checked: list[Checked], writer: Writer, clock: C
         try:
             await _orders(tenant_id, one, writer, clock, audit, count)
             if one.channel.can.write == "absolute":
-                await _offers(tenant_id, one, writer, audit, count)
+                await _offers(tenant_id, one, writer, clock, audit, count)
                 await _prices(tenant_id, one, writer, audit, count)
         except (NoAnswer, Retry, Park) as error:
             count.problem = str(error) or type(error).__name__
@@ -146,7 +146,9 @@ def _complete_through(tx: Tx, tenant_id: int, account_id: int) -> int:
     return 0 if row is None or row[0] is None else int(row[0])
 
 
-async def _offers(tenant_id: int, one: Checked, writer: Writer, audit: Audit, count: ChannelCount) -> None:
+async def _offers(
+    tenant_id: int, one: Checked, writer: Writer, clock: Clock, audit: Audit, count: ChannelCount
+) -> None:
     """I13: every linked outlet shows its offer, or owes a write that is on its way."""
     rows = await writer.do(
         lambda tx: tx.all(
@@ -162,7 +164,9 @@ async def _offers(tenant_id: int, one: Checked, writer: Writer, audit: Audit, co
         seen = await one.channel.read(one.http, [Outlet(row[1], row[2], json.loads(row[3])) for row in some])
         shown = {s.external_id: s.quantity for s in seen}
         ids = [row[0] for row in some]
-        numbers, moving = await writer.do(partial(_numbers, tenant_id=tenant_id, one=one, ids=ids))
+        numbers, moving = await writer.do(
+            partial(_numbers, tenant_id=tenant_id, one=one, ids=ids, now=to_us(clock.now()))
+        )
         for outlet_id, external_id, _, _ in some:
             count.outlets_read += 1
             if shown.get(external_id) == numbers[outlet_id]:
@@ -174,10 +178,10 @@ async def _offers(tenant_id: int, one: Checked, writer: Writer, audit: Audit, co
                 audit.breaches.append(Breach("I13", count.channel, what))
 
 
-def _numbers(tx: Tx, tenant_id: int, one: Checked, ids: list[int]) -> tuple[dict[int, int], set[int]]:
+def _numbers(tx: Tx, tenant_id: int, one: Checked, ids: list[int], now: int) -> tuple[dict[int, int], set[int]]:
     numbers = {
         outlet_id: number.offer
-        for outlet_id, number in numbers_of(tx, tenant_id, one.account_id, ids, one.channel.can).items()
+        for outlet_id, number in numbers_of(tx, tenant_id, one.account_id, ids, one.channel.can, now).items()
     }
     moving = tx.all(
         "SELECT outlet_id FROM slot WHERE tenant_id = :t AND outlet_id {in:ids} AND state <> 'QUIET' AND state <> 'PARKED' "

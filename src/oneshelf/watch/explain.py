@@ -161,8 +161,8 @@ def explain(
     sku: str,
     channel: str | None = None,
     *,
+    now: int,
     can: Mapping[str, Capabilities] | None = None,
-    now: int | None = None,
 ) -> Explanation:
     """Explain one SKU; `channel`: only its outlets there (and their tries). Raises LookupError for a SKU we have never heard of.
 

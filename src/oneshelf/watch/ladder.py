@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from oneshelf.core.offer import NO_CAP, OfferPolicy, Others, offer_quantity
+from oneshelf.core.offer import NO_CAP, NO_OTHERS, OfferPolicy, Others, offer_quantity
 
 
 class Term(msgspec.Struct, frozen=True):
@@ -63,11 +63,12 @@ def ladder_of(
     bundle = "parts" in why
     terms = [Term("Available" if not bundle else "Whole bundles that the parts make", available)]
     if bundle and available != why["available"]:
-        terms.append(Term("Kept back by the rules of its parts", why["available"] - available))
+        kept = "by the rules of its parts, and for what else sells them"
+        terms.append(Term("Kept back", why["available"] - available, kept))
     if why["available"] < 0:
         terms.append(Term("Sold beyond what there is", -why["available"], "a listing can't show less than 0"))
     terms.append(Term("Kept off by the buffer", -why["safety"], rule if why["safety"] else "no buffer applies"))
-    terms.append(Term("May sell elsewhere before we hear of it", -why["reserve"]))
+    terms.append(_of_others(why, rule))
     for name, key, reason in (
         ("Above the cap", "capped", rule),
         ("Not enough for a whole listing", "rounding", f"a listing sells {why['units_per_listing']} pieces"),
@@ -78,9 +79,37 @@ def ladder_of(
     parts = (
         [Part(sku, p["available"], p["left"], p["units"]) for sku, p in sorted(why["parts"].items())] if bundle else []
     )
-    changes = [] if policy is None else _changes(why["available"], policy, others or Others(reserve=why["reserve"]))
+    changes = [] if policy is None else _changes(why["available"], policy, others or others_of(why))
     unit = "bundles" if bundle else "pieces"
     return Ladder(unit, terms, why["units_per_listing"], why["offer"], parts, changes)
+
+
+def others_of(why: dict[str, Any]) -> Others:
+    """Return what the planner said when this number was made."""
+    return Others(**why["others"]) if "others" in why else Others(reserve=why["reserve"])
+
+
+def _of_others(why: dict[str, Any], rule: str) -> Term:
+    """What is left to the other outlets, and why so much (2.10): the reserve with its mean, or the fair share, or a strict share."""
+    if "parts" in why:
+        return Term("May sell elsewhere before we hear of it", -why["reserve"], "see its parts")
+    if "others" not in why:
+        return Term("May sell elsewhere before we hear of it", -why["reserve"])
+    others = others_of(why)
+    if others.strict:
+        reason = f"never oversell: of {max(0, why['available'])} pieces its share is {others.share}; no other outlet shows them"
+        return Term("Dealt out to the other outlets", -why["reserve"], reason)
+    if not why.get("rule", {}).get("adaptive", True):
+        return Term("May sell elsewhere before we hear of it", -why["reserve"], f"switched off by the {rule}")
+    if not others.reserve:
+        likely = f"{others.mean:.2g} pieces are likely to" if others.mean else "nothing sells fast enough to"
+        return Term("May sell elsewhere before we hear of it", -why["reserve"], f"{likely} sell elsewhere meanwhile")
+    reason = f"{others.mean:.3g} pieces are likely to sell before we can react, so {others.reserve} are set aside"
+    if others.floor > why["available"] - others.reserve:
+        name = "Set aside for the other channels, down to its fair share"
+        own = f", less {others.own} that it sells itself during a write" if others.own else ""
+        return Term(name, -why["reserve"], f"{reason}; its share is {others.share}{own}")
+    return Term("May sell elsewhere before we hear of it", -why["reserve"], reason)
 
 
 def _changes(available: int, policy: OfferPolicy, others: Others) -> list[Change]:
@@ -90,6 +119,9 @@ def _changes(available: int, policy: OfferPolicy, others: Others) -> list[Change
         return offer_quantity(available, msgspec.structs.replace(policy, **changes), others)
 
     tries: list[tuple[str, Callable[[], int]]] = []
+    set_aside = others.reserve > 0 and not others.strict
+    if set_aside:
+        tries.append(("The fixed buffer only, nothing set aside", lambda: offer_quantity(available, policy, NO_OTHERS)))
     if policy.safety_stock or policy.safety_percent is not None:
         tries.append(("Without the buffer", lambda: under(safety_stock=0, safety_percent=None)))
     if policy.cap != NO_CAP:
@@ -105,7 +137,10 @@ def _changes(available: int, policy: OfferPolicy, others: Others) -> list[Change
     )
     units = policy.units_per_listing
     more = f"{units} more pieces on hand" if units > 1 else "1 more piece on hand"
-    tries.append((more, lambda: offer_quantity(available + units, policy, others)))
+    if (
+        not others.strict and others.floor <= available - others.reserve
+    ):  # else its share of one more piece is anybody's
+        tries.append((more, lambda: offer_quantity(available + units, policy, others)))
     now = offer_quantity(available, policy, others)
     found = [Change(setting, number()) for setting, number in tries]
     return [change for change in found if change.offer != now][:3]

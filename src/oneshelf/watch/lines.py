@@ -67,8 +67,8 @@ def lines_of(
     skus: Sequence[str],
     accounts: Sequence[AccountNow],
     *,
+    now: int,
     can: Mapping[str, Capabilities] | None = None,
-    now: int | None = None,
 ) -> dict[str, list[OutletLine]]:
     """Return {SKU: its outlets}, in the order of `accounts`. A bundle stands under each of its parts.
 
@@ -84,7 +84,9 @@ def lines_of(
         mine = {o.outlet_id: o for o in outlets if o.account_id == account.account_id}
         if not mine:
             continue
-        numbers = numbers_of(tx, tenant_id, account.account_id, mine, (can or {}).get(account.channel, PLAIN))
+        numbers = numbers_of(
+            tx, tenant_id, account.account_id, mine, (can or {}).get(account.channel, PLAIN), now, everything=True
+        )
         rules = rules_for(tx, tenant_id, account.account_id, {*(s for o in mine.values() for s in o.parts), EVERY_SKU})
         for outlet in mine.values():
             line = _line(outlet, numbers.get(outlet.outlet_id), account, rules, can, now)
@@ -149,12 +151,14 @@ def _ladder(number: Number, account: AccountNow, rules: dict[str, Rule], can: Ca
     policy = OfferPolicy(
         safety_stock=rule.safety_stock,
         safety_percent=rule.safety_percent,
-        cap=rule.cap,
+        cap=number.why["cap"],
         units_per_listing=number.units,
         channel_max=can.max_quantity,
         min_show=rule.min_show,
     )
-    if rule.cap == NO_CAP and number.why["capped"]:
+    if rule.cap_auto and number.why["cap"] < rule.cap:
+        words = f"{words}: the cap follows the pace"
+    elif rule.cap == NO_CAP and number.why["capped"]:
         words = f"{account.name} takes at most {can.max_quantity}"
     return ladder_of(number.why, number.available, words, policy=policy)
 
@@ -253,6 +257,7 @@ def _hub_lines(
         )
     }
     levels = hub_levels_of(tx, tenant_id, account, skus)
+    held_back = _held_back(tx, tenant_id, list(skus))
     found = {}
     for sku, (_, title, variant_id, tracked) in items.items():
         if not tracked:
@@ -261,9 +266,11 @@ def _hub_lines(
             continue
         here = levels.get(sku, [])
         should = sum(level.should for level in here)
-        ladder = Ladder(
-            "pieces", [Term("Available", should, "the shop shows what there is; nothing is held back")], 1, should
-        )
+        back = sum(held_back.get((sku, level.location_id), 0) for level in here)
+        terms = [Term("Available", should + back, "" if back else "the shop shows what there is; nothing is held back")]
+        if back:
+            terms.append(Term("Dealt out to the other outlets", -back, "never oversell: they show these pieces"))
+        ladder = Ladder("pieces", terms, 1, should)
         found[sku] = _made(0, account, variant_id, title, should, judge_hub(here, account, now), None, ladder)
     return found
 
@@ -292,6 +299,7 @@ def hub_levels_of(tx: Tx, tenant_id: int, hub: AccountNow, skus: Sequence[str]) 
         )
     }
     in_flight = _in_flight(tx, tenant_id)
+    held_back = _held_back(tx, tenant_id, wanted)
     found: dict[str, list[HubLevelNow]] = {}
     for sku in wanted:
         for location_id in scope:
@@ -299,13 +307,14 @@ def hub_levels_of(tx: Tx, tenant_id: int, hub: AccountNow, skus: Sequence[str]) 
             if where not in ours and where not in reads:
                 continue
             k = ours[where].available if where in ours else 0
+            should = k - held_back.get(where, 0)
             claimed, claims_open = claims.get(where, (0, 0))
             read, read_at, odd, odd_since, asked = reads.get(where, (None, None, 0, None, 0))
             expected = hub_rules.expected(k, counted.get(where, 0), int(claimed))
             found.setdefault(sku, []).append(
                 HubLevelNow(
                     location_id,
-                    k,
+                    should,
                     expected,
                     read,
                     read_at or None,
@@ -317,6 +326,16 @@ def hub_levels_of(tx: Tx, tenant_id: int, hub: AccountNow, skus: Sequence[str]) 
                 )
             )
     return found
+
+
+def _held_back(tx: Tx, tenant_id: int, skus: list[str]) -> dict[tuple[str, str], int]:
+    """Pieces of strict SKUs that the hub is not to show, because other outlets do (S2.9)."""
+    rows = tx.all(
+        "SELECT sku, location_id, want FROM claim WHERE tenant_id = :t AND sku {in:skus} AND open = 1 AND claim_key LIKE 'strict:%'",
+        t=tenant_id,
+        skus=skus,
+    )
+    return {(sku, location): want for sku, location, want in rows}
 
 
 def _counted(tx: Tx, tenant_id: int, hub: AccountNow, skus: list[str]) -> dict[tuple[str, str], int]:

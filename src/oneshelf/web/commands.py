@@ -31,7 +31,7 @@ from oneshelf.tenants.accounts import accounts, change_setting, load_secret
 from oneshelf.watch.check import Checked, check
 from oneshelf.wiring import SIGN_INS, Running, Service, build_channel
 
-from . import order_commands, price_commands
+from . import offer_commands, order_commands, price_commands
 
 Command = Callable[[Service, dict[str, Any]], Awaitable[Any]]
 
@@ -285,7 +285,7 @@ async def run_live(service: Service, payload: dict[str, Any]) -> Any:
             raise NotPossible(f"It can't go live yet. {held}")
 
     def step(tx: Tx) -> marketplace.Preview:
-        shown = marketplace.preview(tx, service.tenant_id, one.account_id, one.channel.can)
+        shown = marketplace.preview(tx, service.tenant_id, one.account_id, one.channel.can, to_us(service.clock.now()))
         if payload.get("yes"):
             now = to_us(service.clock.now())
             marketplace.go_live(
@@ -434,7 +434,7 @@ async def run_rule(service: Service, payload: dict[str, Any]) -> Any:
             return drop_rule(tx, service.tenant_id, account_id, sku, now, by="merchant")
         wanted = {
             name: payload[name]
-            for name in ("safety_stock", "safety_percent", "cap", "min_show")
+            for name in ("safety_stock", "safety_percent", "cap", "min_show", "adaptive", "cap_auto")
             if payload.get(name) is not None
         }
         set_rule(tx, service.tenant_id, account_id, sku, now, by="merchant", **wanted)
@@ -488,8 +488,14 @@ COMMANDS: dict[str, Command] = {
     "link": run_link,
     "rate": run_rate,
     "rule": run_rule,
+    "strict": offer_commands.run_strict,
+    "risk": offer_commands.run_risk,
+    "locations": offer_commands.run_locations,
+    "announce": offer_commands.run_announce,
+    "call_off": offer_commands.run_call_off,
     "decide": order_commands.run_decide,
     "answer": order_commands.run_answer,
+    "pin": order_commands.run_pin,
     "leave": order_commands.run_leave,
     "prices_follow": price_commands.run_prices_follow,
     "prices_off": price_commands.run_prices_off,

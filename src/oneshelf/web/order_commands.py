@@ -9,7 +9,7 @@ from oneshelf.core.errors import Park
 from oneshelf.core.instants import to_us
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
-from oneshelf.orders import decisions, relink, short
+from oneshelf.orders import decisions, pins, relink, short
 from oneshelf.shipping.telling import WHOLE_ORDERS
 from oneshelf.tenants.accounts import change_setting
 from oneshelf.wiring import Service
@@ -80,6 +80,30 @@ async def run_answer(service: Service, payload: dict[str, Any]) -> Any:
     order_id, whose = await service.writer.do(step)
     service.wake_all()
     return {"order": order_id, "account_id": whose, "word": word}
+
+
+async def run_pin(service: Service, payload: dict[str, Any]) -> Any:
+    """Pin a line (1), give it up (-1), or take either back (0)."""
+    order, line = payload["order"], payload.get("line") or ""
+    said_words: dict[int, pins.Pin] = {1: 1, 0: 0, -1: -1}
+    word = said_words.get(payload["word"])
+    if word is None:
+        raise NotTaken(f"{payload['word']} is no pin. Say 1, 0 or -1.")
+    step = partial(
+        pins.pin_line,
+        tenant_id=service.tenant_id,
+        order_name=order,
+        line_id=line,
+        word=word,
+        now=to_us(service.clock.now()),
+        by="merchant",
+    )
+    try:
+        said = await service.writer.do(step)
+    except (LookupError, ValueError) as error:
+        raise NotTaken(f"It was not taken: {error.args[0]}.") from error
+    service.wake_all()
+    return {"order": order, "line": line, "word": word, "said": said}
 
 
 async def run_leave(service: Service, payload: dict[str, Any]) -> Any:

@@ -53,6 +53,7 @@ from oneshelf.channels.shopify.auth import ShopifyAuth, ShopifyDoor
 from oneshelf.channels.shopify.cancels import CANCELS, Canceller
 from oneshelf.channels.shopify.checks import Checker
 from oneshelf.channels.shopify.copies import CopyKeeper
+from oneshelf.channels.shopify.copy_holds import CopyHolds
 from oneshelf.channels.shopify.exports import Exporter
 from oneshelf.channels.shopify.graphql import GraphQL
 from oneshelf.channels.shopify.later import LaterLife
@@ -138,6 +139,7 @@ class Shopify:
         self._copies = CopyKeeper(graphql, self._reader, settings.get("source_name"))
         self._later = LaterLife(graphql, self._copies)
         self._canceller = Canceller(graphql, self._copies)
+        self._holds = CopyHolds(graphql, self._copies)
         self._pricer = Pricer(graphql, self._reader)
         self._subscriber = Subscriber(graphql)
         self._checker = Checker(graphql, self._reader, self._subscriber, auth, api_version, settings.get("plan", ""))
@@ -256,6 +258,13 @@ class Shopify:
     async def change_copy(self, http: Http, hub_order_id: str, change: CopyChange, key: str) -> Outcome:
         """`key` names the intent for the caller; orderUpdate takes none, the same change twice is the same order."""
         return await self._later.change(http, hub_order_id, change)
+
+    async def hold_copy(self, http: Http, hub_order_id: str, key: str) -> Outcome:
+        """`key` names the intent for the caller; the hold carries a handle of ours, so that it stands once."""
+        return await self._holds.hold(http, hub_order_id)
+
+    async def release_copy(self, http: Http, hub_order_id: str, key: str) -> Outcome:
+        return await self._holds.release(http, hub_order_id)
 
     async def fulfil_copy(self, http: Http, hub_order_id: str, parcel: Parcel) -> Outcome:
         return await self._later.fulfil(http, hub_order_id, parcel)

@@ -1,0 +1,82 @@
+"""Strict SKUs: no number is told that could promise a piece twice; the hub is held back too (SEMANTICS 2.9, 8.7, 8.8).
+
+In: numbers about to be told, exposures. Out: the number, or 0, or a wait; claims and holds for the hub. Tables: writes slot, claim, intent.
+Never: delays a zero; gives a piece back to the hub before the other outlets have let go of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from oneshelf.core.instants import SECOND
+from oneshelf.db.tx import Tx
+from oneshelf.listings.risk import strict_skus
+from oneshelf.orders import claims
+from oneshelf.stock.levels import available_of
+
+from .exposure import exposures, hub_available
+from .planner import plan_skus
+from .slots import Slot
+
+#: A number that must wait for the others is looked at again after so long.
+LOOK_AGAIN_S = 3
+WAITS = "waits: the other outlets are counted first (strict)"
+CLOSES = "closes first, is counted, then opens again (strict)"
+
+_PREFIX = "strict:"
+
+
+def close_or_wait(slots: Iterable[Slot], now: int) -> set[int]:
+    """S8.8: these outlets may not be told their numbers. Those that show something are told 0 first; the others wait. Returns the ids of
+    those to be told 0."""
+    closing = set()
+    for slot in slots:
+        if slot.believed or slot.sent is not None:
+            closing.add(slot.outlet_id)
+            slot.reason = CLOSES
+        else:
+            slot.wait_until = now + LOOK_AGAIN_S * SECOND
+            slot.reason = WAITS
+    return closing
+
+
+def hold_back(tx: Tx, tenant_id: int, now: int) -> int:
+    """Bring what the hub holds back of every strict SKU to what it should be (2.9); a SKU that is strict no more gets all back.
+
+    A hold only lowers what the hub shows and goes out at once; a return waits until the other outlets have let go (8.7), and may be done
+    in part. Returns how many claims changed.
+    """
+    strict = strict_skus(tx, tenant_id)
+    held = {
+        claim.claim_key: claim
+        for claim in claims.load_like(tx, tenant_id, _PREFIX)
+        if claim.sku in strict or claim.want or claim.held
+    }
+    skus = strict | {claim.sku for claim in held.values()}
+    if not skus:
+        return 0
+    k = available_of(tx, tenant_id, skus)
+    shares = plan_skus(tx, tenant_id, strict, k, now).hub_share if strict else {}
+    bare = hub_available(tx, tenant_id, skus, without_strict=True)
+    promised = exposures(tx, tenant_id, strict, now)
+    changed = []
+    for sku in sorted(skus):
+        places = sorted((place for place in bare if place[0] == sku), key=lambda place: (-bare[place], place))
+        left = shares.get(sku, sum(max(0, bare[place]) for place in places))
+        room = promised[sku].room() if sku in strict else None
+        for place in places:
+            shows = min(max(0, bare[place]), left)
+            left -= shows
+            want = max(0, bare[place]) - shows
+            key = f"{_PREFIX}{sku}:{place[1]}"
+            claim = held.get(key) or claims.ClaimRow(key, sku, place[1], 0, 0, 0, 0, 0, "", now, 0, 1)
+            if want < claim.want and room is not None:
+                back = min(claim.want - want, max(0, room))
+                want = claim.want - back
+                room -= back
+            if want != claim.want:
+                claim.want, claim.refused, claim.since_at = want, 0, now
+                changed.append(claim)
+    claims.plan(tx, tenant_id, changed, now, at_once=True)
+    claims.save(tx, tenant_id, changed)
+    return len(changed)

@@ -1,0 +1,70 @@
+"""The planner's loop: at every step of time, what time alone may have moved is planned again (SEMANTICS 3.8); every second, what the hub
+holds back of strict SKUs is brought to what it should be (2.9), and copies that may leave are released (6.5).
+
+In: the clock, strict SKUs. Out: dirty marks, holds. Tables: none of its own; steps run in the writer. Never: holds the writer for more than a few hundred SKUs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import structlog
+
+from oneshelf.core.errors import Stop
+from oneshelf.core.instants import to_us
+from oneshelf.core.pace import step_of
+from oneshelf.runtime.bell import Bell
+from oneshelf.runtime.clock import Clock
+from oneshelf.runtime.writer import Writer
+
+from .releasing import release
+from .strict import hold_back
+from .ticking import PLANNED_AT_ONCE, Heard, plan_again, tick
+
+log = structlog.get_logger()
+
+#: How often the shares of strict SKUs are looked at.
+HOLD_BACK_EVERY_S = 1.0
+
+
+async def run(
+    tenant_id: int,
+    heard: Callable[[], Sequence[Heard]],
+    writer: Writer,
+    clock: Clock,
+    stop: asyncio.Event,
+    on_changed: Callable[[], None],
+) -> None:
+    """Tick at once, then just after every step, until `stop` is set. `on_changed`: an outlet became dirty, or the hub owes a hold. Raises
+    Stop."""
+    pause = Bell()
+    ticked = 0
+    while not stop.is_set():
+        now = to_us(clock.now())
+        try:
+            changed = await writer.do(partial(hold_back, tenant_id=tenant_id, now=now))
+            changed += await writer.do(partial(release, tenant_id=tenant_id, now=now))
+            if step_of(now) != ticked:
+                ticked = step_of(now)
+                changed += await once(tenant_id, list(heard()), writer, clock)
+            if changed:
+                on_changed()
+        except Stop:
+            raise
+        except Exception:
+            log.exception("planner_broke")
+        await pause.wait(HOLD_BACK_EVERY_S, stop)
+
+
+async def once(tenant_id: int, heard: Sequence[Heard], writer: Writer, clock: Clock) -> int:
+    """One tick. Returns how many outlets became dirty."""
+    skus = await writer.do(lambda tx: tick(tx, tenant_id, heard, to_us(clock.now())))
+    can = {one.account_id: one.can for one in heard}
+    changed = 0
+    for start in range(0, len(skus), PLANNED_AT_ONCE):
+        some = skus[start : start + PLANNED_AT_ONCE]
+        now = to_us(clock.now())
+        changed += await writer.do(partial(plan_again, tenant_id=tenant_id, can=can, skus=some, now=now))
+    return changed

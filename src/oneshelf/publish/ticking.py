@@ -1,0 +1,275 @@
+"""The planner's tick: time alone changes offers, at its own steps (SEMANTICS 3.1, 3.4, 3.5, 3.8).
+
+1. Measure each account's windows.  2. Say which SKUs time may have moved: a burst, a channel we can't hear, an edge of an announced
+sale, a window that changed; every SKU once a night.  3. Plan those again, some hundred a transaction.  4. Mark whose offer changed.
+Tables it owns: channel_window, planner. Never: marks an outlet whose offer is what it was; calls anybody.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from oneshelf.channels.contract import Capabilities
+from oneshelf.core import pace
+from oneshelf.core.instants import SECOND
+from oneshelf.core.slot import WINDOW_SAMPLES, WINDOW_SAMPLES_MIN
+from oneshelf.db.tx import Tx
+from oneshelf.listings import dirty
+from oneshelf.listings.announced import edges_between
+
+from .numbers import numbers_of
+from .planner import windows_of
+from .slots import account_row, windows
+
+#: S3.1: a notice window is never longer than this.
+NOTICE_S_MAX = 1_800.0
+#: With notifications it is never shorter than this.
+NOTICE_S_MIN = 5.0
+#: A measured window counts as changed when it moved by more than this part: windows that shiver would never let offers rest.
+MOVED = 0.2
+#: Among how many of the tenant's newest orders each account's are looked for.
+ORDERS_LOOKED_AT = 2_000
+#: How many spans of deafness are remembered.
+DEAF_SPANS_MAX = 20
+#: How many SKUs are planned in one transaction.
+PLANNED_AT_ONCE = 250
+#: A SKU of which fewer pieces than this sell within the widest windows has no reserve, whatever else holds: Q of less is 0 for every ε
+#: that a merchant can have (S2.7: at least 0.001).
+_MEAN_THAT_MATTERS = 0.001
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """How an account is heard, as its connector and the settings say it. Seconds. `notified`: webhooks or a queue."""
+
+    account_id: int
+    can: Capabilities
+    poll_s: float
+    notified: bool
+
+    @property
+    def notice_s_min(self) -> float:
+        """S3.1: its floor, and what is taken until enough is measured (S0.8)."""
+        return NOTICE_S_MIN if self.notified else self.poll_s + self.can.visibility_delay_s
+
+    @property
+    def grace_s(self) -> float:
+        """S3.2: silence that is usual."""
+        return 2 * self.poll_s + self.can.visibility_delay_s
+
+
+# --- windows ----------------------------------------------------------------------------------------------------------
+
+
+def measure(tx: Tx, tenant_id: int, heard: Sequence[Heard], now: int) -> list[int]:
+    """Measure the windows of these accounts and keep them. Returns the accounts whose window moved."""
+    before = {
+        row[0]: row[1:]
+        for row in tx.all(
+            "SELECT account_id, notice, publish, grace, absolute, deaf FROM channel_window WHERE tenant_id = :t",
+            t=tenant_id,
+        )
+    }
+    deaf = _deaf(tx, tenant_id, heard, {a: json.loads(row[4]) for a, row in before.items()}, now)
+    late = _how_late(tx, tenant_id, deaf)
+    moved, rows = [], []
+    for one in heard:
+        notice = _notice(one, late.get(one.account_id, []))
+        publish = windows(tx, tenant_id, account_row(tx, tenant_id, one.account_id)).publish
+        had = before.get(one.account_id)
+        if had is not None:  # a little more or less is no news
+            notice, publish = _kept(had[0], notice), _kept(had[1], publish)
+        now_is = (notice, publish, round(one.grace_s * SECOND), int(one.can.write == "absolute"))
+        spans = json.dumps(deaf.get(one.account_id, []))
+        if had is None or tuple(had[:4]) != now_is:
+            moved.append(one.account_id)
+        if had is None or tuple(had) != (*now_is, spans):
+            rows.append((tenant_id, one.account_id, *now_is, spans, now))
+    tx.many(
+        """INSERT INTO channel_window (tenant_id, account_id, notice, publish, grace, absolute, deaf, measured_at)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+           ON CONFLICT (tenant_id, account_id) DO UPDATE SET notice = excluded.notice, publish = excluded.publish,
+               grace = excluded.grace, absolute = excluded.absolute, deaf = excluded.deaf, measured_at = excluded.measured_at""",
+        rows,
+    )
+    return moved
+
+
+def _kept(old: int, new: int) -> int:
+    return old if abs(new - old) <= MOVED * old else new
+
+
+def _deaf(
+    tx: Tx, tenant_id: int, heard: Sequence[Heard], before: Mapping[int, list[list[int]]], now: int
+) -> dict[int, list[list[int]]]:
+    """Return {account: the last spans in which we could not hear it}: since its feed was complete, while that is longer ago than usual."""
+    complete = dict(
+        tx.all("SELECT account_id, complete_through_at FROM feed WHERE tenant_id = :t AND name = 'orders'", t=tenant_id)
+    )
+    found = {}
+    for one in heard:
+        spans = [list(span) for span in before.get(one.account_id, [])]
+        since = complete.get(one.account_id)
+        if since is not None and since < now - round(one.grace_s * SECOND):
+            if spans and spans[-1][1] >= since:
+                spans[-1][1] = now
+            else:
+                spans.append([since, now])
+        found[one.account_id] = spans[-DEAF_SPANS_MAX:]
+    return found
+
+
+def _how_late(tx: Tx, tenant_id: int, deaf: Mapping[int, list[list[int]]]) -> dict[int, list[int]]:
+    """Return {account: received − placed of its newest orders}, without first loads and without what was placed while we could not hear
+    it (S3.2 covers that). A channel that sells rarely is measured on fewer."""
+    found: dict[int, list[int]] = {}
+    for account_id, placed_at, received_at in tx.all(
+        """SELECT o.account_id, o.placed_at, o.received_at
+             FROM (SELECT * FROM orders WHERE tenant_id = :t ORDER BY order_no DESC LIMIT :n) o
+             JOIN account a ON a.tenant_id = o.tenant_id AND a.account_id = o.account_id
+            WHERE o.placed_at >= COALESCE(a.live_at, a.opened_at) AND o.placed_note = '' AND o.copy_key = '' ORDER BY o.order_no DESC""",
+        t=tenant_id,
+        n=ORDERS_LOOKED_AT,
+    ):
+        took = found.setdefault(account_id, [])
+        unheard = any(since < placed_at <= until for since, until in deaf.get(account_id, ()))
+        if len(took) < WINDOW_SAMPLES and not unheard:
+            took.append(max(0, received_at - placed_at))
+    return found
+
+
+def _notice(one: Heard, late: list[int]) -> int:
+    """S3.1: p99 of how late the last orders were heard, within its floor and ceiling."""
+    floor, ceiling = round(one.notice_s_min * SECOND), round(NOTICE_S_MAX * SECOND)
+    if len(late) < WINDOW_SAMPLES_MIN:
+        return floor
+    late.sort()
+    return min(ceiling, max(floor, late[min(len(late) - 1, len(late) * 99 // 100)]))
+
+
+def measure_medians(tx: Tx, tenant_id: int, now: int) -> None:
+    """S3.5: keep the pace of each account's median SKU, for those that are new."""
+    day = pace.day_of(now)
+    for window in windows_of(tx, tenant_id, now).values():
+        sold = tx.all(
+            "SELECT pieces FROM pace WHERE tenant_id = :t AND account_id = :a", t=tenant_id, a=window.account_id
+        )
+        count = tx.one(
+            """SELECT COUNT(*) FROM outlet o JOIN link k ON k.tenant_id = o.tenant_id AND k.outlet_id = o.outlet_id
+                WHERE o.tenant_id = :t AND o.account_id = :a AND o.fulfilled_by_channel = 0""",
+            t=tenant_id,
+            a=window.account_id,
+        )
+        rates = [pace.rate(pieces, window.counted_since, day) for (pieces,) in sold]
+        tx.run(
+            "UPDATE channel_window SET median = :m WHERE tenant_id = :t AND account_id = :a",
+            t=tenant_id,
+            a=window.account_id,
+            m=pace.median(rates, max(int(count[0]) if count else 0, len(rates))),
+        )
+
+
+# --- which SKUs -------------------------------------------------------------------------------------------------------
+
+
+def tick(tx: Tx, tenant_id: int, heard: Sequence[Heard], now: int) -> list[str]:
+    """Measure, and return the SKUs that time may have moved since the last tick; give them to `plan_again`, PLANNED_AT_ONCE at a time."""
+    row = tx.one("SELECT ticked_at, nightly_at FROM planner WHERE tenant_id = :t", t=tenant_id)
+    ticked_at, nightly_at = row or (0, 0)
+    was_deaf = _deaf_at(tx, tenant_id, ticked_at)
+    moved = set(measure(tx, tenant_id, heard, now))
+    nightly = nightly_at < pace.day_of(now)
+    if nightly:
+        measure_medians(tx, tenant_id, now)
+    tx.run(
+        """INSERT INTO planner (tenant_id, ticked_at, nightly_at) VALUES (:t, :now, :night)
+           ON CONFLICT (tenant_id) DO UPDATE SET ticked_at = excluded.ticked_at, nightly_at = excluded.nightly_at""",
+        t=tenant_id,
+        now=now,
+        night=now if nightly else nightly_at,
+    )
+    if nightly:
+        return [
+            sku for (sku,) in tx.all("SELECT DISTINCT sku FROM link WHERE tenant_id = :t ORDER BY sku", t=tenant_id)
+        ]
+    found = windows_of(tx, tenant_id, now)
+    blind = {a for a, window in found.items() if window.blind} | was_deaf.keys()
+    skus = set(_bursting(tx, tenant_id, ticked_at, now))
+    ahead = max((window.whole for window in found.values()), default=0)
+    skus.update(edges_between(tx, tenant_id, pace.step_of(ticked_at), pace.step_of(now), ahead))
+    if moved or blind:
+        # Who could not be heard until now was at most this much wider.
+        widest = ahead + (max(0, now - min(was_deaf.values())) if was_deaf else 0)
+        skus.update(_that_sell(tx, tenant_id, moved | blind, widest, now))
+    return sorted(skus)
+
+
+def _deaf_at(tx: Tx, tenant_id: int, at: int) -> dict[int, int]:
+    """Return {account: since when} of the accounts that could not be heard at the last tick."""
+    rows = tx.all("SELECT account_id, deaf FROM channel_window WHERE tenant_id = :t AND deaf <> '[]'", t=tenant_id)
+    last = {account_id: json.loads(deaf)[-1] for account_id, deaf in rows}
+    return {account_id: since for account_id, (since, until) in last.items() if until >= at}
+
+
+def _bursting(tx: Tx, tenant_id: int, before: int, now: int) -> list[str]:
+    """Return the SKUs whose burst counter says that something is going on, or said so at the last tick (it may be over)."""
+    then = pace.step_of(before)
+    counters: dict[str, float] = {}
+    for sku, total, hour in tx.all(
+        "SELECT sku, burst, burst_hour FROM pace WHERE tenant_id = :t AND burst_hour >= :hour",
+        t=tenant_id,
+        hour=pace.hour_of(then) - 1,
+    ):
+        # The larger of the two instants' counters is the earlier one's, as far as the sums of now can tell.
+        counters[sku] = counters.get(sku, 0.0) + pace.burst_at(total, hour, then)
+    return [sku for sku, counter in counters.items() if counter >= pace.BURST_MIN]
+
+
+def _that_sell(tx: Tx, tenant_id: int, account_ids: Iterable[int], widest: int, now: int) -> list[str]:
+    """Return the SKUs listed at these accounts that sell fast enough, anywhere, for a window to matter."""
+    least = _MEAN_THAT_MATTERS / (widest / SECOND)
+    # The sum that gives this rate; a velocity counted for a day is the most that a sum can give.
+    most_per_sum = pace.rate(1.0, now - pace.DAY, pace.day_of(now))
+    rows = tx.all(
+        "SELECT p.sku FROM pace p WHERE p.tenant_id = :t GROUP BY p.sku HAVING SUM(p.pieces) > :least",
+        t=tenant_id,
+        least=least / most_per_sum,
+    )
+    listed = {
+        sku
+        for (sku,) in tx.all(
+            """SELECT DISTINCT k.sku FROM outlet o JOIN link k ON k.tenant_id = o.tenant_id AND k.outlet_id = o.outlet_id
+                WHERE o.tenant_id = :t AND o.account_id {in:accounts}""",
+            t=tenant_id,
+            accounts=sorted(account_ids),
+        )
+    }
+    return [sku for (sku,) in rows if sku in listed]
+
+
+# --- plan again -------------------------------------------------------------------------------------------------------
+
+
+def plan_again(tx: Tx, tenant_id: int, can: Mapping[int, Capabilities], skus: Sequence[str], now: int) -> int:
+    """Compute the offers of these SKUs and mark the outlets whose offer is another than the one they were last weighed against.
+
+    `can`: of every marketplace account. Returns how many were marked.
+    """
+    of_account: dict[int, dict[int, int]] = {}
+    for outlet_id, account_id, offer in tx.all(
+        """SELECT DISTINCT s.outlet_id, s.account_id, s.offer FROM link k CROSS JOIN slot s
+            WHERE k.tenant_id = :t AND k.sku {in:skus} AND s.tenant_id = k.tenant_id AND s.outlet_id = k.outlet_id
+              AND s.state <> 'PARKED'""",
+        t=tenant_id,
+        skus=list(skus),
+    ):
+        of_account.setdefault(account_id, {})[outlet_id] = offer
+    changed: list[int] = []
+    for account_id, offers in of_account.items():
+        if account_id in can:
+            numbers = numbers_of(tx, tenant_id, account_id, offers, can[account_id], now)
+            changed += [o for o, number in numbers.items() if number.offer != offers[o]]
+    dirty.mark_outlets(tx, tenant_id, sorted(changed), now, "time")
+    return len(changed)

@@ -1,0 +1,99 @@
+"""Commands about how much is offered: strict SKUs, what an oversell costs, locations of an account, announced sales."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from oneshelf.core.errors import Park
+from oneshelf.core.instants import to_us
+from oneshelf.db.tx import Tx
+from oneshelf.listings import announced, risk
+from oneshelf.publish.ticking import plan_again
+from oneshelf.wiring import Service
+
+Result = TypeVar("Result")
+
+
+class NotTaken(Park):
+    """The command can't be carried out as it was given."""
+
+
+async def _do(service: Service, step: Callable[[Tx, int], Result]) -> Result:
+    """Run a step at this moment; what it refuses is said to the person. Then numbers are on their way."""
+    now = to_us(service.clock.now())
+    try:
+        done = await service.writer.do(lambda tx: step(tx, now))
+    except (ValueError, LookupError) as error:
+        raise NotTaken(f"It was not taken: {error.args[0]}.") from error
+    service.wake_all()
+    return done
+
+
+async def run_strict(service: Service, payload: dict[str, Any]) -> Any:
+    """Make a SKU strict, or no more."""
+    sku, strict = payload["sku"], bool(payload["strict"])
+    changed = await _do(
+        service, lambda tx, now: risk.set_strict(tx, service.tenant_id, sku, strict, now, by="merchant")
+    )
+    return {"sku": sku, "strict": strict, "changed": changed}
+
+
+async def run_risk(service: Service, payload: dict[str, Any]) -> Any:
+    """Keep what an unsold piece and an oversold order cost, or take it back."""
+    sku = payload.get("sku") or ""
+    money = None if payload.get("drop") else (int(payload["margin"]), int(payload["oversold"]))
+    epsilon = await _do(service, lambda tx, now: risk.set_risk(tx, service.tenant_id, sku, money, now, by="merchant"))
+    if epsilon is None:
+        raise NotTaken("There is nothing to take back.")
+    return {"sku": sku, "epsilon": epsilon, "dropped": money is None}
+
+
+async def run_locations(service: Service, payload: dict[str, Any]) -> Any:
+    """Say which locations serve an account."""
+    account_id, wanted = int(payload["account_id"]), list(payload["locations"])
+    if account_id not in service.running:
+        raise NotTaken(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
+    await _do(
+        service, lambda tx, now: risk.set_locations(tx, service.tenant_id, account_id, wanted, now, by="merchant")
+    )
+    return {"account_id": account_id, "locations": wanted}
+
+
+async def run_announce(service: Service, payload: dict[str, Any]) -> Any:
+    """Announce a sale; if it begins now, its SKUs are planned again at once."""
+
+    def step(tx: Tx, now: int) -> int:
+        sale_no = announced.announce(
+            tx,
+            service.tenant_id,
+            payload["name"],
+            payload["skus"],
+            int(payload["starts_at"]),
+            int(payload["ends_at"]),
+            float(payload["factor"]),
+            now,
+            by="merchant",
+        )
+        _plan_again(service, tx, payload["skus"], now)
+        return sale_no
+
+    return {"sale": await _do(service, step)}
+
+
+async def run_call_off(service: Service, payload: dict[str, Any]) -> Any:
+    """Call an announced sale off."""
+    sale_no = int(payload["sale"])
+
+    def step(tx: Tx, now: int) -> bool:
+        skus = announced.call_off(tx, service.tenant_id, sale_no, now, by="merchant")
+        _plan_again(service, tx, skus or [], now)
+        return skus is not None
+
+    if not await _do(service, step):
+        raise NotTaken(f"There is no announced sale {sale_no} any more.")
+    return {"sale": sale_no}
+
+
+def _plan_again(service: Service, tx: Tx, skus: list[str], now: int) -> None:
+    plan_again(tx, service.tenant_id, {one.account_id: one.can for one in service.heard()}, skus, now)
