@@ -18,6 +18,7 @@ from oneshelf.channels.abilities import (
     Cancels,
     CancelWish,
     Checks,
+    CopyChange,
     FollowsCatalogue,
     Migrates,
     Parcel,
@@ -30,6 +31,8 @@ from oneshelf.channels.contract import (
     Cursor,
     ExportState,
     Hub,
+    HubLineDraft,
+    HubOrderDraft,
     ListingFound,
     Move,
     Offer,
@@ -39,7 +42,8 @@ from oneshelf.channels.contract import (
     Response,
     Unmanaged,
 )
-from oneshelf.core.facts import Money, OrderSeen
+from oneshelf.core.facts import Money, OrderSeen, Payment
+from oneshelf.core.ids import ChannelName
 from oneshelf.core.outcome import Accepted, Rejected
 
 NAMES = ("shopify", "amazon", "ebay", "etsy")
@@ -249,6 +253,40 @@ async def walk_hub(wire: Wire, found: list[ListingFound]) -> None:
     )
     assert isinstance(counted, Accepted), counted
     assert (await hub.ensure_order_key(wire)).ok
+    await walk_copy(wire, found[0])
+
+
+async def walk_copy(wire: Wire, listing: ListingFound) -> None:
+    """A marketplace order's copy: made, found, changed, one piece taken off, the other sent with two tracking numbers."""
+    hub: Any = wire.channel
+    now = wire.clock.now()
+    draft = HubOrderDraft(
+        external_key="amazon:A1:902-7",
+        channel=ChannelName.AMAZON,
+        marketplace_order_id="902-7",
+        currency="USD",
+        lines=(HubLineDraft("L1", str(listing.extra["variant_id"]), 2, 1000, "Mug", str(listing.sku)),),
+        shipping_minor=0,
+        discount_minor=0,
+        total_minor=2000,
+        placed_at=now,
+        source=OrderSeen("902-7", Payment.PAID, (), now, now),
+    )
+    made = await hub.create_order(wire, draft, ignore_policy=True)
+    assert isinstance(made, Accepted) and made.reference
+    wire.pass_time()
+    copy = await hub.find_copy(wire, draft.external_key)
+    assert copy is not None and copy.hub_order_id == made.reference
+    change = CopyChange(notes=("Amazon: gift",), tags=("gift",))
+    assert isinstance(await hub.change_copy(wire, made.reference, change, "k"), Accepted)
+    key = "0f7b0b0e-2f1c-5b6e-8f0e-0d4f6e5c2a17"
+    assert isinstance(await hub.remove_pieces(wire, made.reference, {"L1": 1}, "cancelled", key), Accepted)
+    numbers = {"tracking_url": "https://track.example/1Z", "more_tracking_numbers": ("1Z999AA10123456785",)}
+    parcel = Parcel("P1", {"L1": 1}, now, "UPS", "1Z999AA10123456784", **numbers)  # type: ignore[arg-type]
+    assert isinstance(await hub.fulfil_copy(wire, made.reference, parcel), Accepted)
+    wire.pass_time()
+    (line,) = (await order(wire, made.reference)).lines
+    assert (line.cancelled, line.shipped) == (1, 1)
 
 
 @pytest.mark.parametrize("name", NAMES)
