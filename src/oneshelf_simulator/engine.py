@@ -1,0 +1,304 @@
+"""The product inside the simulator: the real service with its real loops, in a life of its own that can end between any two steps.
+
+In: the world's clock, network and a folder. Out: a running service. Owns: its lives, one after the other, on the same file.
+Never: takes a way into the engine that a merchant, a channel or the machine has not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import random
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from oneshelf.demo.emulator import entered
+from oneshelf.imports import worker as imports_worker
+from oneshelf.intake import worker as intake_worker
+from oneshelf.intake.webhook import routes
+from oneshelf.onboarding import follow_loop
+from oneshelf.onboarding.bring_up import bring_up
+from oneshelf.onboarding.marketplace import Preview
+from oneshelf.publish import worker as publish_worker
+from oneshelf.reconcile import worker as reconcile_worker
+from oneshelf.settings import Settings
+from oneshelf.shipping import worker as shipping_worker
+from oneshelf.wiring import Machine, Service, build_channel
+
+from .loop import OWNER, SimLoop
+from .net import Net, Queue
+from .store import InlineWriter, SimStore
+
+CHANNELS = ("shopify", "amazon", "ebay", "etsy")
+SHOP_URL = "http://oneshelf.test"
+#: How often the loops look when no bell rang, seconds. In production 0.5 to 5: there are 1,500 such looks a simulated minute then.
+LOOK_EVERY_S = 20.0
+START = datetime(2026, 11, 23, 6, 0, 0, tzinfo=UTC)
+#: Polls, seconds. Twice to three times as long as by default: each costs the emulated marketplace some milliseconds.
+POLL_S = {"shopify": 30.0, "amazon": 180.0, "ebay": 45.0, "etsy": 90.0}
+
+
+class EngineClock:
+    """The engine's own clock: the world's, wrong by `skew_s`. Its monotonic seconds are right, as on a real machine."""
+
+    def __init__(self, loop: SimLoop, skew_s: float) -> None:
+        self._loop = loop
+        self.skew_s = skew_s
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self._loop.time() + self.skew_s)
+
+    def monotonic(self) -> float:
+        return self._loop.time()
+
+
+class Life:
+    """One life of the engine: from a start to a crash or a stop."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.context = contextvars.copy_context()
+        self.context.run(OWNER.set, number)
+        self.waiting: set[asyncio.Future[Any]] = set()
+        self.app: ASGIApp = Starlette()
+        self.store: SimStore | None = None
+        self.writer: InlineWriter | None = None
+        self.service: Service | None = None
+        self.tasks: list[asyncio.Task[Any]] = []
+
+
+class Fates:
+    """What strikes the present life: armed faults, each once, at the next moment where it can."""
+
+    POINTS = {
+        "begin": ("locked",),
+        "statement": ("crash_in_statement",),
+        "commit": ("crash_before_commit", "disk_full", "io_error"),
+        "committed": ("crash_after_commit",),
+    }
+
+    def __init__(self, engine: Engine, rng: random.Random) -> None:
+        self._engine = engine
+        self._rng = rng
+        self.armed: list[str] = []
+        self.memory_chance = 0.0
+
+    def at(self, point: str) -> str | None:
+        if not self._engine.is_settled:
+            return None
+        for fault in self.POINTS.get(point, ()):
+            if fault in self.armed and self._rng.random() < 0.3:
+                self.armed.remove(fault)
+                self._engine.count(fault)
+                return fault
+        if point == "statement" and self.memory_chance and self._rng.random() < self.memory_chance:
+            self._engine.count("memory")
+            return "memory"
+        return None
+
+    def strikes_await(self, owner: int) -> bool:
+        return self._strikes("crash_at_await", 0.05)
+
+    def strikes_answer(self) -> bool:
+        return self._strikes("crash_at_answer", 0.5)
+
+    def _strikes(self, fault: str, chance: float) -> bool:
+        if fault not in self.armed or not self._engine.is_settled or self._rng.random() >= chance:
+            return False
+        self.armed.remove(fault)
+        self._engine.count(fault)
+        self._engine.die(fault)
+        return True
+
+    def pick(self, most: int) -> int:
+        return self._rng.randint(1, most)
+
+    def die(self, how: str) -> None:
+        self._engine.die(how)
+
+
+class Engine:
+    """The lives of one installation. `count(fault)`: told of each fault that struck."""
+
+    def __init__(
+        self,
+        loop: SimLoop,
+        net: Net,
+        queue: Queue,
+        folder: Path,
+        *,
+        seed: int,
+        skew_s: float,
+        count: Callable[[str], None],
+        on_death: Callable[[str], None],
+    ) -> None:
+        self.loop = loop
+        self.net = net
+        self.queue = queue
+        self.count = count
+        self.on_death = on_death
+        self.clock = EngineClock(loop, skew_s)
+        self.settings = Settings(
+            data_dir=folder,
+            public_url=SHOP_URL,
+            allow_private_endpoints=True,
+            log_level="error",
+            **{f"poll_{channel}_s": seconds for channel, seconds in POLL_S.items()},
+        )
+        self.rng = random.Random(f"{seed}:engine")
+        self.fates = Fates(self, self.rng)
+        self.life: Life | None = None
+        self.lives = 0
+        #: Faults of the machine strike only an engine that has come up: a first start is tested elsewhere.
+        self.is_settled = False
+        self.deaths = 0
+        loop.strikes = self.fates.strikes_await
+        net.kill_at_answer = self.fates.strikes_answer
+
+    @property
+    def database(self) -> Path:
+        return self.settings.data_dir / "oneshelf.db"
+
+    async def start(self) -> None:
+        """Begin a new life on the same file."""
+        self.lives += 1
+        life = self.life = Life(self.lives)
+        self.net.life = life
+        await self.net.inside(life, self._begin(life))
+
+    async def _begin(self, life: Life) -> None:
+        def store(_: str) -> SimStore:
+            life.store = SimStore(str(self.database), self.fates)
+            return life.store
+
+        def writer(kept: Any, **more: Any) -> InlineWriter:
+            life.writer = InlineWriter(kept, delay=self.rng, **more)
+            return life.writer
+
+        machine = Machine(
+            store=store,
+            writer=writer,
+            http=lambda clock, **_: self.net.http(life, clock.now),
+            queue_client=lambda *_: self.queue,
+        )
+        service = life.service = Service(self.settings, clock=self.clock, machine=machine)
+        await service.start()
+        life.app = Starlette(
+            routes=routes(
+                service,
+                service.writer,
+                service.clock,
+                service.counts,
+                body_max=self.settings.webhook_body_bytes_max,
+                public_url=SHOP_URL,
+                on_news=service.news.ring,
+            )
+        )
+
+    async def connect(self, say: Callable[[str], None]) -> None:
+        """Connect the four channels by the way a merchant goes."""
+
+        async def accept(_: Preview) -> bool:
+            return True
+
+        assert self.life is not None and self.life.service is not None
+        credentials = self.net.emulation.credentials()
+        for channel in CHANNELS:
+            if channel == "etsy":
+                self.net.emulation.marketplaces["etsy"].set_webhook(f"{SHOP_URL}/webhooks/etsy")
+            typed = entered(channel, credentials[channel], f"http://{channel}.test", 1.0)
+            await self.net.inside(
+                self.life,
+                bring_up(
+                    self.life.service,
+                    typed,
+                    build=build_channel,
+                    callback_url=None if channel == "amazon" else f"{SHOP_URL}/webhooks/{channel}",
+                    say=say,
+                    accept=accept,
+                    look_every_s=1.0,
+                ),
+            )
+
+    @property
+    def is_up(self) -> bool:
+        return self.life is not None and self.life.service is not None
+
+    @property
+    def has_stopped_itself(self) -> bool:
+        """A broken database, or a loop that ended: the service says that it is to be started again."""
+        life = self.life
+        return life is not None and life.service is not None and life.service.stopping.is_set()
+
+    def die(self, how: str) -> None:
+        """This life ends at this moment: nothing of it runs again, the file is as its last commit left it."""
+        life = self.life
+        if life is None:
+            return
+        self.deaths += 1
+        self.loop.dead.add(life.number)
+        if life.writer is not None:
+            life.writer.dead = True
+        if life.store is not None and not life.store.dead:
+            life.store.abandon()
+        self.life = self.net.life = None
+        for future in list(life.waiting):
+            if not future.done():
+                future.set_exception(ConnectionError("the engine died"))
+        self.on_death(how)
+
+    async def do(self, work: Any, timeout_s: float = 60.0) -> Any:
+        """Do something inside the engine, as a command of a person. Raises ConnectionError if it is down or dies meanwhile."""
+        if self.life is None:
+            raise ConnectionError("the engine is down")
+        return await self.net.inside(self.life, work, timeout_s)
+
+
+#: Where the product keeps how often its loops look.
+_LOOKERS = (imports_worker, intake_worker, publish_worker, reconcile_worker, shipping_worker, follow_loop)
+
+
+@contextmanager
+def slow_looks() -> Iterator[None]:
+    """Let the loops look seldom when nothing rang."""
+    before = [module.LOOK_EVERY_S for module in _LOOKERS]
+    for module in _LOOKERS:
+        module.LOOK_EVERY_S = LOOK_EVERY_S  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        for module, seconds in zip(_LOOKERS, before, strict=True):
+            module.LOOK_EVERY_S = seconds  # type: ignore[attr-defined]
+
+
+@contextmanager
+def log_lines(take: Callable[[str, Mapping[str, Any]], None]) -> Iterator[None]:
+    """Hand the product's log lines to `take(level, event)` in place of writing them."""
+
+    def keep(_logger: Any, method: str, event: MutableMapping[str, Any]) -> Any:
+        take(method, event)
+        raise structlog.DropEvent
+
+    before = structlog.get_config()
+    logging.disable(logging.CRITICAL)
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, keep],
+        wrapper_class=structlog.BoundLogger,
+        logger_factory=structlog.ReturnLoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+        structlog.configure(**before)
+
+
