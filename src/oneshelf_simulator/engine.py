@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from oneshelf.core.instants import to_us
+from oneshelf.db.tx import Tx
 from oneshelf.demo.emulator import entered
 from oneshelf.imports import worker as imports_worker
 from oneshelf.intake import worker as intake_worker
@@ -28,6 +30,7 @@ from oneshelf.onboarding import follow_loop
 from oneshelf.onboarding.bring_up import bring_up
 from oneshelf.onboarding.marketplace import Preview
 from oneshelf.publish import worker as publish_worker
+from oneshelf.publish.recovery import retry
 from oneshelf.reconcile import worker as reconcile_worker
 from oneshelf.settings import Settings
 from oneshelf.shipping import worker as shipping_worker
@@ -118,6 +121,9 @@ class Fates:
         self._engine.die(fault)
         return True
 
+    def committed(self) -> None:
+        self._engine.on_commit()
+
     def pick(self, most: int) -> int:
         return self._rng.randint(1, most)
 
@@ -139,12 +145,14 @@ class Engine:
         skew_s: float,
         count: Callable[[str], None],
         on_death: Callable[[str], None],
+        on_commit: Callable[[], None],
     ) -> None:
         self.loop = loop
         self.net = net
         self.queue = queue
         self.count = count
         self.on_death = on_death
+        self.on_commit = on_commit
         self.clock = EngineClock(loop, skew_s)
         self.settings = Settings(
             data_dir=folder,
@@ -205,28 +213,24 @@ class Engine:
 
     async def connect(self, say: Callable[[str], None]) -> None:
         """Connect the four channels by the way a merchant goes."""
-
-        async def accept(_: Preview) -> bool:
-            return True
-
-        assert self.life is not None and self.life.service is not None
-        credentials = self.net.emulation.credentials()
         for channel in CHANNELS:
             if channel == "etsy":
                 self.net.emulation.marketplaces["etsy"].set_webhook(f"{SHOP_URL}/webhooks/etsy")
-            typed = entered(channel, credentials[channel], f"http://{channel}.test", 1.0)
-            await self.net.inside(
-                self.life,
-                bring_up(
-                    self.life.service,
-                    typed,
-                    build=build_channel,
-                    callback_url=None if channel == "amazon" else f"{SHOP_URL}/webhooks/{channel}",
-                    say=say,
-                    accept=accept,
-                    look_every_s=1.0,
-                ),
-            )
+            await self._sign_in_again(channel, say)
+
+    async def _sign_in_again(self, channel: str, say: Callable[[str], None] = lambda line: None) -> None:
+        assert self.life is not None and self.life.service is not None
+        typed = entered(channel, self.net.emulation.marketplaces[channel].credentials(), f"http://{channel}.test", 1.0)
+        work = bring_up(
+            self.life.service,
+            typed,
+            build=build_channel,
+            callback_url=None if channel == "amazon" else f"{SHOP_URL}/webhooks/{channel}",
+            say=say,
+            accept=_accept,
+            look_every_s=1.0,
+        )
+        await self.do(work, timeout_s=900.0)
 
     @property
     def is_up(self) -> bool:
@@ -255,11 +259,42 @@ class Engine:
                 future.set_exception(ConnectionError("the engine died"))
         self.on_death(how)
 
+    async def person_looks(self, *, parked: bool) -> None:
+        """A person signs in again where that is asked for, and (`parked`) tells parked listings to try again."""
+        assert self.life is not None and self.life.service is not None
+        service = self.life.service
+        asked = await self.do(service.writer.do(_what_is_asked))
+        for account_id in asked.accounts:
+            channel = service.running[account_id].row.channel
+            self.count("signed_in_again")
+            await self._sign_in_again(channel)
+        if parked and asked.parked:
+            now = to_us(self.clock.now())
+            await self.do(service.writer.do(lambda tx: retry(tx, service.tenant_id, asked.parked, now, "merchant")))
+            service.wake_all()
+
     async def do(self, work: Any, timeout_s: float = 60.0) -> Any:
         """Do something inside the engine, as a command of a person. Raises ConnectionError if it is down or dies meanwhile."""
         if self.life is None:
             raise ConnectionError("the engine is down")
         return await self.net.inside(self.life, work, timeout_s)
+
+
+async def _accept(_: Preview) -> bool:
+    return True
+
+
+class Asked(NamedTuple):
+    """What waits for a person."""
+
+    accounts: list[int]
+    parked: list[int]
+
+
+def _what_is_asked(tx: Tx) -> Asked:
+    accounts = tx.all("SELECT DISTINCT subject FROM task WHERE kind = 'connect_again' AND closed_at IS NULL ORDER BY 1")
+    parked = tx.all("SELECT outlet_id FROM slot WHERE state = 'PARKED' ORDER BY 1")
+    return Asked([int(subject) for (subject,) in accounts], [outlet_id for (outlet_id,) in parked])
 
 
 #: Where the product keeps how often its loops look.
@@ -300,5 +335,3 @@ def log_lines(take: Callable[[str, Mapping[str, Any]], None]) -> Iterator[None]:
     finally:
         logging.disable(logging.NOTSET)
         structlog.configure(**before)
-
-

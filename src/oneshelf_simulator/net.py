@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import json
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from email.utils import format_datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -71,6 +72,7 @@ class Net:
         self.lost_until = 0.0
         self.before_write: Callable[[str, Request], None] = lambda channel, request: None
         self.on_delivered: Callable[[str, bytes], None] = lambda channel, body: None
+        self.on_stored: Callable[[str, bytes], None] = lambda message_id, body: None
         self.on_trouble: Callable[[str], None] = lambda channel: None
         self.on_answer: Callable[[str, Request, int | None], None] = lambda channel, request, status: None
         self.on_request: Callable[[str, Request], None] = lambda channel, request: None
@@ -235,6 +237,7 @@ class Net:
         self.trace.note("webhook", channel, headers.get("X-Shopify-Topic", ""), len(body), status)
         if 200 <= status < 300:
             self.on_delivered(channel, body)
+            self.on_stored(_message_id(headers, body), body)
         return status
 
     async def knock(self, method: str, url: str, headers: dict[str, str], body: bytes, timeout_s: float) -> door.Answer:
@@ -272,6 +275,15 @@ class Net:
         """eBay's challenge: a GET at our door."""
         answer = await self.knock("GET", url, {}, b"", 5.0)
         return answer.status, answer.headers.get("content-type", ""), answer.body
+
+
+def _message_id(headers: Mapping[str, str], body: bytes) -> str:
+    """By what a channel's message is known however often it is sent: a later try of eBay's has another body."""
+    for name in ("X-Shopify-Webhook-Id", "webhook-id"):
+        if name in headers:
+            return headers[name]
+    found: str = json.loads(body)["notification"]["notificationId"]
+    return found
 
 
 class SimHttp:

@@ -39,6 +39,9 @@ class Fate(Protocol):
     def pick(self, most: int) -> int:
         """Draw 1 to `most`."""
 
+    def committed(self) -> None:
+        """Something is durable now."""
+
     def die(self, how: str) -> None:
         """End this life."""
 
@@ -101,6 +104,7 @@ class SimStore(SqliteStore):
                 super().rollback()
                 raise _sqlite_error("disk I/O error", sqlite3.SQLITE_IOERR)
         super().commit()
+        self.fate.committed()
         if self.fate.at("committed") == "crash_after_commit":
             self.die("crash_after_commit")
 
