@@ -20,6 +20,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from oneshelf import wiring
 from oneshelf.core.instants import to_us
 from oneshelf.db.tx import Tx
 from oneshelf.demo.emulator import entered
@@ -43,10 +44,10 @@ from .store import InlineWriter, SimStore
 CHANNELS = ("shopify", "amazon", "ebay", "etsy")
 SHOP_URL = "http://oneshelf.test"
 #: How often the loops look when no bell rang, seconds. In production 0.5 to 5: there are 1,500 such looks a simulated minute then.
-LOOK_EVERY_S = 20.0
+LOOK_EVERY_S = 60.0
 START = datetime(2026, 11, 23, 6, 0, 0, tzinfo=UTC)
 #: Polls, seconds. Twice to three times as long as by default: each costs the emulated marketplace some milliseconds.
-POLL_S = {"shopify": 30.0, "amazon": 180.0, "ebay": 45.0, "etsy": 90.0}
+POLL_S = {"shopify": 60.0, "amazon": 180.0, "ebay": 90.0, "etsy": 180.0}
 
 
 class EngineClock:
@@ -298,20 +299,29 @@ def _what_is_asked(tx: Tx) -> Asked:
 
 
 #: Where the product keeps how often its loops look.
-_LOOKERS = (imports_worker, intake_worker, publish_worker, reconcile_worker, shipping_worker, follow_loop)
+_LOOKERS = (
+    (imports_worker, "LOOK_EVERY_S"),
+    (intake_worker, "LOOK_EVERY_S"),
+    (publish_worker, "LOOK_EVERY_S"),
+    (reconcile_worker, "LOOK_EVERY_S"),
+    (shipping_worker, "LOOK_EVERY_S"),
+    (follow_loop, "LOOK_EVERY_S"),
+    (wiring, "SHORT_LOOK_S"),
+    (wiring, "REREAD_LOOK_S"),
+)
 
 
 @contextmanager
 def slow_looks() -> Iterator[None]:
     """Let the loops look seldom when nothing rang."""
-    before = [module.LOOK_EVERY_S for module in _LOOKERS]
-    for module in _LOOKERS:
-        module.LOOK_EVERY_S = LOOK_EVERY_S  # type: ignore[attr-defined]
+    before = [getattr(module, name) for module, name in _LOOKERS]
+    for module, name in _LOOKERS:
+        setattr(module, name, LOOK_EVERY_S)
     try:
         yield
     finally:
-        for module, seconds in zip(_LOOKERS, before, strict=True):
-            module.LOOK_EVERY_S = seconds  # type: ignore[attr-defined]
+        for (module, name), seconds in zip(_LOOKERS, before, strict=True):
+            setattr(module, name, seconds)
 
 
 @contextmanager

@@ -39,6 +39,8 @@ QUIET_S = 1_800.0
 LOOK_S = 600.0
 #: How long a dead engine stays down, seconds.
 DOWN_S = (1.0, 240.0)
+#: How often a supervisor looks whether the service runs, seconds.
+SUPERVISE_S = 5.0
 #: How long a person takes to see that an account must be signed in again, or that a listing is parked, seconds.
 PERSON_S = 300.0
 #: Where files of a run lie: in memory if the machine has such a place.
@@ -313,7 +315,7 @@ class World:
         """What a machine's supervisor and a person do: start it again, sign in again, look at what is parked."""
         looked = self.loop.time()
         while True:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(SUPERVISE_S)
             if not self.engine.is_up:
                 await self._start_again()
             elif self.engine.has_stopped_itself:
@@ -369,6 +371,11 @@ class World:
                 "I14", f"{self.auditor.writes() - writes} writes after everything was at rest"
             )
         reasons = self.auditor.why_not_at_rest()
+        for _ in range(3):  # an hourly reading again may be under way at this very moment
+            if not reasons or self.failure is not None:
+                break
+            await asyncio.sleep(20.0)
+            reasons = self.auditor.why_not_at_rest()
         if reasons and self.failure is None:
             self.failure = Breach(reasons[0].split()[0], "after rest: " + "; ".join(reasons[:6]))
         self._judge(self._check_secrets)
