@@ -37,7 +37,7 @@ INVARIANTS: dict[int, str] = {
     15: "not yet: strict SKUs are not built",
     16: "after each commit: as 11",
     17: "each answered webhook is stored when it is answered; every look: no stored message is gone; at rest: nothing is left over",
-    18: "after each commit: an attempt is accepted only if a good answer to a write of that channel was delivered since it began",
+    18: "after each commit: an attempt is accepted only if a good answer to a write or read of numbers there was delivered since it began",
     19: "at rest: refusals for pace that no fault explains",
     20: "elsewhere: one tenant lives here; tests/unit, tests/scenario/test_front_door.py",
     21: "at the end: log lines, tasks, journal and the database file searched for secrets; log lines for buyers",
@@ -48,6 +48,13 @@ INVARIANTS: dict[int, str] = {
 NOT_YET = {9, 15}
 ELSEWHERE = {20, 23, 24}
 
+#: The operations that write or read numbers of listings, as the channels name them.
+NUMBERS = frozenset(
+    {
+        "patchListingsItem", "searchListingsItems", "getListingsItem", "bulkUpdatePriceQuantity", "bulkGetInventoryItem",
+        "updateListingInventory", "getListingInventory", "getListingsInventoryByListingIds", "updateListing",
+    }
+)  # fmt: skip
 LEVELS = "on_hand, committed, reserved, foreign_reserved, unavailable, incoming"
 _MOVES = ("reserve:", "commit:", "release:", "ship:", "unship:", "alloc:")
 
@@ -87,8 +94,8 @@ class Auditor:
         self._known_sales = 0
         self.heard_at: dict[tuple[str, str], int] = {}
         self.stored_ids: set[tuple[str, str]] = set()
-        #: When a good answer to a write was last delivered, by channel.
-        self.good_writes: dict[str, int] = {}
+        #: When a good answer to a call about numbers was last delivered, by channel.
+        self.proofs: dict[str, int] = {}
         self.checks: Counter[str] = Counter()
 
     # --- reading ---------------------------------------------------------------------------------------------------------
@@ -125,9 +132,10 @@ class Auditor:
         self._unheard[channel].discard(before)
         self._unheard[channel].add(after)
 
-    def write_answered(self, channel: str, good: bool) -> None:
-        if good:
-            self.good_writes[channel] = self.now_us()
+    def answered(self, channel: str, operation: str, good: bool) -> None:
+        """A good answer to a write of numbers, or to a read of them, was delivered: either may prove a write (I18)."""
+        if good and operation in NUMBERS:
+            self.proofs[channel] = self.now_us()
 
     def webhook_answered(self, message_id: str, body: bytes) -> None:
         """I17, S4.1: what was answered with yes is stored."""
@@ -223,7 +231,7 @@ class Auditor:
             account_id, started_at = self._open_attempts.pop(number)
             self.checks["18"] += 1
             channel = self.channel(account_id)
-            if outcome == "ACCEPTED" and self.good_writes.get(channel, -1) < started_at:
+            if outcome == "ACCEPTED" and self.proofs.get(channel, -1) < started_at:
                 raise Breach("I18", f"attempt {number} at {channel} counts as accepted, and no yes was delivered")
 
     def channel(self, account_id: int) -> str:

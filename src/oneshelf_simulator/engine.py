@@ -33,6 +33,7 @@ from oneshelf.onboarding.marketplace import Preview
 from oneshelf.publish import worker as publish_worker
 from oneshelf.publish.recovery import retry
 from oneshelf.reconcile import worker as reconcile_worker
+from oneshelf.reconcile.sweep import sweep
 from oneshelf.settings import Settings
 from oneshelf.shipping import worker as shipping_worker
 from oneshelf.wiring import Machine, Service, build_channel
@@ -44,7 +45,10 @@ from .store import InlineWriter, SimStore
 CHANNELS = ("shopify", "amazon", "ebay", "etsy")
 SHOP_URL = "http://oneshelf.test"
 #: How often the loops look when no bell rang, seconds. In production 0.5 to 5: there are 1,500 such looks a simulated minute then.
-LOOK_EVERY_S = 60.0
+LOOK_EVERY_S = 90.0
+#: Each outlet is read again in this time, seconds; in production six hours. Of a number typed at a channel there is no other news,
+#: and the rest phase is half an hour.
+SWEEP_EVERY_S = 1_200.0
 START = datetime(2026, 11, 23, 6, 0, 0, tzinfo=UTC)
 #: Polls, seconds. Twice to three times as long as by default: each costs the emulated marketplace some milliseconds.
 POLL_S = {"shopify": 60.0, "amazon": 180.0, "ebay": 90.0, "etsy": 180.0}
@@ -313,8 +317,10 @@ _LOOKERS = (
 
 @contextmanager
 def slow_looks() -> Iterator[None]:
-    """Let the loops look seldom when nothing rang."""
+    """Let the loops look seldom when nothing rang, and the sweep go round often."""
     before = [getattr(module, name) for module, name in _LOOKERS]
+    swept = sweep.__kwdefaults__["every_s"]
+    sweep.__kwdefaults__["every_s"] = SWEEP_EVERY_S
     for module, name in _LOOKERS:
         setattr(module, name, LOOK_EVERY_S)
     try:
@@ -322,6 +328,7 @@ def slow_looks() -> Iterator[None]:
     finally:
         for (module, name), seconds in zip(_LOOKERS, before, strict=True):
             setattr(module, name, seconds)
+        sweep.__kwdefaults__["every_s"] = swept
 
 
 @contextmanager
