@@ -173,6 +173,7 @@ class Engine:
         #: Faults of the machine strike only an engine that has come up: a first start is tested elsewhere.
         self.is_settled = False
         self.deaths = 0
+        self.to_sign_in: list[str] = []
         loop.strikes = self.fates.strikes_await
         net.kill_at_answer = self.fates.strikes_answer
 
@@ -271,8 +272,12 @@ class Engine:
         asked = await self.do(service.writer.do(_what_is_asked))
         for account_id in asked.accounts:
             channel = service.running[account_id].row.channel
+            if channel not in self.to_sign_in:
+                self.to_sign_in.append(channel)
+        for channel in list(self.to_sign_in):  # one that failed half-way is begun again the next time
             self.count("signed_in_again")
             await self._sign_in_again(channel)
+            self.to_sign_in.remove(channel)
         if parked and asked.parked:
             now = to_us(self.clock.now())
             await self.do(service.writer.do(lambda tx: retry(tx, service.tenant_id, asked.parked, now, "merchant")))

@@ -67,7 +67,7 @@ class Workload:
                 self._often(lambda per_h=per_h: per_h / 3600, act)  # type: ignore[misc]
 
     def stop(self) -> None:
-        """Nobody comes any more; parcels that were packed are still sent by `send_parcels`."""
+        """Nobody comes any more."""
         self.open = False
 
     def _rate(self) -> float:

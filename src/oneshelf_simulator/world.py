@@ -344,7 +344,6 @@ class World:
         calm = 0
         while self.loop.time() - began < REST_S and self.failure is None:
             await asyncio.sleep(30.0)
-            self.workload.send_parcels()
             if not self.engine.is_up or self.engine.has_stopped_itself:
                 continue
             self._judge(self.auditor.look)
