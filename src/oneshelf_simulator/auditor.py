@@ -525,6 +525,21 @@ class Auditor:
             if any(person in line for line in lines):
                 raise Breach("I21", "a buyer stands in a log line")
 
+    def raised(self, channel: str, sku: str, since: int) -> bool:
+        """Whether a write above 0 was sent to the outlets of a SKU there since an instant."""
+        if not self.database.exists():
+            return False
+        return bool(
+            self.rows(
+                "SELECT 1 FROM attempt a JOIN link k ON k.tenant_id = a.tenant_id AND k.outlet_id = a.outlet_id "
+                "JOIN account c ON c.tenant_id = a.tenant_id AND c.account_id = a.account_id "
+                "WHERE c.channel = ? AND k.sku = ? AND a.quantity > 0 AND a.started_at >= ? LIMIT 1",
+                channel,
+                sku,
+                since,
+            )
+        )
+
     def writes(self) -> int:
         ((count,),) = self.rows("SELECT COUNT(*) FROM attempt")
         return int(count)

@@ -40,6 +40,7 @@ from oneshelf.wiring import Machine, Service, build_channel
 
 from .loop import OWNER, SimLoop
 from .net import Net, Queue
+from .options import POLL_S
 from .store import InlineWriter, SimStore
 
 CHANNELS = ("shopify", "amazon", "ebay", "etsy")
@@ -50,8 +51,6 @@ LOOK_EVERY_S = 90.0
 #: and the rest phase is half an hour.
 SWEEP_EVERY_S = 1_200.0
 START = datetime(2026, 11, 23, 6, 0, 0, tzinfo=UTC)
-#: Polls, seconds. Twice to three times as long as by default: each costs the emulated marketplace some milliseconds.
-POLL_S = {"shopify": 60.0, "amazon": 180.0, "ebay": 90.0, "etsy": 180.0}
 
 
 class EngineClock:
@@ -164,7 +163,10 @@ class Engine:
             public_url=SHOP_URL,
             allow_private_endpoints=True,
             log_level="error",
-            **{f"poll_{channel}_s": seconds for channel, seconds in POLL_S.items()},
+            poll_shopify_s=POLL_S["shopify"],
+            poll_amazon_s=POLL_S["amazon"],
+            poll_ebay_s=POLL_S["ebay"],
+            poll_etsy_s=POLL_S["etsy"],
         )
         self.rng = random.Random(f"{seed}:engine")
         self.fates = Fates(self, self.rng)
@@ -324,8 +326,9 @@ _LOOKERS = (
 def slow_looks() -> Iterator[None]:
     """Let the loops look seldom when nothing rang, and the sweep go round often."""
     before = [getattr(module, name) for module, name in _LOOKERS]
-    swept = sweep.__kwdefaults__["every_s"]
-    sweep.__kwdefaults__["every_s"] = SWEEP_EVERY_S
+    assert sweep.__kwdefaults__ is not None
+    usual = dict(sweep.__kwdefaults__)
+    sweep.__kwdefaults__.update(every_s=SWEEP_EVERY_S)
     for module, name in _LOOKERS:
         setattr(module, name, LOOK_EVERY_S)
     try:
@@ -333,7 +336,7 @@ def slow_looks() -> Iterator[None]:
     finally:
         for (module, name), seconds in zip(_LOOKERS, before, strict=True):
             setattr(module, name, seconds)
-        sweep.__kwdefaults__["every_s"] = swept
+        sweep.__kwdefaults__.update(usual)
 
 
 @contextmanager

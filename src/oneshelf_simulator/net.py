@@ -335,8 +335,7 @@ class Queue:
     def _put(self, message: dict[str, Any]) -> None:
         self._messages.append(message)
         for future in self._waiting:
-            if not future.done():
-                future.set_result(None)
+            _ring(future)
         self._waiting.clear()
 
     # The client's face (boto3): a call that waits returns a future, which the loop's executor waits for.
@@ -350,13 +349,13 @@ class Queue:
         if not self._messages:
             news: asyncio.Future[Any] = loop.create_future()
             self._waiting.append(news)
-            timer = loop.call_later(wait_s, lambda: news.done() or news.set_result(None))
+            timer = loop.call_later(wait_s, _ring, news)
             await news
             timer.cancel()
             self._unhide()
         if self.net.is_dark("amazon"):
             raise ConnectionError("the queue is not reached")
-        found = []
+        found: list[dict[str, Any]] = []
         while self._messages and len(found) < most:
             message = dict(self._messages.popleft())
             self._count += 1
@@ -376,6 +375,11 @@ class Queue:
         for entry in Entries:
             self._hidden.pop(entry["ReceiptHandle"], None)
         return {}
+
+
+def _ring(news: asyncio.Future[Any]) -> None:
+    if not news.done():
+        news.set_result(None)
 
 
 def queue_of(net: Net, emulation: Emulation) -> Queue:

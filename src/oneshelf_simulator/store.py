@@ -197,7 +197,7 @@ class InlineWriter(Writer):
 
     def _drain_now(self) -> None:
         self._due = False
-        jobs = []
+        jobs: list[Any] = []
         while len(jobs) < BATCH_MAX:
             try:
                 job = self._jobs.get_nowait()

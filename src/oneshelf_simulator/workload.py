@@ -6,7 +6,7 @@ In: options, chance. Out: happenings at the emulated marketplaces, told to the s
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from oneshelf_emulator.people import Crowd
@@ -31,7 +31,7 @@ class Workload:
         *,
         count: Callable[[str], None],
         edited: Callable[[str, str], None],
-        before_sale: Callable[[str, Mapping[str, int]], None],
+        sold: Callable[[Any], None],
     ) -> None:
         self.net = net
         self.loop = net.loop
@@ -40,7 +40,7 @@ class Workload:
         self.trace = trace
         self.count = count
         self.edited = edited
-        self.before_sale = before_sale
+        self.sold = sold
         self.rng = random.Random(f"{options.seed}:people")
         self.crowd = Crowd(random.Random(f"{options.seed}:crowd"))
         self.shops = net.emulation.marketplaces
@@ -110,9 +110,10 @@ class Workload:
         if not cart:
             self.trace.note("turned_away", channel)
             return False
-        self.before_sale(channel, cart)
         sale = shop.buy(self.crowd.next(), cart)
         self.trace.note("sale" if sale else "refused_sale", channel, *sorted(cart.items()))
+        if sale is not None:
+            self.sold(sale)
         return sale is not None
 
     def cancel(self) -> None:
