@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: setup test lint demo bench docs
+.PHONY: setup test lint demo sim bench docs
 
 setup: ## a .venv with the project (editable) and everything that tests need
 	$(PYTHON) -m venv .venv && $(BIN)/pip install -e '.[test]'
@@ -15,6 +15,9 @@ lint: ## form, types, who may import whom
 
 demo: ## four marketplaces and a shelf on this machine, until Ctrl-C
 	$(BIN)/oneshelf demo
+
+sim: ## eight small worlds full of faults, audited; one again: .venv/bin/oneshelf sim --seed 5 --profile hostile
+	$(BIN)/oneshelf sim --runs 8 --days 0.1 --profile hostile
 
 bench: ## orders decided and durable per second, beside a bare loop that writes the same rows
 	$(BIN)/oneshelf bench orders

@@ -37,11 +37,12 @@ DAYS = 0.1
 
 
 class Mutant(NamedTuple):
-    """`what`: what is wrong now. `plant`: puts the patches in. `needs`: options that give it its occasion."""
+    """`what`: what is wrong now. `caught_by`: the rule that finds it. `needs`: options that give it its occasion."""
 
     what: str
     plant: Callable[[ExitStack], None]
     needs: dict[str, Any] = {}
+    caught_by: str = "?"
 
 
 class Bite(msgspec.Struct):
