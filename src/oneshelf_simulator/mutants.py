@@ -33,7 +33,7 @@ from .world import play
 
 #: Seeds that a mutant gets, and how long each rains.
 SEEDS = range(101, 105)
-DAYS = 0.1
+DAYS = 0.05
 
 
 class Mutant(NamedTuple):

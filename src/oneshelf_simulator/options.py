@@ -81,6 +81,8 @@ def draw(seed: int, profile: str, days: float) -> Options:
         return options
     if profile in ("busy", "flash"):
         options.orders_per_h *= 3 if profile == "busy" else 1
+    if profile == "hostile":
+        options.orders_per_h, options.cancels_per_h = rng.uniform(25, 45), rng.uniform(1, 5)
     if profile == "flash":
         options.flash_at_s = round(options.fault_s * rng.uniform(0.2, 0.5), 3)
         options.flash_s, options.flash_factor = 900.0, rng.uniform(20, 60)
@@ -116,7 +118,7 @@ def _draw_faults(rng: random.Random, options: Options, *, heavy: float) -> None:
     options.chances = {
         name: round(value * rng.uniform(0.3, heavy), 5) for name, value in usual.items() if rng.random() < 0.6
     }
-    hours = max(1.0, options.fault_s / 3600)
+    hours = max(3.0 if options.profile == "hostile" else 1.0, options.fault_s / 3600)
     crashes = ("crash_before_commit", "crash_after_commit", "crash_at_answer", "crash_at_await", "crash_in_statement")
     often = {name: 0.25 for name in crashes} | {
         "disk_full": 0.05, "io_error": 0.05, "locked": 0.05, "dark": 0.1, "all_lost": 0.08,

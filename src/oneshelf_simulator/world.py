@@ -44,6 +44,8 @@ DOWN_S = (1.0, 240.0)
 SUPERVISE_S = 5.0
 #: How long a person takes to see that an account must be signed in again, or that a listing is parked, seconds.
 PERSON_S = 300.0
+#: So many refusals for pace may follow a crash.
+PACE_A_LIFE = 5
 #: Where files of a run lie: in memory if the machine has such a place.
 MEMORY = Path("/dev/shm")
 
@@ -116,6 +118,8 @@ class World:
         self.failure: Breach | None = None
         self.logs: list[str] = []
         self.rest_at: float | None = None
+        #: Refusals for pace less those that a fault made, by channel (I19).
+        self.paced: Counter[str] = Counter()
         #: Payments and cancels at the marketplaces: news that may make us write.
         self.outside_facts = 0
         clock = WorldClock(self.loop)
@@ -159,6 +163,8 @@ class World:
 
         def watched(name: str, channel: str, operation: str = "*") -> bool:
             struck = roll(name, channel, operation)
+            if struck and name == "throttle":
+                self.paced.subtract([channel])
             if struck and name in ("never_applied", "stale_read", "partial_batch"):
                 self.oversold.trouble(channel, LIE_S)
             return struck
@@ -211,6 +217,8 @@ class World:
 
     def _answered(self, channel: str, request: Any, status: int | None) -> None:
         self.auditor.answered(channel, request.operation, status is not None and status < 300)
+        if status == 429:
+            self.paced[channel] += 1
         if status == 404 and request.operation in ("getOrder", "getShopReceipt"):
             self.faults["unreadable_yet"] += 1
         if request.operation == "patchListingsItem" and not self.options.apply_in_order:
@@ -422,7 +430,16 @@ class World:
             reasons = self.auditor.why_not_at_rest()
         if reasons and self.failure is None:
             self.failure = Breach(reasons[0].split()[0], "after rest: " + "; ".join(reasons[:6]))
+        self._judge(self._check_pace)
         self._judge(self._check_secrets)
+
+    def _check_pace(self) -> None:
+        """I19. A new life has forgotten what was spent in the last seconds of the one before."""
+        for channel, count in sorted(self.paced.items()):
+            if count > PACE_A_LIFE * self.engine.deaths:
+                raise Breach(
+                    "I19", f"{channel} refused {count} calls for their pace, in {self.engine.deaths + 1} lives"
+                )
 
     def _check_secrets(self) -> None:
         secrets = [

@@ -24,8 +24,8 @@ from oneshelf_simulator.world import play
 
 ROOT = Path(__file__).parents[2]
 #: The seeds of every change: small hot worlds, together with every fault of the table.
-CI_SEEDS = range(1, 9)
-CI_DAYS = 0.1
+CI_SEEDS = range(1, 13)
+CI_DAYS = 0.05
 
 pytestmark = pytest.mark.timeout(1_500)
 
