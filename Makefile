@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: setup test wire lint demo bench docs
+.PHONY: setup test wire lint demo sim bench docs
 
 setup: ## a .venv with the project (editable) and everything that tests need
 	$(PYTHON) -m venv .venv && $(BIN)/pip install -e '.[test]'
@@ -18,6 +18,9 @@ lint: ## form, types, who may import whom
 
 demo: ## four marketplaces and a shelf on this machine, until Ctrl-C
 	$(BIN)/oneshelf demo
+
+sim: ## twelve small worlds full of faults, audited; one again: .venv/bin/oneshelf sim --seed 5 --profile hostile
+	$(BIN)/oneshelf sim --runs 12 --days 0.05 --profile hostile
 
 bench: ## orders decided and durable per second, beside a bare loop that writes the same rows
 	$(BIN)/oneshelf bench orders

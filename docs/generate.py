@@ -1,5 +1,5 @@
-"""Writes the pages that are generated: docs/reference/settings.md, cli.md and channels.md. Run it when a setting, a command or what a
-channel can do changed.
+"""Writes the pages that are generated: docs/reference/settings.md, cli.md and channels.md, docs/concepts/simulation.md. Run it when a
+setting, a command, what a channel can do, or what the simulator checks changed.
 
 tests/docs fails while a page is behind.
 """
@@ -17,10 +17,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import capabilities
 
+import simulation
 from oneshelf.cli import app
 from oneshelf.settings import settings_table
 
 REFERENCE = Path(__file__).parent / "reference"
+CONCEPTS = Path(__file__).parent / "concepts"
 
 
 def settings_page() -> str:
@@ -86,6 +88,7 @@ def main() -> None:
     (REFERENCE / "settings.md").write_text(settings_page(), encoding="utf-8")
     (REFERENCE / "channels.md").write_text(channels_page(), encoding="utf-8")
     (REFERENCE / "cli.md").write_text(commands_page(), encoding="utf-8")
+    (CONCEPTS / "simulation.md").write_text(simulation.page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -151,20 +151,35 @@ class Running:
         return amazon.queue_message(body, message_id)
 
 
+class Machine(NamedTuple):
+    """What the service has of its machine. The simulator gives it another one, where all of it is virtual."""
+
+    store: Callable[[str], Store] = store_for
+    writer: Callable[..., Writer] = Writer
+    http: Callable[..., Any] = AioHttp
+    queue_client: Callable[..., Any] = queues.sqs_client
+
+
 class Service:
     """The whole product in one process: writer, loops, and what the web needs of them. One tenant for now."""
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None, tenant_id: int = FIRST_TENANT) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        tenant_id: int = FIRST_TENANT,
+        machine: Machine = Machine(),
+    ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.tenant_id = tenant_id
-        self.store: Store = store_for(settings.database)
-        self.writer = Writer(self.store, on_broken=self._on_broken)
+        self.machine = machine
+        self.store: Store = machine.store(settings.database)
+        self.writer = machine.writer(self.store, on_broken=self._on_broken)
         self.counts = Counts()
         self.news = Bell()
-        self.hub_bell = Bell()
-        self.levels_bell = Bell()
-        self.privacy_bell = Bell()
+        self.hub_bell, self.levels_bell, self.privacy_bell = Bell(), Bell(), Bell()
         self.stopping = asyncio.Event()
         #: Where the site listens on this machine, once it does.
         self.local_url = ""
@@ -190,7 +205,7 @@ class Service:
         self._with_loops = loops
         self.sealer = open_sealer(self.settings)
         await asyncio.to_thread(self.writer.start)
-        self.http = AioHttp(
+        self.http = self.machine.http(
             self.clock,
             allow_private=self.settings.allow_private_endpoints,
             max_body=self.settings.answer_body_bytes_max,
@@ -449,7 +464,7 @@ class Service:
 
     async def _queue_loop(self, one: Running, channel: amazon.Amazon, url: str) -> None:
         try:
-            client = await queues.client_of(channel.account.queue, one.app)
+            client = await queues.client_of(channel.account.queue, one.app, self.machine.queue_client)
         except Exception as error:  # a mistyped address must not stop the service; orders are polled all the same
             log.error("queue_not_usable", problem=str(error))
             await self.writer.do(partial(self._tell_queue_not_usable, one=one, problem=str(error)))

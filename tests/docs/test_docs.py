@@ -164,11 +164,11 @@ def imported(top: str) -> set[str]:
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
                 found.add(node.module.split(".")[0])
-    return found - set(sys.stdlib_module_names) - {"oneshelf", "oneshelf_emulator"}
+    return found - set(sys.stdlib_module_names) - {"oneshelf", "oneshelf_emulator", "oneshelf_simulator"}
 
 
 def test_what_is_imported_is_declared_and_the_other_way_round() -> None:
-    used = imported("oneshelf") | imported("oneshelf_emulator")
+    used = imported("oneshelf") | imported("oneshelf_emulator") | imported("oneshelf_simulator")
     assert {MODULE_OF.get(name, name) for name in declared() - NOT_IMPORTED} == used
 
 

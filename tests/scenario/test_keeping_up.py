@@ -260,6 +260,25 @@ class TestShippedThere:
         world.to_rest()
         check_at_rest(world, {})
 
+    def test_S10_6_a_marketplace_that_ships_whole_orders_makes_no_parcel_of_our_first_one(
+        self, world: World, sold: OrderSeen
+    ) -> None:
+        """Etsy calls all of a receipt shipped when it is told of its first parcel. The second piece still lies on the shelf."""
+        market = FakeMarket(world)
+        hub_order = world.order(EBAY, "E-1", "hub_order_id")
+        world.hub.fulfil(world.tick(60), hub_order, MUG=1)
+        world.hub_news()
+        market.run(EBAY)
+        reference = market.parcels[(EBAY, "E-1")]
+        whole = ShipmentSeen(next(iter(reference.values())).reference, from_us(world.tick(60)), {"MUG": 2})
+        world.hear(EBAY, changed(sold, world.now, shipped=2, shipments=(whole,)))
+        world.tick(ECHO_WAIT_S)
+        assert world.plan_fulfilment() is None
+        assert (world.line(EBAY, "E-1"), world.level("MUG")) == ("S", (9, 1, 0, 0))
+        world.hub.fulfil(world.tick(60), hub_order, MUG=1)
+        world.hub_news()
+        assert world.level("MUG") == (8, 0, 0, 0)
+
     @pytest.mark.parametrize("applied", [True, False])
     def test_I6_without_an_answer_the_copy_is_read_before_it_is_fulfilled_again(
         self, world: World, sold: OrderSeen, applied: bool

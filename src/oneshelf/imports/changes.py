@@ -129,7 +129,7 @@ def plan_fulfilment(tx: Tx, tenant_id: int, now: int) -> FulfilCall | None:
         lines = [
             line for line in load_lines(tx, tenant_id, [order.order_no]).get(order.order_no, {}).values() if line.sku
         ]
-        missing = keeping_up.missing_in_hub(lines, rows)
+        missing = keeping_up.missing_in_hub(order, lines, rows)
         if not missing or order.hub_order_id is None:
             intents.settle(tx, tenant_id, intent, "DONE", now, reason="its fulfilment is known")
             continue

@@ -65,10 +65,10 @@ class Where(Protocol):
     def endpoint(self) -> str | None: ...
 
 
-async def client_of(where: Where, app: Mapping[str, str]) -> Any:
+async def client_of(where: Where, app: Mapping[str, str], make: Callable[..., Any] = sqs_client) -> Any:
     """Return an SQS client, by the app's AWS keys or the machine's own role. botocore raises much on a mistyped address."""
     keys = {name: app[name] for name in ("aws_access_key_id", "aws_secret_access_key") if app.get(name)}
-    return await asyncio.to_thread(sqs_client, where.region, where.endpoint, keys)
+    return await asyncio.to_thread(make, where.region, where.endpoint, keys)
 
 
 async def run(

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
+from oneshelf.core.facts import ShipmentSeen
 from oneshelf.core.instants import SECOND
-from oneshelf.core.shipment import ShipmentState
+from oneshelf.core.shipment import ShipmentState, same_number
 from oneshelf.db.journal import close_task, note, open_task
 from oneshelf.db.tx import Tx
 
@@ -154,7 +155,7 @@ def want_fulfilment(tx: Tx, tenant_id: int, order: OrderRow, lines: list[LineRow
     if order.hub_order_id is None or not any(line.told_shipped > line.shipped for line in lines):
         return
     name = f"{order.account_id}/{order.order_id}"
-    if not missing_in_hub(lines, load_shipments(tx, tenant_id, order.order_no)):
+    if not missing_in_hub(order, lines, load_shipments(tx, tenant_id, order.order_no)):
         return
     if claims.has_open_intent(tx, tenant_id, (FULFIL,), name):
         return
@@ -168,11 +169,15 @@ def want_fulfilment(tx: Tx, tenant_id: int, order: OrderRow, lines: list[LineRow
     )
 
 
-def missing_in_hub(lines: Iterable[LineRow], rows: Iterable[ShipmentRow]) -> dict[str, dict[str, int]]:
+def missing_in_hub(
+    order: OrderRow, lines: Iterable[LineRow], rows: Collection[ShipmentRow]
+) -> dict[str, dict[str, int]]:
     """Return {line id: {sku: pieces}} that the marketplace calls shipped and no fulfilment accounts for.
 
-    What we told it of a fulfilment that was cancelled since is no shipment of its own (S10.5).
+    What we told it of a fulfilment that was cancelled since is no shipment of its own (S10.5); nor is what a marketplace that ships
+    only whole orders (Etsy) made of our first parcel: the rest still lies on the shelf (S10.6).
     """
+    echoed = _more_than_we_told(order, rows)
     called_back: dict[str, int] = {}
     for row in rows:
         if row.cancelled and (row.told_version or row.state in (ShipmentState.SENT, ShipmentState.UNKNOWN)):
@@ -180,7 +185,24 @@ def missing_in_hub(lines: Iterable[LineRow], rows: Iterable[ShipmentRow]) -> dic
     missing: dict[str, dict[str, int]] = {}
     for line in lines:
         ours = called_back.get(line.line_id, 0) * line.units_per_listing
+        ours += echoed.get(line.line_id, 0) * line.units_per_listing
         pieces = min(line.told_shipped - line.shipped - ours, line.counts.open)
         if line.sku and pieces > 0:
             missing.setdefault(line.line_id, {})[line.sku] = pieces
     return missing
+
+
+def _more_than_we_told(order: OrderRow, rows: Collection[ShipmentRow]) -> dict[str, int]:
+    """Return {line id: units} by which the marketplace's parcels that are ours hold more than we told of them."""
+    told = [row for row in rows if row.is_told and not row.cancelled]
+    more: dict[str, int] = {}
+    for parcel in msgspec.convert(json.loads(order.document).get("shipments", []), list[ShipmentSeen]):
+        ours = [
+            row
+            for row in told
+            if same_number(row.tracking_number, parcel.tracking_number) or row.reference == parcel.shipment_id
+        ]
+        if ours and not parcel.cancelled:
+            for line_id, units in parcel.units.items():
+                more[line_id] = more.get(line_id, 0) + units - sum(r.units for r in ours if r.line_id == line_id)
+    return {line_id: units for line_id, units in more.items() if units > 0}

@@ -1,0 +1,77 @@
+"""The page docs/concepts/simulation.md, with the tables as the simulator has them."""
+
+from __future__ import annotations
+
+from oneshelf_simulator import faults, mutants
+from oneshelf_simulator.auditor import INVARIANTS
+
+TEXT = """\
+# The simulator: trying to break it
+
+`oneshelf sim` plays the real service against the emulated marketplaces for simulated hours in seconds, in one thread, on a virtual clock.
+One seed decides everything: who buys what, what the network loses, when the process dies, which of two ready tasks runs first. The same
+seed gives the same bytes, so that a failure found once is a failure kept.
+
+    oneshelf sim --seed 7 --profile hostile            # one world: six hours of faults, then it has to come to rest
+    oneshelf sim --runs 100 --profile busy --json      # a hundred seeds in two processes
+    oneshelf sim --replay oneshelf-sim-7.json          # a failure again
+    oneshelf sim --teeth                               # plant faults into the engine and see each caught
+
+Exit code 1 is a breach: an invariant did not hold. What is printed then is the seed, every option, the last forty happenings and the levels,
+of a run that was made smaller first: shorter, and without every fault that it does not need.
+
+## What is real and what is not
+
+| real | played |
+|---|---|
+| the service's loops, steps, connectors, limiter, writer's code | the clock, and the order of what is ready together |
+| SQLite, one file, opened again after each crash | the disk under it keeps its word (power cuts have tests of their own) |
+| the emulated marketplaces, their strictness and their delays | the network between: lost, late, cut, doubled, refused, dark |
+| bring-up and sign-in, as a merchant does them | the merchant, buyers, hands in consoles, a supervisor that starts it again |
+
+In a run, idle loops look every minute and a half, polls are three to six times as far apart as by default, and the sweep goes round every
+twenty minutes in place of six hours: a seed costs seconds that way, and a number typed by hand is found within the rest phase.
+
+First the *safety phase*: people buy, faults strike, the process dies between statements, around commits, at answers and at awaits. The
+auditor looks after each commit and, every ten simulated minutes, at everything. Then the *rest phase*: no faults, no buyers; within thirty
+minutes every channel has to show its offer, every order has to be stored, the ledger has to be the truth of shelf and buyers. Then half an
+hour without a write.
+
+Profiles: `calm` (a slow shop, few losses), `busy`, `flash` (a rush on all products), `hostile` (every fault, often). Each seed draws its own
+mixture: in most runs some faults are off, in some a few are heavy.
+
+## Who judges
+
+`auditor.py` imports nothing of the product. It counts the physical shelf by what people did to it, what buyers wait for by the marketplaces'
+own books, and reads the database by plain SQL.
+"""
+
+CAUSES = """
+## Oversold, by cause
+
+A piece sold twice is sorted: *window* (sold before anybody could have known), *race* (a write of ours had put it back), *hand* (somebody
+typed a number), *late* (we had known, and had had the time). *Late* is a breach. A channel has the time from the first news, or from when
+its poll was due, plus five seconds, its call and its processing; time in which it, the other channel or the engine was in trouble does
+not count.
+
+## The faults
+
+"""
+
+
+def page() -> str:
+    """Return the page."""
+    invariants = "| I | checked |\n|---|---|\n" + "".join(f"| {n} | {how} |\n" for n, how in INVARIANTS.items())
+    teeth = "| planted fault | what is wrong | caught by |\n|---|---|---|\n" + "".join(
+        f"| `{name}` | {mutant.what} | {mutant.caught_by} |\n" for name, mutant in mutants.MUTANTS.items()
+    )
+    return (
+        TEXT
+        + "\n"
+        + invariants
+        + CAUSES
+        + faults.table()
+        + "\n## Its teeth\n\nEach of these was planted into the engine and caught within four seeds:\n\n"
+        + teeth
+        + "\nThis page is generated: `make docs`.\n"
+    )

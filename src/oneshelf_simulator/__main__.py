@@ -1,0 +1,104 @@
+"""The simulator's command line: `python -m oneshelf_simulator`, also `oneshelf sim`.
+
+Exit code 0: every invariant held. 1: a breach. 2: the command was wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import msgspec
+
+from .options import PROFILES, Options, read_options
+from .runs import Summary, line_of, run_many, shrink, together
+from .world import Failure, play
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run what was asked for; return the exit code."""
+    asked = _parser().parse_args(arguments)
+    said = sys.stderr
+
+    def say(line: str) -> None:
+        print(line, file=said, flush=True)
+
+    if asked.teeth:
+        from .mutants import bite, tell
+
+        found = bite(asked.teeth_only.split(",") if asked.teeth_only else None, say=say)
+        print(json.dumps([msgspec.to_builtins(one) for one in found]) if asked.json else tell(found))
+        return 0 if all(one.caught_by for one in found) else 1
+    if asked.replay is not None:
+        options = _options_of(asked.replay)
+        report = play(options, write=say if asked.trace else None)
+        say(line_of(report))
+        summary = together([report])
+    else:
+        seeds = range(asked.seed, asked.seed + asked.runs)
+        summary = run_many(seeds, asked.profile, asked.days, say=say, processes=1 if asked.runs == 1 else 2)
+    for place, failure in enumerate(summary.breaches):
+        if asked.shrink and place == 0:
+            say("making it smaller …")
+            summary.breaches[0] = failure = shrink(failure, say=say)
+        _write(failure, say_where=say)
+    if asked.json:
+        print(json.dumps(msgspec.to_builtins(summary)))
+    else:
+        _tell(summary)
+    return 1 if summary.breaches else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("oneshelf sim", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="the first seed")
+    parser.add_argument("--runs", type=int, default=1, help="so many seeds, in two processes")
+    parser.add_argument("--days", type=float, default=0.25, help="simulated days of faults a run")
+    parser.add_argument("--profile", choices=PROFILES, default="busy")
+    parser.add_argument(
+        "--replay", type=Path, help="play the options of a failure again, from the file it was written to"
+    )
+    parser.add_argument("--trace", action="store_true", help="with --replay: write each happening")
+    parser.add_argument("--no-shrink", dest="shrink", action="store_false", help="leave a failing run as it is")
+    parser.add_argument("--teeth", action="store_true", help="plant faults into the engine and see each caught")
+    parser.add_argument("--teeth-only", default="", help="names of planted faults, comma-joined")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    return parser
+
+
+def _options_of(file: Path) -> Options:
+    """A file holds a failure, a summary, or bare options."""
+    document = json.loads(file.read_text())
+    if "breaches" in document:
+        document = document["breaches"][0]
+    return read_options(json.dumps(document.get("options", document)))
+
+
+def _write(failure: Failure, *, say_where: object) -> None:
+    """Keep a failure for --replay, and say all of it."""
+    file = Path(f"oneshelf-sim-{failure.seed}.json")
+    file.write_text(json.dumps(msgspec.to_builtins(failure), indent=1))
+    lines = [
+        f"BREACH {failure.rule}: {failure.what}",
+        f"seed {failure.seed}, at {failure.at_s:g} s. Again: oneshelf sim --replay {file}",
+        "options: " + json.dumps(failure.options),
+        "the last happenings:",
+        *failure.last,
+        "levels:",
+        *failure.levels,
+    ]
+    print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def _tell(summary: Summary) -> None:
+    print(
+        f"{summary.runs} runs, {summary.simulated_s / 86400:.2f} simulated days, {summary.sales} sales, "
+        f"{summary.crashes} crashes, {sum(summary.faults.values())} faults, {len(summary.breaches)} breaches, "
+        f"at rest after {summary.rest_s_max:g} s at most. Trace {summary.trace_hash[:16]}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,390 @@
+"""Faults planted into the engine: a guard removed, a key dropped, a comparison turned. Each must be caught, or the simulator has no teeth.
+
+In: a mutant's name. Out: the invariant that caught it, and by which seed. Never: leaves a patch in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import msgspec
+
+from oneshelf import wiring
+from oneshelf.core import coverage
+from oneshelf.core.instants import from_us
+from oneshelf.core.outcome import Accepted, Unknown
+from oneshelf.imports import worker as imports_worker
+from oneshelf.intake import poll, webhook
+from oneshelf.intake import worker as intake_worker
+from oneshelf.listings import dirty
+from oneshelf.onboarding import bring_up as onboarding
+from oneshelf.orders import claims, lines, parcels, provisional
+from oneshelf.publish import numbers, planning
+from oneshelf.publish import worker as publish_worker
+from oneshelf.reconcile import hub as judging
+from oneshelf.shipping import telling
+from oneshelf.stock import ledger
+
+from .options import Options, draw
+from .world import play
+
+#: Seeds that a mutant gets, and how long each rains.
+SEEDS = range(101, 105)
+DAYS = 0.05
+
+
+class Mutant(NamedTuple):
+    """`what`: what is wrong now. `caught_by`: the rule that finds it. `needs`: options that give it its occasion."""
+
+    what: str
+    plant: Callable[[ExitStack], None]
+    needs: dict[str, Any] = {}
+    caught_by: str = "?"
+
+
+class Bite(msgspec.Struct):
+    """What became of a mutant. `caught_by` None: it got through."""
+
+    name: str
+    what: str
+    caught_by: str | None
+    seed: int | None
+    runs: int
+
+
+def _put(stack: ExitStack, owner: Any, name: str, value: Any) -> None:
+    stack.enter_context(patch.object(owner, name, value))
+
+
+def _every(n: int) -> Callable[[], bool]:
+    count = 0
+
+    def now() -> bool:
+        nonlocal count
+        count += 1
+        return count % n == 0
+
+    return now
+
+
+# --- the mutants -----------------------------------------------------------------------------------------------------------
+
+
+def _answer_without_storing(stack: ExitStack) -> None:
+    now, keep = _every(9), webhook.keep
+    _put(stack, webhook, "keep", lambda tx, items: ["stored"] * len(items) if now() else keep(tx, items))
+
+
+def _level_without_entry(stack: ExitStack) -> None:
+    now, write = _every(11), ledger._write
+
+    def wrong(tx: Any, tenant_id: int, entries: Any, at: int) -> None:
+        write(tx, tenant_id, entries, at)
+        if entries and now():
+            tx.run("UPDATE stock_level SET on_hand = on_hand + 1 WHERE sku = :s", s=entries[0].sku)
+
+    _put(stack, ledger, "_write", wrong)
+
+
+def _entry_rewritten(stack: ExitStack) -> None:
+    now, write = _every(13), ledger._write
+
+    def wrong(tx: Any, tenant_id: int, entries: Any, at: int) -> None:
+        write(tx, tenant_id, entries, at)
+        if entries and now():
+            tx.run("UPDATE ledger_entry SET posted_at = posted_at + 1, reason = 'mended', on_hand = on_hand + 1 "
+                   "WHERE entry_no = 1")  # fmt: skip
+
+    _put(stack, ledger, "_write", wrong)
+
+
+def _key_dropped(stack: ExitStack) -> None:
+    """`ship:` is posted again with each reading of the copy."""
+    count = iter(range(10**9))
+
+    def wrong(batch: Any, order: Any, line: Any, shipment: Any, pieces: int) -> None:
+        parcels.place(batch, line)
+        if not shipment.cancelled:
+            key = f"ship:{line.key}:{shipment.shipment_id}-{next(count)}"
+            parcels._leave(batch, order, line, key, shipment, pieces, "shipped")
+
+    _put(stack, parcels, "_post", wrong)
+
+
+def _reserved_forgotten(stack: ExitStack) -> None:
+    right = numbers.available_of
+
+    def wrong(tx: Any, tenant_id: int, skus: Any) -> dict[str, int]:
+        found = right(tx, tenant_id, skus)
+        for sku, reserved in tx.all("SELECT sku, SUM(reserved) FROM stock_level GROUP BY sku"):
+            if sku in found:
+                found[sku] += reserved
+        return found
+
+    _put(stack, numbers, "available_of", wrong)
+
+
+def _one_more(stack: ExitStack) -> None:
+    right = numbers._single
+
+    def wrong(*arguments: Any) -> Any:
+        number = right(*arguments)
+        return msgspec.structs.replace(number, offer=number.offer + 1) if number.offer > 0 else number
+
+    _put(stack, numbers, "_single", wrong)
+
+
+def _unknown_is_yes(stack: ExitStack) -> None:
+    right = publish_worker.settle_write
+
+    def wrong(tx: Any, t: int, a: int, can: Any, call: Any, outcomes: Any, now: int) -> Any:
+        if isinstance(outcomes, list):
+            outcomes = [Accepted() if isinstance(one, Unknown) else one for one in outcomes]
+        return right(tx, t, a, can, call, outcomes, now)
+
+    _put(stack, publish_worker, "settle_write", wrong)
+
+
+def _slots_not_recovered(stack: ExitStack) -> None:
+    _put(stack, wiring, "recover_slots", lambda *a, **k: 0)
+    _put(stack, publish_worker, "recover", lambda *a, **k: 0)
+
+
+def _intents_not_recovered(stack: ExitStack) -> None:
+    _put(stack, wiring.intents, "recover", lambda *a, **k: None)
+
+
+def _generation_ignored(stack: ExitStack) -> None:
+    def wrong(tx: Any, tenant_id: int, outlet_id: int, generation: int) -> bool:
+        return bool(
+            tx.run("DELETE FROM dirty_listing WHERE tenant_id = :t AND outlet_id = :o", t=tenant_id, o=outlet_id)
+        )
+
+    _put(stack, dirty, "clear", wrong)
+
+
+def _nobody_marked(stack: ExitStack) -> None:
+    now, right = _every(3), dirty.mark
+    _put(stack, dirty, "mark", lambda *a: None if now() else right(*a))
+
+
+def _complete_too_soon(stack: ExitStack) -> None:
+    right = poll.keep_page
+
+    def wrong(tx: Any, tenant_id: int, account_id: int, page: Any, now: int) -> Any:
+        if page.complete_through_at is not None:
+            page = msgspec.structs.replace(page, complete_through_at=from_us(now))
+        return right(tx, tenant_id, account_id, page, now)
+
+    _put(stack, intake_worker.poll, "keep_page", wrong)
+
+
+def _complete_goes_back(stack: ExitStack) -> None:
+    right, now_and_then = poll.keep_page, _every(7)
+
+    def wrong(tx: Any, tenant_id: int, account_id: int, page: Any, now: int) -> Any:
+        answers = right(tx, tenant_id, account_id, page, now)
+        if now_and_then():
+            tx.run(
+                "UPDATE feed SET complete_through_at = complete_through_at - 60000000 WHERE account_id = :a",
+                a=account_id,
+            )
+        return answers
+
+    _put(stack, intake_worker.poll, "keep_page", wrong)
+
+
+def _no_overlap(stack: ExitStack) -> None:
+    """Each poll begins ten minutes after where the last one ended."""
+    _put(stack, poll, "OVERLAP_S", -600)
+
+
+def _first_come(stack: ExitStack) -> None:
+    """Coverage by order of arrival, not of purchase."""
+    _put(stack, coverage.OpenLine, "key", property(lambda line: (line.order_no, line.line_id)))
+
+
+def _cancel_keeps_pieces(stack: ExitStack) -> None:
+    right = lines._post
+
+    def wrong(batch: Any, account: Any, order: Any, line: Any, reserved: int, committed: int) -> None:
+        if reserved + committed > 0 or line.state != "C":
+            right(batch, account, order, line, reserved, committed)
+
+    _put(stack, lines, "_post", wrong)
+
+
+def _two_writes_a_unit(stack: ExitStack) -> None:
+    for name in ("_READ_DUE", "_WRITE_DUE"):
+        condition = getattr(planning, name).replace(planning._FREE, "(s.wait_until IS NULL OR s.wait_until <= :now)")
+        _put(stack, planning, name, condition)
+
+
+def _nothing_held(stack: ExitStack) -> None:
+    """The hub is never told of what marketplaces sold."""
+    _put(stack, claims, "plan", lambda *a, **k: None)
+
+
+def _holds_kept(stack: ExitStack) -> None:
+    """A hold is not moved back after its import."""
+    right = claims.add_intents
+
+    def wrong(tx: Any, tenant_id: int, kind: str, wanted: Any, *a: Any, **k: Any) -> int:
+        return 0 if kind == "unhold" else right(tx, tenant_id, kind, wanted, *a, **k)
+
+    _put(stack, claims, "add_intents", wrong)
+
+
+def _edit_at_once(stack: ExitStack) -> None:
+    """A lower number at the hub is an edit, whatever its orders say later (S9.1, S9.2)."""
+
+    def wrong(tx: Any, tenant_id: int, hub: Any, sku: str, levels: Any, offs: Any, read: Any, *rest: Any) -> bool:
+        for location_id, off in offs.items():
+            if off:
+                judging._post_edit(tx, tenant_id, sku, location_id, off, read.read_id, "edited", rest[1])
+        return True
+
+    _put(stack, judging, "_judge_offs", wrong)
+
+
+def _suspicion_for_ever(stack: ExitStack) -> None:
+    """What a lower read held is never consumed by its order nor released."""
+    _put(stack, provisional, "consume", lambda *a, **k: 0)
+    _put(stack, provisional, "settle_due", lambda *a, **k: 0)
+
+
+def _told_again(stack: ExitStack) -> None:
+    """A parcel whose answer was lost is told again without looking."""
+
+    right = telling.settle
+
+    def settle(tx: Any, tenant_id: int, call: Any, outcome: Any, now: int) -> None:
+        right(tx, tenant_id, call, outcome, now)
+        tx.run(
+            "UPDATE shipment SET state = 'QUEUED', sent_version = 0, looked = 1, due_at = :now WHERE state IN ('UNKNOWN')",
+            now=now,
+        )
+
+    _put(stack, telling, "settle", settle)
+
+
+def _publishing_dawdles(stack: ExitStack) -> None:
+    """Marks are looked at twenty minutes late."""
+    right = planning.look
+
+    def wrong(tx: Any, tenant_id: int, account_id: int, can: Any, now: int) -> Any:
+        return right(tx, tenant_id, account_id, can, now - 1_200_000_000)
+
+    _put(stack, publish_worker, "look", wrong)
+
+
+def _token_in_the_log(stack: ExitStack) -> None:
+    right = onboarding.introduce
+
+    async def wrong(entered: Any, **more: Any) -> Any:
+        onboarding.log.warning("connecting", refresh_token=entered.secret.get("refresh_token", ""))
+        return await right(entered, **more)
+
+    _put(stack, onboarding, "introduce", wrong)
+
+
+def _imports_forgotten(stack: ExitStack) -> None:
+    """An import without an answer counts as done."""
+    right = imports_worker.copy_orders.settle_create
+
+    def wrong(tx: Any, tenant_id: int, call: Any, outcome: Any, now: int) -> Any:
+        if isinstance(outcome, Unknown):
+            tx.run("UPDATE intent SET state = 'DONE' WHERE intent_no = :n", n=call.intent.intent_no)
+            return None
+        return right(tx, tenant_id, call, outcome, now)
+
+    _put(stack, imports_worker.copy_orders, "settle_create", wrong)
+
+
+_LOSSY = {"timeout_after": 0.08}
+_CRASHY = {"crash_at_await": 4, "crash_at_answer": 4, "crash_after_commit": 3}
+
+MUTANTS: dict[str, Mutant] = {
+    "answer_without_storing": Mutant("a webhook is answered and not stored", _answer_without_storing),
+    "level_without_entry": Mutant("a level moves without an entry", _level_without_entry),
+    "entry_rewritten": Mutant("an entry is changed afterwards", _entry_rewritten),
+    "key_dropped": Mutant("a parcel's entry has a new key each time", _key_dropped),
+    "reserved_forgotten": Mutant("an offer forgets what is reserved", _reserved_forgotten),
+    "one_more": Mutant("an offer is one too many", _one_more),
+    "unknown_is_yes": Mutant("no answer counts as a yes", _unknown_is_yes, {"chances": _LOSSY}),
+    "slots_not_recovered": Mutant("slots under way stay so after a crash", _slots_not_recovered, {"counts": _CRASHY}),
+    "intents_not_recovered": Mutant(
+        "calls to the hub under way stay so after a crash", _intents_not_recovered, {"counts": _CRASHY}
+    ),
+    "generation_ignored": Mutant("a mark is cleared although it is newer", _generation_ignored),
+    "nobody_marked": Mutant("every third change marks no listing", _nobody_marked),
+    "complete_too_soon": Mutant("a feed counts as complete up to now", _complete_too_soon),
+    "complete_goes_back": Mutant("a feed's completeness goes back", _complete_goes_back),
+    "no_overlap": Mutant("polls leave gaps", _no_overlap, {"chances": {"webhook_drop": 0.5}}),
+    "first_come": Mutant("first wins by arrival", _first_come, {"chances": {"webhook_drop": 0.3}}),
+    "cancel_keeps_pieces": Mutant("a cancelled line keeps its pieces", _cancel_keeps_pieces),
+    "two_writes_a_unit": Mutant("two calls of one write unit at once", _two_writes_a_unit),
+    "nothing_held": Mutant("nothing is held at the hub", _nothing_held),
+    "holds_kept": Mutant("a hold stays after its import", _holds_kept),
+    "edit_at_once": Mutant("a sale seen at the hub is taken for an edit", _edit_at_once),
+    "suspicion_for_ever": Mutant("a suspected sale is held for ever", _suspicion_for_ever),
+    "told_again": Mutant("a parcel without an answer is told again", _told_again, {"chances": {"timeout_after": 0.2}}),
+    "publishing_dawdles": Mutant("numbers leave twenty minutes late", _publishing_dawdles),
+    "token_in_the_log": Mutant("a refresh token stands in a log line", _token_in_the_log),
+    "imports_forgotten": Mutant("an import without an answer counts as done", _imports_forgotten, {"chances": _LOSSY}),
+}
+
+
+@contextmanager
+def planted(name: str) -> Iterator[None]:
+    """The engine with this fault in it."""
+    with ExitStack() as stack:
+        MUTANTS[name].plant(stack)
+        yield
+
+
+def options_for(name: str, seed: int) -> Options:
+    """A run with the occasions that the mutant needs, and few faults else."""
+    needs = MUTANTS[name].needs
+    options = draw(seed, "calm", DAYS)
+    return msgspec.structs.replace(
+        options,
+        orders_per_h=40.0,
+        stock_max=6,
+        cancels_per_h=4.0,
+        fulfil_share=0.9,
+        fulfil_after_s=900.0,
+        chances={**options.chances, **needs.get("chances", {})},
+        counts=dict(needs.get("counts", {})),
+    )
+
+
+def bite_one(name: str, seeds: Any = SEEDS) -> Bite:
+    """Play seeds until the mutant is caught."""
+    runs = 0
+    for seed in seeds:
+        runs += 1
+        with planted(name):
+            report = play(options_for(name, seed))
+        if report.breach is not None:
+            return Bite(name, MUTANTS[name].what, report.breach.rule, seed, runs)
+    return Bite(name, MUTANTS[name].what, None, None, runs)
+
+
+def bite(names: list[str] | None = None, *, say: Callable[[str], None]) -> list[Bite]:
+    """Play every mutant."""
+    found = []
+    for name in names or list(MUTANTS):
+        found.append(bite_one(name))
+        say(f"{name}: {found[-1].caught_by or 'NOT CAUGHT'} (seed {found[-1].seed}, {found[-1].runs} runs)")
+    return found
+
+
+def tell(bites: list[Bite]) -> str:
+    """The mutants as a Markdown table."""
+    rows = ["| planted fault | what is wrong | caught by |", "|---|---|---|"]
+    rows += [f"| `{one.name}` | {one.what} | {one.caught_by or '**nobody**'} |" for one in bites]
+    return "\n".join(rows)

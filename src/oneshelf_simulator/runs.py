@@ -1,0 +1,118 @@
+"""Many runs: over seeds and processes, what they came to together, and a failing one made small.
+
+In: seeds or a file. Out: a Summary. Never: decides what a breach is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+
+import msgspec
+
+from .options import Options, draw
+from .world import Failure, Report, play
+
+PROCESSES = 2
+#: How many further runs a failing one is made small with.
+SHRINKS_MAX = 24
+
+
+class Summary(msgspec.Struct):
+    """`faults`: how often each struck. `trace_hash`: over the runs' hashes in order of their seeds."""
+
+    runs: int
+    simulated_s: float
+    breaches: list[Failure]
+    faults: dict[str, int]
+    crashes: int
+    trace_hash: str
+    sales: int = 0
+    oversold: dict[str, int] = {}
+    checks: dict[str, int] = {}
+    rest_s_max: float = 0.0
+
+
+def run_many(
+    seeds: Iterable[int], profile: str, days: float, *, say: Callable[[str], None], processes: int = PROCESSES
+) -> Summary:
+    """Play each seed; `say` is told of each as it ends."""
+    return together(_reports([draw(seed, profile, days) for seed in seeds], say, processes))
+
+
+def _reports(wanted: list[Options], say: Callable[[str], None], processes: int) -> list[Report]:
+    reports = []
+    if processes <= 1 or len(wanted) <= 1:
+        for options in wanted:
+            reports.append(play(options))
+            say(line_of(reports[-1]))
+        return reports
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for report in pool.map(play, wanted):
+            reports.append(report)
+            say(line_of(report))
+    return reports
+
+
+def line_of(report: Report) -> str:
+    """One run in a line."""
+    end = (
+        f"breach {report.breach.rule}: {report.breach.what[:160]}"
+        if report.breach
+        else f"at rest after {report.rest_s or 0:g} s"
+    )
+    return f"seed {report.seed} {report.profile}: {report.sales} sales, {report.crashes} crashes, {end}"
+
+
+def together(reports: list[Report]) -> Summary:
+    """What the runs came to."""
+    faults: Counter[str] = Counter()
+    oversold: Counter[str] = Counter()
+    checks: Counter[str] = Counter()
+    digest = hashlib.sha256()
+    for report in reports:
+        faults.update(report.faults)
+        oversold.update(report.oversold)
+        checks.update(report.checks)
+        digest.update(report.trace_hash.encode())
+    return Summary(
+        runs=len(reports),
+        simulated_s=round(sum(report.simulated_s for report in reports), 3),
+        breaches=[report.breach for report in reports if report.breach is not None],
+        faults=dict(sorted(faults.items())),
+        crashes=sum(report.crashes for report in reports),
+        trace_hash=reports[0].trace_hash if len(reports) == 1 else digest.hexdigest(),
+        sales=sum(report.sales for report in reports),
+        oversold=dict(sorted(oversold.items())),
+        checks=dict(sorted(checks.items())),
+        rest_s_max=max((report.rest_s or 0.0 for report in reports), default=0.0),
+    )
+
+
+def shrink(failure: Failure, *, say: Callable[[str], None], tries: int = SHRINKS_MAX) -> Failure:
+    """Make a failing run small: shorter, then with one fault after the other switched off, as long as the same rule is broken."""
+    best = failure
+    options = msgspec.convert(failure.options, type=Options)
+
+    def still_fails(smaller: Options) -> Failure | None:
+        nonlocal tries
+        if tries <= 0:
+            return None
+        tries -= 1
+        found = play(smaller).breach
+        return found if found is not None and found.rule == failure.rule else None
+
+    while options.fault_s > 900 and tries > 0:
+        smaller = msgspec.structs.replace(options, fault_s=options.fault_s / 2)
+        if (found := still_fails(smaller)) is None:
+            break
+        options, best = smaller, found
+        say(f"still {failure.rule} within {options.fault_s:.0f} s")
+    for fault in options.switched_on():
+        if (found := still_fails(options.without(fault))) is not None:
+            options, best = options.without(fault), found
+            say(f"still {failure.rule} without {fault}")
+    return best

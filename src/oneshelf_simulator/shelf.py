@@ -1,0 +1,119 @@
+"""The truth outside: what lies on the physical shelf, and what each marketplace itself says that it sold.
+
+In: the emulated marketplaces; every move of a piece, told by whoever moved it. Out: pieces on hand, pieces still owed, by SKU.
+Never: imports the product, or asks it anything: two counts that share code share mistakes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from oneshelf_emulator.emulation import Emulation
+from oneshelf_emulator.world import Product, Sale
+
+MARKETPLACES = ("amazon", "ebay", "etsy")
+Key = tuple[str, str]
+
+
+def plain_id(order_id: object) -> str:
+    """Shopify's ids come as numbers and as global ids."""
+    return str(order_id).rsplit("/", 1)[-1]
+
+
+class Shelf:
+    """Pieces on hand by SKU, and which pieces of which marketplace order have left."""
+
+    def __init__(self, emulation: Emulation, products: list[Product]) -> None:
+        self.emulation = emulation
+        self.on_hand: Counter[str] = Counter({product.sku: product.stock for product in products})
+        self.damaged: Counter[str] = Counter()
+        self.left: dict[Key, Counter[str]] = {}
+
+    @property
+    def skus(self) -> list[str]:
+        return list(self.on_hand)
+
+    def move(self, sku: str, pieces: int) -> None:
+        """Pieces come (above 0) or go."""
+        self.on_hand[sku] += pieces
+
+    def leave(self, key: Key, pieces: Mapping[str, int]) -> None:
+        """A parcel of a marketplace order leaves: once, however many systems are told of it."""
+        there = self.left.setdefault(key, Counter())
+        for sku, count in pieces.items():
+            there[sku] += count
+            self.on_hand[sku] -= count
+
+    def sales(self) -> Iterator[Sale]:
+        """Every purchase that a marketplace accepted."""
+        yield from self.emulation.world.sales
+
+    def owed(self) -> Counter[str]:
+        """Pieces by SKU that buyers still wait for."""
+        owed = self.owed_by_web()
+        for _, pieces in self.owed_by_marketplaces():
+            owed.update(pieces)
+        return owed
+
+    def owed_by_web(self) -> Counter[str]:
+        owed: Counter[str] = Counter()
+        for order in self.web_orders():
+            for work in order.fulfillment_orders:
+                if not work.cancelled:
+                    for line in work.lines:
+                        owed[line.line_item.sku] += line.remaining_quantity
+        return owed
+
+    def web_orders(self) -> list[Any]:
+        shop = self.emulation.marketplaces["shopify"]
+        return [shop.store.get(_order_class(shop), number) for number in shop.sales_by_order]
+
+    def owed_by_marketplaces(self) -> Iterator[tuple[Key, Counter[str]]]:
+        for channel in MARKETPLACES:
+            for order in self.emulation.marketplaces[channel].orders():
+                key = (channel, order["id"])
+                owed = Counter(order["lines"])
+                gone = order.get("cancelled")
+                if isinstance(gone, Mapping):
+                    owed.subtract(gone)
+                elif gone or order.get("state") == "lapsed":
+                    owed.clear()
+                owed.subtract(self.left.get(key, {}))
+                yield key, Counter({sku: count for sku, count in owed.items() if count > 0})
+
+    def is_hidden(self, sale: Sale) -> bool:
+        """A purchase that no call of its marketplace shows: an eBay checkout that is not paid."""
+        if sale.channel != "ebay":
+            return False
+        order = self.emulation.marketplaces["ebay"].order_desk.orders.get(sale.order_id)
+        return order is None or order.visible_at is None
+
+    def is_listed(self, sale: Sale) -> bool:
+        """Whether the marketplace's own order feed ever shows it (Amazon's search misses some)."""
+        if sale.channel != "amazon":
+            return True
+        return bool(self.emulation.marketplaces["amazon"].book.orders[sale.order_id].listed)
+
+    def shown(self, channel: str, sku: str) -> int:
+        return int(self.emulation.marketplaces[channel].shown(sku))
+
+    def hub_level(self, sku: str) -> dict[str, int]:
+        """The shop's own numbers of a SKU, over its locations."""
+        found: Counter[str] = Counter()
+        for level in self.emulation.marketplaces["shopify"].state()["levels"]:
+            if level["sku"] == sku:
+                found.update({name: value for name, value in level.items() if isinstance(value, int)})
+        return dict(found)
+
+    def copies(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """The shop's orders that say they are a marketplace's: (channel, order id, order)."""
+        orders = self.emulation.marketplaces["shopify"].orders()
+        return [(one["source_name"], str(one["source_identifier"]), one) for one in orders if one["source_identifier"]]
+
+
+def _order_class(shop: Any) -> Any:
+    from oneshelf_emulator.shopify.order_records import Order
+
+    return Order

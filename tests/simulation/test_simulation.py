@@ -1,0 +1,255 @@
+"""The simulator: the same seed gives the same bytes, a modest number of seeds holds every invariant, and it has teeth."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from oneshelf_simulator import auditor
+from oneshelf_simulator.__main__ import main
+from oneshelf_simulator.faults import FAULTS, never_injected, table
+from oneshelf_simulator.loop import OWNER, Deadlock, SimLoop
+from oneshelf_simulator.mutants import MUTANTS, bite_one, options_for, planted
+from oneshelf_simulator.options import PROFILES, draw, read_options
+from oneshelf_simulator.runs import Summary, run_many
+from oneshelf_simulator.world import play
+
+ROOT = Path(__file__).parents[2]
+#: The seeds of every change: small hot worlds, together with every fault of the table.
+CI_SEEDS = range(1, 13)
+CI_DAYS = 0.05
+
+pytestmark = pytest.mark.timeout(1_500)
+
+
+@pytest.fixture(scope="module")
+def summary() -> Summary:
+    return run_many(CI_SEEDS, "hostile", CI_DAYS, say=lambda line: None)
+
+
+# --- determinism -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_bytes_in_two_processes_with_other_hashes() -> None:
+    def start(hash_seed: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "oneshelf_simulator",
+                "--seed",
+                "5",
+                "--days",
+                "0.03",
+                "--profile",
+                "hostile",
+                "--json",
+            ],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    runs = [start("1"), start("4711")]
+    told = [json.loads(run.communicate()[0]) for run in runs]
+    assert told[0] == told[1]
+    assert len(told[0]["trace_hash"]) == 64 and told[0]["faults"] and told[0]["runs"] == 1
+
+
+def test_another_seed_gives_another_trace() -> None:
+    hashes = {play(draw(seed, "calm", 0.01)).trace_hash for seed in (1, 2)}
+    assert len(hashes) == 2
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_options_are_written_whole_and_read_again(profile: str) -> None:
+    options = draw(7, profile, 0.25)
+    assert read_options(options.to_json()) == options
+    assert options == draw(7, profile, 0.25) != draw(8, profile, 0.25)
+
+
+# --- the seeds of every change -------------------------------------------------------------------------------------------------
+
+
+def test_every_invariant_holds_over_the_seeds(summary: Summary) -> None:
+    assert [(one.rule, one.what, one.seed) for one in summary.breaches] == []
+    assert summary.runs == len(CI_SEEDS) and summary.crashes > 0 and summary.sales > 100
+
+
+@pytest.mark.parametrize("number", [number for number, fault in FAULTS.items() if fault.counters], ids="F{}".format)
+def test_each_fault_of_the_table_was_injected(summary: Summary, number: int) -> None:
+    assert number not in never_injected(summary.faults), f"F{number} {FAULTS[number].what} never happened"
+
+
+def test_a_fault_that_never_happened_is_named() -> None:
+    assert never_injected({}) == [number for number, fault in FAULTS.items() if fault.counters]
+
+
+def test_each_invariant_was_checked(summary: Summary) -> None:
+    after_each = {str(number) for number in (1, 3, 6, 7, 8, 10, 11, 12, 17, 18, 21, 22)}
+    assert {number for number in after_each if not summary.checks.get(number)} == set()
+
+
+# --- the tables ------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_tables_name_every_fault_and_every_invariant() -> None:
+    assert list(FAULTS) == list(range(1, 61))
+    assert list(auditor.INVARIANTS) == list(range(1, 25))
+    assert all(fault.counters or fault.elsewhere for fault in FAULTS.values())
+    assert table().count("\n") == 62
+
+
+def test_a_fault_that_is_covered_elsewhere_names_what_is_there() -> None:
+    for number, fault in FAULTS.items():
+        named = [word.strip(",;") for word in fault.elsewhere.split() if word.startswith("tests/")]
+        assert [name for name in named if not (ROOT / name).exists()] == [], f"F{number}"
+        assert not fault.elsewhere or named or "not yet" in fault.elsewhere, f"F{number}"
+
+
+def test_the_page_has_the_tables_as_they_are() -> None:
+    page = (ROOT / "docs" / "concepts" / "simulation.md").read_text()
+    assert table() in page
+    for number, how in auditor.INVARIANTS.items():
+        assert f"| {number} | {how} |" in page
+
+
+# --- teeth -----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["one_more", "level_without_entry", "complete_goes_back", "answer_without_storing"])
+def test_a_planted_fault_is_caught(name: str) -> None:
+    assert bite_one(name).caught_by is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MUTANTS)
+def test_every_planted_fault_is_caught(name: str) -> None:
+    assert bite_one(name).caught_by is not None
+
+
+def test_a_planted_fault_leaves_nothing_behind() -> None:
+    from oneshelf.stock import ledger
+
+    before = ledger._write
+    with planted("level_without_entry"):
+        assert ledger._write is not before
+    assert ledger._write is before
+
+
+def test_a_failure_is_shown_whole_and_played_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "options.json").write_text(options_for("one_more", 101).to_json())
+    with planted("one_more"):
+        assert main(["--replay", "options.json", "--no-shrink", "--json"]) == 1
+        told = capsys.readouterr()
+        failure = json.loads(told.out)["breaches"][0]
+        assert failure["rule"] == "I11" and len(failure["last"]) == 40 and failure["options"]["seed"] == 101
+        assert "BREACH I11" in told.err and failure["levels"][0] in told.err and failure["last"][-1] in told.err
+        assert main(["--replay", "oneshelf-sim-101.json", "--no-shrink", "--json"]) == 1
+        assert json.loads(capsys.readouterr().out)["breaches"][0] == failure
+    assert main(["--replay", "oneshelf-sim-101.json", "--json"]) == 0
+
+
+def test_a_failure_is_made_smaller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "options.json").write_text(options_for("one_more", 101).to_json())
+    with planted("one_more"):
+        assert main(["--replay", "options.json", "--json"]) == 1
+    failure = json.loads(capsys.readouterr().out)["breaches"][0]
+    assert failure["options"]["fault_s"] <= 900 and failure["options"]["chances"] == {}
+
+
+# --- the loop ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_time_jumps_to_the_next_timer() -> None:
+    loop = SimLoop(random.Random(1))
+
+    async def wait() -> float:
+        await asyncio.sleep(86_400.0)
+        return loop.time()
+
+    assert loop.run(wait()) == 86_400.0
+
+
+def test_who_waits_for_ever_is_told() -> None:
+    loop = SimLoop(random.Random(1))
+
+    async def wait() -> None:
+        await loop.create_future()
+
+    with pytest.raises(Deadlock):
+        loop.run(wait())
+
+
+def test_chance_orders_the_tasks_that_are_ready_together() -> None:
+    def order_of(seed: int) -> list[int]:
+        loop, seen = SimLoop(random.Random(seed)), []
+
+        async def one(number: int) -> None:
+            seen.append(number)
+
+        async def all_of_them() -> None:
+            await asyncio.gather(*(one(number) for number in range(8)))
+
+        loop.run(all_of_them())
+        return seen
+
+    assert order_of(1) == order_of(1) != order_of(2)
+    assert sorted(order_of(2)) == list(range(8))
+
+
+def test_what_belongs_to_a_dead_life_never_runs_again_not_even_its_finally() -> None:
+    loop, seen = SimLoop(random.Random(1)), []
+
+    async def life() -> None:
+        try:
+            await asyncio.sleep(10)
+            seen.append("went on")
+        finally:
+            seen.append("finally")
+
+    async def world() -> None:
+        context = contextvars.copy_context()
+        context.run(OWNER.set, 1)
+        loop.create_task(life(), context=context)
+        await asyncio.sleep(5)
+        loop.dead.add(1)
+        await asyncio.sleep(60)
+        assert seen == []
+
+    loop.run(world())
+
+
+# --- the command --------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_product_starts_it_as_a_program_of_its_own() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "oneshelf.cli", "sim", "--profile", "calm", "--days", "0.01", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told = json.loads(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert set(told) >= {"runs", "simulated_s", "breaches", "faults", "crashes", "trace_hash"}
+    assert "seed 1 calm" in done.stderr
+
+
+def test_a_profile_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="one of calm, busy, flash, hostile"):
+        draw(1, "stormy", 0.1)
