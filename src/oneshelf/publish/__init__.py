@@ -2,8 +2,9 @@
 
 In: dirty marks, levels, rules, what reads and writes answer. Out: reads and writes, one unanswered write a unit at most; provisional
 reservations for sales that a read shows before their order arrives.
-Tables it owns: slot, attempt (and `budget` for the limiter).
+Tables it owns: slot, attempt, channel_window, planner (and `budget` for the limiter).
 Never: writes a number it did not compute at sending, takes no answer for a yes or a no, clears a mark that was set again meanwhile,
 publishes to the hub (that is imports).
-Read next: waking.py (who must be told), planning.py (what leaves), reads.py and writes.py (what came back), worker.py (the loop).
+Read next: planner.py and numbers.py (what each outlet should show), ticking.py (what time moves), strict.py and exposure.py, releasing.py;
+waking.py (who must be told), planning.py (what leaves), reads.py and writes.py (what came back), worker.py (the loop).
 """
