@@ -128,13 +128,13 @@ def _reserved_forgotten(stack: ExitStack) -> None:
 
 
 def _one_more(stack: ExitStack) -> None:
-    right = numbers._single
+    right = numbers.explain_offer
 
     def wrong(*arguments: Any) -> Any:
-        number = right(*arguments)
-        return msgspec.structs.replace(number, offer=number.offer + 1) if number.offer > 0 else number
+        terms = right(*arguments)
+        return msgspec.structs.replace(terms, offer=terms.offer + 1) if terms.offer > 0 else terms
 
-    _put(stack, numbers, "_single", wrong)
+    _put(stack, numbers, "explain_offer", wrong)
 
 
 def _unknown_is_yes(stack: ExitStack) -> None:
