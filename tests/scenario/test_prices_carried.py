@@ -10,7 +10,7 @@ from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Rejected
 from oneshelf.core.slot import SlotState
 from oneshelf.db.store import Store
-from oneshelf.publish.planning import WaitUntil
+from oneshelf.publish.planning import WaitUntil, look
 from oneshelf.publish.price_slots import PriceWriteCall
 from oneshelf.publish.slots import ReadCall, WriteCall
 from oneshelf.reconcile.price_sweep import sweep_prices
@@ -190,6 +190,21 @@ def test_P9_no_number_is_joined_to_a_price_call_without_answer(store: Store) -> 
     bench.call_price(call)
     bench.run(MINUTE)
     assert bench.market.shown == {"RED": 5, "BLUE": 0} and bench.asked()["RED"] == 1250 and bench.rest() == []
+
+
+def test_P9_a_number_that_comes_back_while_the_price_call_is_out_waits_for_its_answer(store: Store) -> None:
+    bench = at_rest(store)
+    bench.tx(lambda tx: tx.run("UPDATE slot SET state = 'PARKED'"))  # so that no number goes along
+    bench.hub(RED=1250)
+    call = to_the_write(bench)
+    assert call.along == ()
+    back = (
+        "UPDATE slot SET state = 'WAITING', verified = 1, offer = 0, priority = 1, believed_at = :now, since_at = :now"
+    )
+    bench.tx(lambda tx: tx.run(back, now=bench.now))
+    assert bench.tx(lambda tx: look(tx, T, SHOP, bench.can, bench.now)).write is None  # type: ignore[attr-defined]
+    bench.call_price(call)
+    assert bench.tx(lambda tx: look(tx, T, SHOP, bench.can, bench.now)).write == 1  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("pieces", "waits"), [(-5, False), (3, True)])
