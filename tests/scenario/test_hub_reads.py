@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from tests.scenario.engine import AMAZON, EBAY, ETSY, SHOP, World, order
+from tests.scenario.engine import AMAZON, EBAY, ETSY, SHOP, TENANT, World, order
 from tests.scenario.invariants import check, check_at_rest
 
 from oneshelf.core.facts import OutletHint
 from oneshelf.core.hub import judge
 from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Unknown
-from oneshelf.db.store import Store
+from oneshelf.db.store import Store, transaction
+from oneshelf.orders import claims, intents
 
 
 @pytest.fixture
@@ -102,6 +103,18 @@ class TestLower:
         world.hear(SHOP, world.hub.snapshot(order_id), handled=False)
         world.complete(SHOP, handled=False)
         assert world.read_wanted() == 0
+
+    @pytest.mark.parametrize(("not_found", "judged"), [(0, 0), (intents.NOT_KNOWN_MAX, 1)])
+    def test_S9_2_an_order_to_be_read_is_waited_for_but_not_one_that_the_shop_does_not_know(
+        self, world: World, not_found: int, judged: int
+    ) -> None:
+        """A deleted order, say: it would keep every edit waiting for ever."""
+        with transaction(world.store) as tx:
+            claims.add_intent(tx, TENANT, "fetch_order", f"{SHOP}/77", 1, {"order_id": "77"}, world.now)
+            tx.run("UPDATE intent SET not_found = :n WHERE kind = 'fetch_order'", n=not_found)
+        world.tick(10)
+        world.complete(SHOP)
+        assert world.read_wanted() == judged
 
     def test_S9_2_complete_and_no_order_it_is_the_merchants_edit(self, world: World) -> None:
         world.tick(10)
@@ -492,6 +505,22 @@ class TestAtMarketplaces:
         assert world.level("MUG") == (14, 0, 1, 0)
         world.complete(EBAY, through=read_at + 2 * SECOND)
         assert world.level("MUG") == (14, 0, 0, 0)
+
+    @pytest.mark.parametrize(
+        ("entity", "not_found", "held"),
+        [("{ebay}/E-9", 0, 1), ("{ebay}/E-9", intents.NOT_KNOWN_MAX, 0), ("{etsy}/9", 0, 0)],
+    )
+    def test_S9_2_an_order_of_its_own_account_that_is_to_be_read_is_waited_for(
+        self, world: World, entity: str, not_found: int, held: int
+    ) -> None:
+        world.missed_at(EBAY, "MUG", 1)
+        with transaction(world.store) as tx:
+            name = entity.format(ebay=EBAY, etsy=ETSY)
+            claims.add_intent(tx, TENANT, "fetch_order", name, 1, {"order_id": "9"}, world.now)
+            tx.run("UPDATE intent SET not_found = :n WHERE kind = 'fetch_order'", n=not_found)
+        world.tick(10)
+        world.complete(EBAY)
+        assert world.level("MUG") == (14, 0, held, 0)
 
     def test_S9_2_it_is_not_drift_while_a_message_of_its_account_waits(self, world: World) -> None:
         world.missed_at(EBAY, "MUG", 1)

@@ -32,7 +32,7 @@ from oneshelf.customers import privacy
 from oneshelf.db.journal import open_task
 from oneshelf.db.tx import Tx
 from oneshelf.listings import dirty, hints
-from oneshelf.orders import claims, provisional
+from oneshelf.orders import claims, intents, provisional
 from oneshelf.orders.accounts import Account, load_accounts
 from oneshelf.orders.batch import Heard
 from oneshelf.orders.book import book
@@ -315,10 +315,12 @@ def _settle_provisionals(tx: Tx, tenant_id: int, accounts: dict[int, Account], n
               AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.tenant_id = f.tenant_id AND i.state = 'NEW'
                                  AND i.account_id = f.account_id)
               AND NOT EXISTS (SELECT 1 FROM intent n WHERE n.tenant_id = f.tenant_id AND n.kind = 'fetch_order'
+                                 AND n.entity LIKE CAST(f.account_id AS TEXT) || '/%' AND n.not_found < :most
                                  AND n.state IN ('WAITING', 'SENDING', 'UNKNOWN'))
               AND EXISTS (SELECT 1 FROM provisional p WHERE p.tenant_id = f.tenant_id AND p.state = 'OPEN'
                              AND p.account_id = f.account_id AND p.outlet_id <> 0)""",
         t=tenant_id,
+        most=intents.NOT_KNOWN_MAX,
     )
     for account_id, complete_through_at in rows:
         if account_id in accounts:

@@ -31,8 +31,6 @@ LOOK_EVERY_S = 1.0
 #: A page failed: wait so long before the next try, doubling up to the longest.
 FAILED_WAIT_S = 2.0
 FAILED_WAIT_MAX_S = 300.0
-#: An order that a hint named and that the channel does not know: so many reads, then a person looks.
-READS_OF_AN_ORDER_MAX = 6
 
 
 async def handle_loop(
@@ -193,11 +191,19 @@ async def _fetch(
     try:
         message = await channel.fetch_order(http, order_id)
         problem = f"{channel.name.title()} does not know order {order_id}"
-    except (NoAnswer, Retry, Park) as error:
+        intent.not_found += message is None
+    except (
+        NoAnswer,
+        Retry,
+    ) as error:  # says nothing about the order: a channel that was down must not cost an hour more
         message, problem = None, str(error) or type(error).__name__
+    except Park as error:
+        message, problem = None, str(error) or type(error).__name__
+        intent.not_found += 1
     except Exception as error:
         log.exception("fetch_order_failed", account_id=account_id)
         message, problem = None, f"our reader failed: {type(error).__name__}"
+        intent.not_found += 1
     received_at = to_us(clock.now())
 
     def step(tx: Tx) -> None:
@@ -215,7 +221,7 @@ async def _fetch(
             keep(tx, [raw])
             intents.settle(tx, tenant_id, intent, "DONE", received_at)
             close_task(tx, tenant_id, received_at, "fetch_order", intent.entity)
-        elif intent.attempts >= READS_OF_AN_ORDER_MAX:
+        elif intent.not_found >= intents.NOT_KNOWN_MAX:
             what = f"Look for order {order_id} at {channel.name.title()}"
             open_task(tx, tenant_id, received_at, "fetch_order", intent.entity, what, problem)
             due_at = received_at + 3600 * SECOND

@@ -17,6 +17,8 @@ FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 300.0
 #: A channel that says "slow down" without saying for how long.
 THROTTLED_WAIT_S = 2.0
+#: An order that a hint named and that its channel does not know: so many such answers, then a person looks, and nobody waits for it.
+NOT_KNOWN_MAX = 6
 
 #: Kinds that the account carries out with whose number the entity begins; every other kind is the hub's, whatever account it names.
 OF_ITS_ACCOUNT = ("cancel", "fetch_order")

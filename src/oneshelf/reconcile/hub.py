@@ -18,7 +18,7 @@ from oneshelf.core.stock import Entry, Level
 from oneshelf.db.journal import note, open_task
 from oneshelf.db.tx import Tx
 from oneshelf.listings import dirty
-from oneshelf.orders import claims, covering, provisional
+from oneshelf.orders import claims, covering, intents, provisional
 from oneshelf.orders.accounts import Account
 from oneshelf.orders.provisional import HUB_OUTLET, Provisional
 from oneshelf.stock import ledger
@@ -306,8 +306,10 @@ def _complete_through(tx: Tx, tenant_id: int, hub: Account) -> int:
         """SELECT complete_through_at FROM feed f WHERE tenant_id = :t AND account_id = :a AND name = 'orders'
               AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.tenant_id = f.tenant_id AND i.state = 'NEW' AND i.account_id = f.account_id)
               AND NOT EXISTS (SELECT 1 FROM intent n WHERE n.tenant_id = f.tenant_id AND n.kind = 'fetch_order'
-                              AND n.entity LIKE CAST(:a AS TEXT) || '/%' AND n.state IN ('WAITING', 'SENDING', 'UNKNOWN'))""",
+                              AND n.entity LIKE CAST(:a AS TEXT) || '/%' AND n.not_found < :most
+                              AND n.state IN ('WAITING', 'SENDING', 'UNKNOWN'))""",
         t=tenant_id,
+        most=intents.NOT_KNOWN_MAX,
         a=hub.account_id,
     )
     return 0 if row is None or row[0] is None else int(row[0])

@@ -1,0 +1,82 @@
+"""Orders that a hint named are read by id: a channel that is down says nothing about them, one that does not know them does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests.unit.seeding import NOW, TENANT
+
+from oneshelf.core.http import NoAnswer
+from oneshelf.core.instants import SECOND
+from oneshelf.db.store import Store
+from oneshelf.intake.worker import _fetch
+from oneshelf.orders import claims, intents
+from oneshelf.runtime.bell import Bell
+from oneshelf.runtime.clock import ManualClock
+from oneshelf.runtime.writer import Writer
+
+
+@pytest.fixture
+async def writer(store: Store) -> AsyncIterator[Writer]:
+    store.close()
+    writer = Writer(store)
+    await asyncio.to_thread(writer.start)
+    yield writer
+    await asyncio.to_thread(writer.stop)
+    store.open()
+
+
+class Answering:
+    """A channel that answers a reading of an order in one way."""
+
+    name = "ebay"
+
+    def __init__(self, answer: Exception | None) -> None:
+        self.answer = answer
+
+    async def fetch_order(self, http: Any, order_id: str) -> None:
+        if self.answer is not None:
+            raise self.answer
+
+
+async def read(writer: Writer, answer: Exception | None, times: int) -> tuple[Any, ...]:
+    """Ask for an order, read it `times`; return (state, seconds until the next try, open tasks)."""
+    clock = ManualClock()
+    await writer.do(lambda tx: claims.add_intent(tx, TENANT, "fetch_order", "3/E-1", 1, {"order_id": "E-1"}, NOW))
+    channel: Any = SimpleNamespace(
+        name=SimpleNamespace(title=lambda: "eBay"), fetch_order=Answering(answer).fetch_order
+    )
+    for _ in range(times):
+
+        def take(tx: Any) -> intents.Intent:
+            (found,) = intents.due(tx, TENANT, ("fetch_order",), 2**62, 1)
+            intents.sending(tx, TENANT, found, NOW)
+            return found
+
+        intent = await writer.do(take)
+        await _fetch(TENANT, 3, channel, None, writer, clock, intent, Bell())  # type: ignore[arg-type]
+    now = int(clock.now().timestamp() * SECOND)
+    row = await writer.do(lambda tx: tx.one("SELECT state, due_at FROM intent WHERE kind = 'fetch_order'"))
+    tasks = await writer.do(lambda tx: tx.all("SELECT kind FROM task WHERE closed_at IS NULL"))
+    return row[0], (row[1] - now) // SECOND, tasks
+
+
+async def test_F45_a_channel_that_was_down_is_asked_again_within_minutes(writer: Writer) -> None:
+    """An hour's wait would keep every edit and every suspected sale of the account waiting as long (S9.2)."""
+    state, wait_s, tasks = await read(writer, NoAnswer("no answer within 10 s", sent=True), 12)
+    assert (state, tasks) == ("UNKNOWN", [])
+    assert 0 < wait_s <= intents.LONGEST_WAIT_S
+
+
+async def test_an_order_that_its_channel_does_not_know_is_given_to_a_person(writer: Writer) -> None:
+    state, wait_s, tasks = await read(writer, None, intents.NOT_KNOWN_MAX)
+    assert (state, wait_s, tasks) == ("WAITING", 3600, [("fetch_order",)])
+
+
+async def test_not_before_it_has_said_so_often(writer: Writer) -> None:
+    state, wait_s, tasks = await read(writer, None, intents.NOT_KNOWN_MAX - 1)
+    assert (state, tasks) == ("UNKNOWN", []) and wait_s <= intents.LONGEST_WAIT_S
