@@ -619,6 +619,8 @@ def test_S8_10_in_a_rush_a_safe_number_is_left_alone(store: Store) -> None:
     assert len(bench.market.writes) == writes
     bench.run(1_200)  # it is over; the two that were still set aside then are the planner's tick's
     assert bench.rest() == [] and bench.market.shown == {"MUG": 32}
+    last = bench.all("SELECT dirty_at, seen_at FROM attempt ORDER BY attempt_no")[-1]
+    assert last[0] is None and last[1] is not None  # S3.4: the wait that we chose is not how long a write needs
 
 
 @pytest.mark.parametrize("found", [60, -20])

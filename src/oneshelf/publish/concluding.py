@@ -25,6 +25,7 @@ from oneshelf.listings import dirty
 from .landing import Read
 from .numbers import Number, numbers_of
 from .resting import (
+    CHOSEN,
     DAY,
     EDITED,
     FOUGHT,
@@ -128,7 +129,7 @@ def _wait(slot: Slot, mark: Mark | None, now: int, reason: str = "") -> None:
     slot.go(SlotEvent.READ_DIFFERS)
     slot.since_at = slot.since_at or (mark.since_at if mark else now)
     slot.wait_until = None
-    slot.reason = reason
+    slot.reason = reason or (slot.reason if slot.reason in CHOSEN else "")
 
 
 def _too_many(tx: Tx, tenant_id: int, read: Read, waited: int | None, mark: Mark | None, then: _Then, now: int) -> None:

@@ -23,7 +23,7 @@ from oneshelf.orders.sales import sales_of
 from .exposure import of_slot, room_for
 from .numbers import Number, numbers_of
 from .rations import USED_UP_WAIT_S, rations_of, reopened_until
-from .resting import left_alone, rest_or_look_again, shown_range, weigh
+from .resting import CHOSEN, left_alone, rest_or_look_again, shown_range, weigh
 from .slots import (
     AccountRow,
     Mark,
@@ -437,7 +437,8 @@ def record(
     for attempt_no, one in zip(next_values(tx, tenant_id, "attempt", len(told)), told, strict=True):
         slot, mark = one.slot, one.mark
         generation = mark.generation if mark else 0
-        dirty_at = max(slot.since_at or mark.since_at, account.live_at or 0) if mark else None
+        measured = mark is not None and slot.reason not in CHOSEN
+        dirty_at = max(slot.since_at or mark.since_at, account.live_at or 0) if mark and measured else None
         rows.append(
             (
                 tenant_id,

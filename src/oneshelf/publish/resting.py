@@ -33,6 +33,12 @@ SIGN_IN = "connect_again"
 RUSH = 0.5
 RUSH_LOOK_S = 10.0
 RUSH_WAIT_S = AGED_S
+LEFT_ALONE = "left alone in a rush: what it shows is safe"
+#: A strict SKU (8.7, 8.8).
+WAITS = "waits: the other outlets are counted first (strict)"
+CLOSES = "closes first, is counted, then opens again (strict)"
+#: Waits that we choose: no measure of how long a number needs (3.4), they would widen the windows, and those the wait.
+CHOSEN = (LEFT_ALONE, WAITS, CLOSES)
 
 #: Longest reason kept with a slot or an attempt, characters.
 REASON_MAX = 300
@@ -98,7 +104,7 @@ def left_alone(slot: Slot, number: Number, shown: int | None, absolute: bool, no
     if slot.since_at is not None and now - slot.since_at > RUSH_WAIT_S * SECOND:
         return False
     slot.wait_until = now + us(RUSH_LOOK_S)
-    slot.reason = "left alone in a rush: what it shows is safe"
+    slot.reason = LEFT_ALONE
     return True
 
 

@@ -16,12 +16,11 @@ from oneshelf.stock.levels import available_of
 
 from .exposure import exposures, hub_available
 from .planner import plan_skus
+from .resting import CLOSES, WAITS
 from .slots import Slot
 
 #: A number that must wait for the others is looked at again after so long.
 LOOK_AGAIN_S = 3
-WAITS = "waits: the other outlets are counted first (strict)"
-CLOSES = "closes first, is counted, then opens again (strict)"
 
 _PREFIX = "strict:"
 
