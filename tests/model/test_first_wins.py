@@ -86,7 +86,7 @@ class Race:
         return frozenset(n for (n, _), verdict in cover(self.stock, lines).items() if verdict == "COVERED")
 
     def moves(self, world: World) -> Iterator[tuple[str, World]]:
-        for n, order in enumerate(self.orders):
+        for n in range(len(self.orders)):
             if n not in world.heard:
                 yield f"hear {n}", msgspec.structs.replace(world, heard=world.heard | {n})
         for channel in (0, 1):

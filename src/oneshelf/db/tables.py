@@ -531,7 +531,8 @@ slot = _table(
     indexes=(Index("slot_waiting", "tenant_id", "account_id", "state", "priority", "since_at"),),
 )
 
-# One try to tell an outlet a number.
+# One try to tell an outlet a number. outcome: SENDING ACCEPTED SEEN REJECTED THROTTLED UNKNOWN, and of what may land although nobody
+# waits for it: SUPERSEDED UNSEEN DOUBTED (seen, but a sale that was heard later may have made it look so).
 attempt = _table(
     "attempt",
     Column("attempt_no", _Id),

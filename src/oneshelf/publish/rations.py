@@ -18,7 +18,7 @@ USED_UP_WAIT_S = 600
 #: A sold-out listing that is reopened is renewed for a fee: at most once in this time (8.16).
 REOPEN_EVERY_S = 3_600
 
-_DONE = "('ACCEPTED', 'SEEN', 'UNKNOWN', 'UNSEEN', 'SUPERSEDED')"
+_DONE = "('ACCEPTED', 'SEEN', 'UNKNOWN', 'UNSEEN', 'DOUBTED', 'SUPERSEDED')"
 
 
 def used_up(tx: Tx, tenant_id: int, can: Capabilities, outlet_ids: Sequence[int], now: int) -> dict[int, int]:
