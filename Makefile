@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: setup test lint demo bench docs
+.PHONY: setup test model lint demo bench docs
 
 setup: ## a .venv with the project (editable) and everything that tests need
 	$(PYTHON) -m venv .venv && $(BIN)/pip install -e '.[test]'
 
 test: ## all tests; one story: .venv/bin/pytest -k last_unit
 	$(BIN)/pytest
+
+model: ## every interleaving of larger small worlds (docs/concepts/model-checks.md); the small ones run with the tests
+	$(BIN)/pytest tests/model -m 'slow or not slow' -n auto --dist load -s
 
 lint: ## form, types, who may import whom
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -2,8 +2,8 @@
 
 Outlets sell whenever they show something; news of a sale comes later or with a poll; a write is taken and lands later, in any order, or its
 answer or the whole call is lost. What a read means, which state follows, what is offered: `core.drift`, `core.slot`, `core.offer`. What is
-between them (a few lines of publish/planning, landing and concluding) is written out here without a database; `test_publishing_steps`
-walks the same paths with the real steps and compares.
+between them (a few lines of publish/waking, planning, landing and concluding) is written out here without a database. What is found here is
+tried with the real steps: `tests/scenario/test_publish_proof.py`.
 
 Time: instants are small numbers; only their order counts, so a state keeps their ranks. How long anything takes is a choice of the world:
 whoever waits may be made to wait, or to give up.
@@ -97,8 +97,8 @@ class Rules(msgspec.Struct, frozen=True):
     compare: bool = False
     #: The channel applies writes in the order in which it took them (Amazon's last one wins; some do not promise it: F38).
     in_order: bool = True
-    #: Every listing is read from time to time (reconcile/sweep).
-    sweep: bool = True
+    #: Every listing is read from time to time (reconcile/sweep). Nothing below needs it to come to rest.
+    sweep: bool = False
     #: S8.4: own sales between the read and the verify read may have been overwritten, or not.
     ambiguous: bool = True
     #: S8.5: only an own sale placed after the last fact has been counted by the channel itself.
@@ -234,7 +234,9 @@ class Engine:
         one = world.outlets[c]
         if one.state in (S.APPLYING, S.UNKNOWN):
             yield "read", self._read(world, c, now, patient=True)
-            if one.acked and world.faults < self.faults:
+            if one.acked and not one.landing:  # it has waited as long as a write may take
+                yield "read, give up", self._read(world, c, now, patient=False)
+            elif one.acked and world.faults < self.faults:
                 yield "read, give up", self._read(replace(world, faults=world.faults + 1), c, now, patient=False)
             return
         if one.state is S.QUIET and not one.dirty:
