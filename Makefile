@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: setup test wire lint demo sim bench docs
+.PHONY: setup test wire model lint demo sim bench docs
 
 setup: ## a .venv with the project (editable) and everything that tests need
 	$(PYTHON) -m venv .venv && $(BIN)/pip install -e '.[test]'
@@ -12,6 +12,10 @@ test: ## all tests; one story: .venv/bin/pytest -k last_unit
 
 wire: ## every request and answer against the marketplaces' own documents, with counts (ONESHELF_CONTRACTS says where they are)
 	$(BIN)/pytest tests/contract/test_wire.py -n0 -q -s
+
+
+model: ## every interleaving of larger small worlds (docs/concepts/model-checks.md); the small ones run with the tests
+	$(BIN)/pytest tests/model -m 'slow or not slow' -n auto --dist load -s
 
 lint: ## form, types, who may import whom
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

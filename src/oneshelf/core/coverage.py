@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from .instants import SECOND
+
 Verdict = Literal["COVERED", "SHORT"]
 
 
@@ -54,3 +56,13 @@ def cover(free_pieces: int, lines: Iterable[OpenLine]) -> dict[tuple[int, str], 
         else:
             verdicts[(line.order_no, line.line_id)] = "SHORT"
     return verdicts
+
+
+def is_settled(placed_at: int, heard: Iterable[tuple[int, int]]) -> bool:
+    """S6.5: whether nobody who bought earlier can still come.
+
+    `placed_at`: microseconds. `heard`: of every channel through which instant its orders are complete (microseconds, 0: never) and the
+    seconds by which its clock may differ from ours. It must be past the whole second of the purchase: keys floor to it (S6.2).
+    """
+    second = placed_at // SECOND * SECOND
+    return all(through >= second + (1 + skew_s) * SECOND for through, skew_s in heard)

@@ -615,7 +615,8 @@ channel_window = _table(
 # Where the planner's tick stands (S3.8).
 planner = _table("planner", _int("ticked_at"), _int("nightly_at"), keys=1)
 
-# One try to tell an outlet a number.
+# One try to tell an outlet a number. outcome: SENDING ACCEPTED SEEN REJECTED THROTTLED UNKNOWN, and of what may land although nobody
+# waits for it: SUPERSEDED UNSEEN DOUBTED (seen, but a sale that was heard later may have made it look so).
 attempt = _table(
     "attempt",
     Column("attempt_no", _Id),

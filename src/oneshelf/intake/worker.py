@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 
+import msgspec
 import structlog
 
 from oneshelf.channels.contract import Channel, Http, NoAnswer
@@ -31,6 +32,8 @@ LOOK_EVERY_S = 1.0
 #: A page failed: wait so long before the next try, doubling up to the longest.
 FAILED_WAIT_S = 2.0
 FAILED_WAIT_MAX_S = 300.0
+#: So many pages in a row without a message, each naming a next one, and the run gets nowhere.
+EMPTY_PAGES_MAX = 100
 
 
 async def handle_loop(
@@ -107,9 +110,14 @@ async def poll_once(
     news: Bell,
     channel_now: Callable[[], datetime] | None = None,
 ) -> None:
-    """Read one run to its end. Each page and its cursor are durable together; a repeated cursor ends the run (FC-B17)."""
+    """Read one run to its end. Each page and its cursor are durable together.
+
+    Raises Park for a run that gets nowhere (FC-B17): a page address that was there before, or only empty pages.
+    """
     feed = await writer.do(lambda tx: poll.load_feed(tx, tenant_id, account_id))
     cursor = poll.start_cursor(feed, connected_at)
+    been = {msgspec.json.encode(cursor)}
+    empty = 0
     while True:
         page = await channel.fetch(http, cursor, (channel_now or clock.now)())
         now = to_us(clock.now())
@@ -120,9 +128,14 @@ async def poll_once(
             news.ring()
         if page.cursor.run is None:
             return
-        if page.cursor == cursor:
-            raise Retry("the channel gave the same page address again")
         cursor = page.cursor
+        address = msgspec.json.encode(cursor)
+        empty = 0 if page.messages else empty + 1
+        if address in been:
+            raise Park("the channel gave a page address again that was read already; the run begins anew")
+        if empty > EMPTY_PAGES_MAX:
+            raise Park(f"the channel gave {empty} empty pages in a row and always a next one; the run begins anew")
+        been.add(address)
 
 
 async def _note_failure(

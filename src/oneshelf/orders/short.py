@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from oneshelf.channels.abilities import CancelAbility
+from oneshelf.core import coverage
 from oneshelf.core.instants import SECOND
 from oneshelf.core.order import LineEvent, LineState, order_state, transition
 from oneshelf.db.journal import close_task, note, open_task
@@ -130,10 +131,8 @@ def is_settled(tx: Tx, tenant_id: int, order: OrderRow, accounts: Mapping[int, A
     heard = dict(
         tx.all("SELECT account_id, complete_through_at FROM feed WHERE tenant_id = :t AND name = 'orders'", t=tenant_id)
     )
-    placed_at = order.placed_at // SECOND * SECOND
-    return all(
-        (heard.get(account_id) or 0) >= placed_at + (1 + account.skew_s) * SECOND
-        for account_id, account in accounts.items()
+    return coverage.is_settled(
+        order.placed_at, [(heard.get(account_id) or 0, account.skew_s) for account_id, account in accounts.items()]
     )
 
 

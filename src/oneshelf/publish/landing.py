@@ -6,7 +6,7 @@ Never: takes Unknown for a yes or a no before a read (I18).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -14,6 +14,7 @@ from oneshelf.channels.contract import Capabilities, Seen
 from oneshelf.core.drift import Sales, Verdict, judge, judge_unit, judge_write
 from oneshelf.core.instants import SECOND
 from oneshelf.core.slot import (
+    BASE_FRESH_S,
     UNSEEN_MAX,
     URGENT_MAX,
     SlotEvent,
@@ -28,6 +29,7 @@ from .resting import (
     us,
 )
 from .slots import (
+    LATE_MAX_S,
     AccountRow,
     LateWrite,
     Slot,
@@ -56,6 +58,32 @@ def give_up(tx: Tx, tenant_id: int, outlet_ids: Sequence[int]) -> None:
         "UPDATE attempt SET outcome = 'UNSEEN' WHERE tenant_id = :t AND outlet_id {in:ids} AND outcome IN ('ACCEPTED', 'UNKNOWN')",
         t=tenant_id,
         ids=list(outlet_ids),
+    )
+
+
+def doubt(tx: Tx, tenant_id: int, slots: Iterable[Slot], skew: int, now: int) -> None:
+    """Take back the proof that a write has landed, where an own order came after the read and had been placed before it.
+
+    Unheard, that sale may have made the outlet show the number before the write did. So the write may still land, over whatever is
+    sold meanwhile: it is late (`late_writes`) until it can't. An order that was known at the read was considered there (8.4).
+    """
+    since = now - LATE_MAX_S * SECOND
+    lately = [slot.outlet_id for slot in slots if slot.sent_at is not None and slot.sent_at > since]
+    if not lately:
+        return
+    tx.run(
+        """UPDATE attempt SET outcome = 'DOUBTED'
+            WHERE tenant_id = :t AND outlet_id {in:ids} AND outcome = 'SEEN' AND started_at > :since AND EXISTS (
+                SELECT 1 FROM order_line l JOIN orders o ON o.tenant_id = l.tenant_id AND o.order_no = l.order_no
+                 WHERE l.tenant_id = attempt.tenant_id AND l.outlet_id = attempt.outlet_id AND l.placed_s >= :from_s
+                   AND o.placed_at > attempt.started_at - :base AND o.placed_at <= attempt.seen_at + :skew
+                   AND o.decided_at > attempt.seen_at)""",
+        t=tenant_id,
+        ids=lately,
+        since=since,
+        from_s=since // SECOND - round(BASE_FRESH_S),
+        base=round(BASE_FRESH_S * SECOND) + skew,
+        skew=skew,
     )
 
 
@@ -104,12 +132,17 @@ def judge_reads(
 def explain_late(
     tx: Tx, tenant_id: int, reads: Sequence[Read], late: Mapping[int, Sequence[LateWrite]], skew: int
 ) -> None:
-    """A number of ours that lands late is neither a sale nor drift (9.4)."""
+    """A number of ours that lands late is neither a sale nor drift (9.4).
+
+    One whose proof was taken back can only have raised the number: it was shown before.
+    """
     landed = []
     for read in reads:
         if not read.settled or read.verdict.kind not in ("missing", "excess"):
             continue
         for write in late.get(read.slot.outlet_id, ()):
+            if write.doubted and read.verdict.kind == "missing":
+                continue
             sold = read.sales.between(write.sent_at - skew, read.read_at + skew)
             if write.quantity - sold <= read.shown <= write.quantity:
                 read.verdict = Verdict("echo")

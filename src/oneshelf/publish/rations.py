@@ -23,7 +23,7 @@ USED_UP_WAIT_S = 600
 #: A sold-out listing that is reopened is renewed for a fee: at most once in this time (8.16).
 REOPEN_EVERY_S = 3_600
 
-_DONE = "('ACCEPTED', 'SEEN', 'UNKNOWN', 'UNSEEN', 'SUPERSEDED')"
+_DONE = "('ACCEPTED', 'SEEN', 'UNKNOWN', 'UNSEEN', 'DOUBTED', 'SUPERSEDED')"
 _DAY = 86_400 * SECOND
 
 

@@ -270,12 +270,13 @@ def windows(tx: Tx, tenant_id: int, account: AccountRow, attempts: str = "attemp
 
 class LateWrite(msgspec.Struct, frozen=True):
     """A write of ours that was overtaken, given up or never answered, and may still land. `taken_at`: the channel's yes; without
-    one the latest instant at which it may have been taken."""
+    one the latest instant at which it may have been taken. `doubted`: a read had shown it, as far as was known then."""
 
     attempt_no: int
     quantity: int
     sent_at: int
     taken_at: int
+    doubted: bool = False
 
 
 #: A call without an answer may have been taken this long after it was begun: the transport gives up after 10 s.
@@ -291,8 +292,8 @@ def late_writes(tx: Tx, tenant_id: int, slots: Iterable[Slot], now: int) -> dict
     if not lately:
         return {}
     rows = tx.all(
-        """SELECT outlet_id, attempt_no, quantity, started_at, COALESCE(accepted_at, started_at + :call) FROM attempt
-            WHERE tenant_id = :t AND outlet_id {in:ids} AND outcome IN ('SUPERSEDED', 'UNSEEN') AND started_at > :since
+        """SELECT outlet_id, attempt_no, quantity, started_at, COALESCE(accepted_at, started_at + :call), outcome = 'DOUBTED' FROM attempt
+            WHERE tenant_id = :t AND outlet_id {in:ids} AND outcome IN ('SUPERSEDED', 'UNSEEN', 'DOUBTED') AND started_at > :since
             ORDER BY attempt_no""",
         t=tenant_id,
         ids=lately,

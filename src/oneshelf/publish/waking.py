@@ -13,6 +13,7 @@ from oneshelf.db.tx import Tx
 from oneshelf.listings import dirty
 from oneshelf.orders.sales import sales_of
 
+from .landing import doubt
 from .numbers import Number, numbers_of
 from .resting import is_fought_over, left_alone, rest_or_look_again, shown_range, weigh
 from .slots import (
@@ -56,6 +57,8 @@ def wake(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int) -
     sales = sales_of(
         tx, tenant_id, {s.outlet_id: s.believed_at - account.skew for s in slots.values() if s.believed_at}
     )
+    if can.write == "absolute":
+        doubt(tx, tenant_id, slots.values(), account.skew, now)
     late = late_looks(tx, tenant_id, account, list(slots.values()), now)
     changed = []
     for outlet_id, generation, since_at, reread, why, write_unit, by_channel, listing, channel in rows:

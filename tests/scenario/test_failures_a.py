@@ -1,0 +1,116 @@
+"""Failures of real systems, A: concurrency and oversell (docs/reference/failures.md says which test shows which case)."""
+
+from __future__ import annotations
+
+import pytest
+from tests.scenario.engine import AMAZON, EBAY, ETSY, World, changed, order
+from tests.scenario.invariants import check
+
+from oneshelf.core.instants import SECOND
+from oneshelf.db.store import Store, transaction
+from oneshelf.stock.ledger import differences
+
+
+@pytest.fixture
+def world(store: Store) -> World:
+    world = World(store)
+    world.item("MUG", 1)
+    world.open()
+    world.tick(60)
+    return world
+
+
+def stock(store: Store, pieces: int) -> World:
+    world = World(store)
+    world.item("MUG", pieces)
+    world.open()
+    world.tick(60)
+    return world
+
+
+def test_FC_A01_of_two_buyers_in_one_instant_one_gets_it_and_the_other_is_named(world: World) -> None:
+    for account_id, order_id in ((EBAY, "E-1"), (AMAZON, "A-1")):
+        world.hear(account_id, order(order_id, world.now, MUG=1), handled=False)
+    world.handle()
+    assert world.line(AMAZON, "A-1", "coverage") == "COVERED"
+    assert world.line(EBAY, "E-1", "coverage") == "SHORT"
+    assert world.rows("SELECT what FROM task WHERE kind = 'short_line' AND closed_at IS NULL") == [
+        ("Decide about order E-1: MUG is sold out",)
+    ]
+    assert world.offers("MUG") == (0, 0, 0)
+    assert world.level("MUG") == (1, 2, 0, 0), "both sales are facts; the piece is on the shelf once"
+    check(world)
+
+
+def test_FC_A02_of_120_unpaid_buyers_of_4_pieces_the_first_four_are_covered(store: Store) -> None:
+    """Reserved as soon as they are seen, long before anybody has paid."""
+    world = stock(store, 4)
+    start = world.now
+    world.tick(121)
+    for n in reversed(range(120)):
+        account_id = (AMAZON, EBAY, ETSY)[n % 3]
+        world.hear(account_id, order(f"O-{n}", start + n * SECOND, paid=False, MUG=1), handled=False)
+    world.handle()
+    covered = {o for (o,) in world.rows("SELECT order_id FROM order_line WHERE coverage = 'COVERED'")}
+    assert covered == {"O-0", "O-1", "O-2", "O-3"}
+    assert world.value("SELECT COUNT(*) FROM order_line WHERE coverage = 'SHORT'") == 116
+    assert world.level("MUG") == (4, 0, 120, 0)
+    assert world.offers("MUG") == (0, 0, 0)
+
+
+def test_FC_A05_a_release_told_twice_and_in_two_ways_gives_back_once(world: World) -> None:
+    placed = order("A-1", world.now, paid=False, MUG=1)
+    world.hear(AMAZON, placed)
+    assert world.level("MUG") == (1, 0, 1, 0)
+    for seconds, gone in ((1, changed(placed, world.now + SECOND, cancelled_pieces=1)), (2, None)):
+        told = gone or order("A-1", placed_at(world), paid=False, updated=world.now + 2 * SECOND, cancelled=True, MUG=1)
+        world.tick(seconds)
+        world.hear(AMAZON, told)
+        world.hear(AMAZON, told, source="poll")
+    assert world.level("MUG") == (1, 0, 0, 0)
+    assert len(world.entries("release:")) == 1
+    with transaction(world.store) as tx:
+        assert differences(tx, 1) == []
+
+
+def placed_at(world: World) -> int:
+    return int(world.order(AMAZON, "A-1", "placed_at"))
+
+
+def test_FC_A08_a_buffer_keeps_pieces_for_direct_sales_and_the_shared_rest_is_still_contested(store: Store) -> None:
+    """5 kept of 8: both show the same 3. Two orders of 3 eat into the buffer; both are covered, then nothing is shown."""
+    world = stock(store, 8)
+    world.safety(AMAZON, 5)
+    world.safety(ETSY, 5)
+    assert (world.offer(AMAZON, "MUG"), world.offer(ETSY, "MUG")) == (3, 3)
+    world.hear(AMAZON, order("A-1", world.now, MUG=3), handled=False)
+    world.hear(ETSY, order("T-1", world.now, MUG=3), handled=False)
+    world.handle()
+    assert (world.offer(AMAZON, "MUG"), world.offer(ETSY, "MUG")) == (0, 0)
+    assert world.offer(EBAY, "MUG") == 2
+    world.hear(EBAY, order("E-1", world.tick(5), MUG=2))
+    world.hear(AMAZON, order("A-2", world.tick(5), MUG=1))
+    assert world.line(AMAZON, "A-2", "coverage") == "SHORT"
+    assert world.value("SELECT COUNT(*) FROM order_line WHERE coverage = 'SHORT'") == 1
+    check(world)
+
+
+def test_FC_A09_sales_are_added_up_and_quantities_never_merged(store: Store) -> None:
+    """10 here and there; 2 sold on eBay, 3 in the shop, both read before either order is heard: 5, not the lower of 8 and 7."""
+    world = stock(store, 10)
+    at = world.now
+    world.tick(5)
+    world.missed_at(EBAY, "MUG", 2)
+    sold = world.hub.sell(at, MUG=3)
+    world.read("MUG")
+    assert world.k("MUG") == 5
+    world.hear(EBAY, order("E-1", at, MUG=2))
+    world.hub_news()
+    assert world.k("MUG") == 5
+    assert world.level("MUG") == (10, 5, 0, 0)
+    assert world.hub.orders[sold].order_id == sold
+    # A restock meanwhile is not erased by either.
+    world.hub.cell("MUG", "L1").on_hand += 4
+    world.to_rest()
+    assert world.k("MUG") == 9 and world.offers("MUG") == (9, 9, 9)
+    check(world)
