@@ -316,8 +316,10 @@ MUTANTS: dict[str, Mutant] = {
     "cancel_keeps_pieces": Mutant("a cancelled line keeps its pieces", _cancel_keeps_pieces, caught_by="I3"),
     "nothing_held": Mutant("nothing is held at the hub", _nothing_held, caught_by="late"),
     "holds_kept": Mutant("a hold stays after its import", _holds_kept, caught_by="I13"),
-    "edit_at_once": Mutant("a sale seen at the hub is taken for an edit", _edit_at_once),
-    "suspicion_for_ever": Mutant("a suspected sale is held for ever", _suspicion_for_ever),
+    "edit_at_once": Mutant(
+        "a sale seen at the hub is taken for an edit", _edit_at_once, {"chances": {"webhook_delay": 0.6}}
+    ),
+    "suspicion_for_ever": Mutant("a suspected sale is held for ever", _suspicion_for_ever, caught_by="I13"),
     "told_again": Mutant("a parcel without an answer is told again", _told_again, {"chances": {"timeout_after": 0.2}}),
     "publishing_dawdles": Mutant("numbers leave twenty minutes late", _publishing_dawdles),
     "token_in_the_log": Mutant("a refresh token stands in a log line", _token_in_the_log),

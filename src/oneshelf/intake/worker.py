@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
+import msgspec
 import structlog
 
 from oneshelf.channels.contract import Channel, Http, NoAnswer
@@ -31,6 +32,8 @@ LOOK_EVERY_S = 1.0
 #: A page failed: wait so long before the next try, doubling up to the longest.
 FAILED_WAIT_S = 2.0
 FAILED_WAIT_MAX_S = 300.0
+#: A change of what we think of a channel's clock that is more than the running of the clocks between two looks.
+CLOCK_STEP = timedelta(seconds=1)
 
 
 async def handle_loop(
@@ -110,8 +113,18 @@ async def poll_once(
     """Read one run to its end. Each page and its cursor are durable together; a repeated cursor ends the run (FC-B17)."""
     feed = await writer.do(lambda tx: poll.load_feed(tx, tenant_id, account_id))
     cursor = poll.start_cursor(feed, connected_at)
+
+    def ahead() -> timedelta:
+        return (channel_now or clock.now)() - clock.now()
+
     while True:
+        believed = ahead()
         page = await channel.fetch(http, cursor, (channel_now or clock.now)())
+        # The first answer after a start is what tells that the channel's clock is behind ours: then its present, up to which this page
+        # was thought to be complete, had not come there (F28, I22).
+        behind = ahead() - believed
+        if behind < -CLOCK_STEP and page.complete_through_at is not None:
+            page = msgspec.structs.replace(page, complete_through_at=page.complete_through_at + behind)
         now = to_us(clock.now())
         answers = await writer.do(
             partial(poll.keep_page, tenant_id=tenant_id, account_id=account_id, page=page, now=now)
