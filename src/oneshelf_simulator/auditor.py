@@ -41,7 +41,7 @@ INVARIANTS: dict[int, str] = {
     19: "at rest: refusals for pace that no fault explains",
     20: "elsewhere: one tenant lives here; tests/unit, tests/scenario/test_front_door.py",
     21: "at the end: log lines, tasks, journal and the database file searched for secrets; log lines for buyers",
-    22: "after each commit: it never goes back; every look: it passed no order that is not stored",
+    22: "after each commit: it never goes back, and passed no order that is not stored",
     23: "elsewhere: customers are not matched yet",
     24: "elsewhere: tests/unit/test_instants.py; here clocks are wrong and set back (F28)",
 }
@@ -240,12 +240,17 @@ class Auditor:
         return self._channel_of[account_id]
 
     def _check_feeds(self) -> None:
+        moved = False
         for account_id, through in self.rows("SELECT account_id, complete_through_at FROM feed WHERE name = 'orders'"):
             before = self._through.get(account_id)
             if before is not None and (through is None or through < before):
                 raise Breach("I22", f"complete_through_at of account {account_id} went back from {before} to {through}")
-            if through is not None:
+            if through is not None and through != before:
                 self._through[account_id] = through
+                moved = True
+        if moved:
+            self._read_inbox()
+            self._check_completeness()
 
     # --- every look ------------------------------------------------------------------------------------------------------------
 
@@ -425,7 +430,7 @@ class Auditor:
             "I13 messages are not booked": "SELECT COUNT(*) FROM inbox WHERE state = 'NEW'",
             "I13 calls to the shop or reads of orders are under way": (
                 "SELECT COUNT(*) FROM intent WHERE state IN ('WAITING', 'SENDING', 'UNKNOWN') AND "
-                "NOT (kind = 'fetch_order' AND attempts >= 6)"
+                "NOT (kind = 'fetch_order' AND not_found >= 6)"
             ),
             "I13 sales were seen whose orders are not there": "SELECT COUNT(*) FROM provisional WHERE state = 'OPEN'",
             "I13 outlets are under way": "SELECT COUNT(*) FROM slot WHERE state NOT IN ('QUIET', 'PARKED')",

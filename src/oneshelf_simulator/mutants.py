@@ -157,15 +157,6 @@ def _intents_not_recovered(stack: ExitStack) -> None:
     _put(stack, wiring.intents, "recover", lambda *a, **k: None)
 
 
-def _generation_ignored(stack: ExitStack) -> None:
-    def wrong(tx: Any, tenant_id: int, outlet_id: int, generation: int) -> bool:
-        return bool(
-            tx.run("DELETE FROM dirty_listing WHERE tenant_id = :t AND outlet_id = :o", t=tenant_id, o=outlet_id)
-        )
-
-    _put(stack, dirty, "clear", wrong)
-
-
 def _nobody_marked(stack: ExitStack) -> None:
     now, right = _every(3), dirty.mark
     _put(stack, dirty, "mark", lambda *a: None if now() else right(*a))
@@ -215,12 +206,6 @@ def _cancel_keeps_pieces(stack: ExitStack) -> None:
             right(batch, account, order, line, reserved, committed)
 
     _put(stack, lines, "_post", wrong)
-
-
-def _two_writes_a_unit(stack: ExitStack) -> None:
-    for name in ("_READ_DUE", "_WRITE_DUE"):
-        condition = getattr(planning, name).replace(planning._FREE, "(s.wait_until IS NULL OR s.wait_until <= :now)")
-        _put(stack, planning, name, condition)
 
 
 def _nothing_held(stack: ExitStack) -> None:
@@ -308,29 +293,33 @@ _LOSSY = {"timeout_after": 0.08}
 _CRASHY = {"crash_at_await": 4, "crash_at_answer": 4, "crash_after_commit": 3}
 
 MUTANTS: dict[str, Mutant] = {
-    "answer_without_storing": Mutant("a webhook is answered and not stored", _answer_without_storing),
-    "level_without_entry": Mutant("a level moves without an entry", _level_without_entry),
-    "entry_rewritten": Mutant("an entry is changed afterwards", _entry_rewritten),
-    "key_dropped": Mutant("a parcel's entry has a new key each time", _key_dropped),
-    "reserved_forgotten": Mutant("an offer forgets what is reserved", _reserved_forgotten),
-    "one_more": Mutant("an offer is one too many", _one_more),
-    "unknown_is_yes": Mutant("no answer counts as a yes", _unknown_is_yes, {"chances": _LOSSY}),
-    "slots_not_recovered": Mutant("slots under way stay so after a crash", _slots_not_recovered, {"counts": _CRASHY}),
-    "intents_not_recovered": Mutant(
-        "calls to the hub under way stay so after a crash", _intents_not_recovered, {"counts": _CRASHY}
+    "answer_without_storing": Mutant("a webhook is answered and not stored", _answer_without_storing, caught_by="I17"),
+    "level_without_entry": Mutant("a level moves without an entry", _level_without_entry, caught_by="I1"),
+    "entry_rewritten": Mutant("an entry is changed afterwards", _entry_rewritten, caught_by="I1"),
+    "key_dropped": Mutant("a parcel's entry has a new key each time", _key_dropped, caught_by="I3"),
+    "reserved_forgotten": Mutant("an offer forgets what is reserved", _reserved_forgotten, caught_by="I11"),
+    "one_more": Mutant("an offer is one too many", _one_more, caught_by="I11"),
+    "unknown_is_yes": Mutant("no answer counts as a yes", _unknown_is_yes, {"chances": _LOSSY}, caught_by="I18"),
+    "slots_not_recovered": Mutant(
+        "slots under way stay so after a crash", _slots_not_recovered, {"counts": _CRASHY}, caught_by="I13"
     ),
-    "generation_ignored": Mutant("a mark is cleared although it is newer", _generation_ignored),
-    "nobody_marked": Mutant("every third change marks no listing", _nobody_marked),
-    "complete_too_soon": Mutant("a feed counts as complete up to now", _complete_too_soon),
-    "complete_goes_back": Mutant("a feed's completeness goes back", _complete_goes_back),
-    "no_overlap": Mutant("polls leave gaps", _no_overlap, {"chances": {"webhook_drop": 0.5}}),
-    "first_come": Mutant("first wins by arrival", _first_come, {"chances": {"webhook_drop": 0.3}}),
-    "cancel_keeps_pieces": Mutant("a cancelled line keeps its pieces", _cancel_keeps_pieces),
-    "two_writes_a_unit": Mutant("two calls of one write unit at once", _two_writes_a_unit),
-    "nothing_held": Mutant("nothing is held at the hub", _nothing_held),
-    "holds_kept": Mutant("a hold stays after its import", _holds_kept),
-    "edit_at_once": Mutant("a sale seen at the hub is taken for an edit", _edit_at_once),
-    "suspicion_for_ever": Mutant("a suspected sale is held for ever", _suspicion_for_ever),
+    "intents_not_recovered": Mutant(
+        "calls to the hub under way stay so after a crash", _intents_not_recovered, {"counts": _CRASHY}, caught_by="I13"
+    ),
+    "nobody_marked": Mutant("every third change marks no listing", _nobody_marked, caught_by="late"),
+    "complete_too_soon": Mutant(
+        "a feed counts as complete up to now", _complete_too_soon, {"chances": {"webhook_drop": 0.5}}, "I22"
+    ),
+    "complete_goes_back": Mutant("a feed's completeness goes back", _complete_goes_back, caught_by="I22"),
+    "no_overlap": Mutant("polls leave gaps", _no_overlap, {"chances": {"webhook_drop": 0.5}}, caught_by="I22"),
+    "first_come": Mutant("first wins by arrival", _first_come, {"chances": {"webhook_drop": 0.3}}, caught_by="I7"),
+    "cancel_keeps_pieces": Mutant("a cancelled line keeps its pieces", _cancel_keeps_pieces, caught_by="I3"),
+    "nothing_held": Mutant("nothing is held at the hub", _nothing_held, caught_by="late"),
+    "holds_kept": Mutant("a hold stays after its import", _holds_kept, caught_by="I13"),
+    "edit_at_once": Mutant(
+        "a sale seen at the hub is taken for an edit", _edit_at_once, {"chances": {"webhook_delay": 0.6}}
+    ),
+    "suspicion_for_ever": Mutant("a suspected sale is held for ever", _suspicion_for_ever, caught_by="I13"),
     "told_again": Mutant("a parcel without an answer is told again", _told_again, {"chances": {"timeout_after": 0.2}}),
     "publishing_dawdles": Mutant("numbers leave twenty minutes late", _publishing_dawdles),
     "token_in_the_log": Mutant("a refresh token stands in a log line", _token_in_the_log),

@@ -1,19 +1,22 @@
-"""Orders that a hint named are read by id: a channel that is down says nothing about them, one that does not know them does."""
+"""Orders that a hint named are read by id: a channel that is down says nothing about them, one that does not know them does. A page is
+complete by the channel's own clock."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests.unit.seeding import NOW, TENANT
 
+from oneshelf.channels.contract import Cursor, Page
 from oneshelf.core.http import NoAnswer
-from oneshelf.core.instants import SECOND
+from oneshelf.core.instants import SECOND, to_us
 from oneshelf.db.store import Store
-from oneshelf.intake.worker import _fetch
+from oneshelf.intake.worker import _fetch, poll_once
 from oneshelf.orders import claims, intents
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import ManualClock
@@ -63,6 +66,28 @@ async def read(writer: Writer, answer: Exception | None, times: int) -> tuple[An
     row = await writer.do(lambda tx: tx.one("SELECT state, due_at FROM intent WHERE kind = 'fetch_order'"))
     tasks = await writer.do(lambda tx: tx.all("SELECT kind FROM task WHERE closed_at IS NULL"))
     return row[0], (row[1] - now) // SECOND, tasks
+
+
+@pytest.mark.parametrize(("learned_s", "through_s"), [(-299.0, -329.0), (299.0, -30.0), (0.0, -30.0)])
+async def test_F28_the_first_answer_after_a_start_says_how_far_a_page_is_complete(
+    writer: Writer, learned_s: float, through_s: float
+) -> None:
+    """Ours is ahead and nobody knows it yet: the page would count as complete through an instant that has not come there (I22)."""
+    clock, ahead_s = ManualClock(), 0.0
+
+    class Feed:
+        async def fetch(self, http: Any, cursor: Cursor, now: datetime) -> Page:
+            nonlocal ahead_s
+            ahead_s = learned_s
+            return Page((), Cursor(now), now - timedelta(seconds=30))
+
+    def channel_now() -> datetime:
+        return clock.now() + timedelta(seconds=ahead_s)
+
+    feed: Any = Feed()
+    await poll_once(TENANT, 3, feed, None, writer, clock, NOW, Bell(), channel_now)  # type: ignore[arg-type]
+    row = await writer.do(lambda tx: tx.one("SELECT complete_through_at FROM feed WHERE account_id = 3"))
+    assert row == (to_us(clock.now() + timedelta(seconds=through_s)),)
 
 
 async def test_F45_a_channel_that_was_down_is_asked_again_within_minutes(writer: Writer) -> None:

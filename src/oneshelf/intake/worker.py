@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 import msgspec
@@ -34,6 +34,8 @@ FAILED_WAIT_S = 2.0
 FAILED_WAIT_MAX_S = 300.0
 #: So many pages in a row without a message, each naming a next one, and the run gets nowhere.
 EMPTY_PAGES_MAX = 100
+#: A change of what we think of a channel's clock that is more than the running of the clocks between two looks.
+CLOCK_STEP = timedelta(seconds=1)
 
 
 async def handle_loop(
@@ -118,8 +120,18 @@ async def poll_once(
     cursor = poll.start_cursor(feed, connected_at)
     been = {msgspec.json.encode(cursor)}
     empty = 0
+
+    def ahead() -> timedelta:
+        return (channel_now or clock.now)() - clock.now()
+
     while True:
+        believed = ahead()
         page = await channel.fetch(http, cursor, (channel_now or clock.now)())
+        # The first answer after a start is what tells that the channel's clock is behind ours: then its present, up to which this page
+        # was thought to be complete, had not come there (F28, I22).
+        behind = ahead() - believed
+        if behind < -CLOCK_STEP and page.complete_through_at is not None:
+            page = msgspec.structs.replace(page, complete_through_at=page.complete_through_at + behind)
         now = to_us(clock.now())
         answers = await writer.do(
             partial(poll.keep_page, tenant_id=tenant_id, account_id=account_id, page=page, now=now)
