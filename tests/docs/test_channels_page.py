@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from oneshelf.channels.abilities import Cancels, Checks, FollowsCatalogue, Prices, Ships, SignsIn
+from oneshelf.channels.abilities import Cancels, Checks, FollowsCatalogue, Migrates, Prices, Ships, SignsIn
 from oneshelf.channels.contract import Hub
 from oneshelf.wiring import build_channel
 
@@ -62,6 +62,7 @@ CAN: dict[str, Callable[[Any], bool]] = {
     "open orders read again by id": lambda c: callable(c.fetch_order) and c.can.rereads_open_orders_s is not None,
     "whole catalogue": lambda c: isinstance(c, Hub) or callable(c.catalogue),
     "a changed listing read again": lambda c: isinstance(c, FollowsCatalogue),
+    "listings made elsewhere brought over": lambda c: isinstance(c, Migrates),
     "numbers read": lambda c: callable(c.read) and c.can.read_batch >= 1,
     "numbers written": lambda c: callable(c.publish) and not isinstance(c, Hub),
     "show nothing": lambda c: callable(c.publish) and not isinstance(c, Hub),
