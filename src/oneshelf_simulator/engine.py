@@ -20,7 +20,6 @@ import structlog
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from oneshelf import wiring
 from oneshelf.core.instants import to_us
 from oneshelf.db.tx import Tx
 from oneshelf.demo.emulator import entered
@@ -37,6 +36,8 @@ from oneshelf.reconcile.sweep import sweep
 from oneshelf.settings import Settings
 from oneshelf.shipping import worker as shipping_worker
 from oneshelf.wiring import Machine, Service, build_channel
+from oneshelf.wiring import loops as account_loops
+from oneshelf.wiring import service as wiring
 
 from .loop import OWNER, SimLoop
 from .net import Net, Queue
@@ -318,7 +319,7 @@ _LOOKERS = (
     (shipping_worker, "LOOK_EVERY_S"),
     (follow_loop, "LOOK_EVERY_S"),
     (wiring, "SHORT_LOOK_S"),
-    (wiring, "REREAD_LOOK_S"),
+    (account_loops, "REREAD_LOOK_S"),
 )
 
 

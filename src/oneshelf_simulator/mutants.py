@@ -12,7 +12,6 @@ from unittest.mock import patch
 
 import msgspec
 
-from oneshelf import wiring
 from oneshelf.core import coverage
 from oneshelf.core.instants import from_us
 from oneshelf.core.outcome import Accepted, Unknown
@@ -21,12 +20,13 @@ from oneshelf.intake import poll, webhook
 from oneshelf.intake import worker as intake_worker
 from oneshelf.listings import dirty
 from oneshelf.onboarding import bring_up as onboarding
-from oneshelf.orders import claims, lines, parcels, provisional
+from oneshelf.orders import claims, intents, lines, parcels, provisional
 from oneshelf.publish import numbers, planning
 from oneshelf.publish import worker as publish_worker
 from oneshelf.reconcile import hub as judging
 from oneshelf.shipping import telling
 from oneshelf.stock import ledger
+from oneshelf.wiring import service as wiring
 
 from .options import Options, draw
 from .world import play
@@ -154,7 +154,7 @@ def _slots_not_recovered(stack: ExitStack) -> None:
 
 
 def _intents_not_recovered(stack: ExitStack) -> None:
-    _put(stack, wiring.intents, "recover", lambda *a, **k: None)
+    _put(stack, intents, "recover", lambda *a, **k: None)
 
 
 def _nobody_marked(stack: ExitStack) -> None:

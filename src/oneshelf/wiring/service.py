@@ -1,6 +1,6 @@
-"""Puts the rooms together: the only place that knows which connectors exist, and that starts their loops.
+"""The whole product in one process: writer, accounts, loops, and what the web needs of them.
 
-In: settings. Out: a running service. Tables it owns: none. Never: decides.
+In: settings. Out: a running service. Never: decides.
 """
 
 from __future__ import annotations
@@ -14,19 +14,17 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from oneshelf.channels import amazon, ebay, etsy, shopify
-from oneshelf.channels.abilities import Cancels, Ships, SignsIn, Unsubscribes
-from oneshelf.channels.contract import Capabilities, Channel, Door, Finding, Hub, NoAnswer, RawMessage
+from oneshelf.channels import amazon, ebay
+from oneshelf.channels.abilities import Cancels, Unsubscribes
+from oneshelf.channels.contract import Capabilities, Channel, Door, Finding, NoAnswer
 from oneshelf.channels.session import Priority, Session
 from oneshelf.core.errors import OneshelfError, Stop
 from oneshelf.core.ids import HUB, ChannelName
 from oneshelf.core.instants import to_us
 from oneshelf.core.secret import Secret
 from oneshelf.customers import worker as customers
-from oneshelf.db.journal import open_task
 from oneshelf.db.store import Store, store_for
 from oneshelf.db.tx import Tx
-from oneshelf.imports import worker as hub_writes
 from oneshelf.intake import queue as queues
 from oneshelf.intake import queue_look
 from oneshelf.intake import worker as intake
@@ -34,56 +32,33 @@ from oneshelf.intake.departed import Departed, handle_departed
 from oneshelf.intake.handle import Handled
 from oneshelf.intake.signing_keys import SigningKeys
 from oneshelf.intake.webhook import Counts, Receiver
-from oneshelf.onboarding import keeping
 from oneshelf.onboarding.leaving import forget_old_secrets, leave
 from oneshelf.onboarding.signing_in import SignInState as SignInState
 from oneshelf.orders import intents, short
 from oneshelf.publish import spent, tick_loop
-from oneshelf.publish import worker as publishing
 from oneshelf.publish.limiter import AppBudgets, Limiter
 from oneshelf.publish.recovery import recover as recover_slots
 from oneshelf.publish.ticking import Heard
-from oneshelf.reconcile import worker as hub_reads
-from oneshelf.reconcile.price_sweep import sweep_prices
-from oneshelf.reconcile.sweep import SWEEP_TICK_S, sweep
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock, SystemClock
 from oneshelf.runtime.transport import AioHttp
 from oneshelf.runtime.writer import Writer
 from oneshelf.settings import Settings
 from oneshelf.shipping import deadlines, telling
-from oneshelf.shipping import worker as shipping
 from oneshelf.tenants.accounts import FIRST_TENANT, AccountRow, accounts, departed_accounts, load_secret
 from oneshelf.tenants.credentials import StoredCredentials
 from oneshelf.tenants.seal import Sealer, new_key_file
 
+from .connectors import build_channel
+from .loops import loops_of
+from .running import Running
+
 log = structlog.get_logger()
 
-CONNECTORS: dict[ChannelName, Callable[[Mapping[str, str]], Channel]] = {
-    ChannelName.SHOPIFY: shopify.connect,
-    ChannelName.AMAZON: amazon.connect,
-    ChannelName.EBAY: ebay.connect,
-    ChannelName.ETSY: etsy.connect,
-}
-
-#: How a merchant signs in to each channel in the browser, where its connector can do that.
-SIGN_INS: dict[str, SignsIn] = {
-    module.__name__.rsplit(".", 1)[-1]: module.SIGN_IN
-    for module in (shopify, amazon, ebay, etsy)
-    if hasattr(module, "SIGN_IN")
-}
-
-#: How often open orders are looked over for those that are due to be read again by id.
-REREAD_LOOK_S = 30.0
 #: How often short lines and deadlines are looked at.
 SHORT_LOOK_S = 10.0
 #: How long a stop waits for calls under way.
 STOP_WITHIN_S = 8.0
-
-
-def build_channel(channel: str, settings: Mapping[str, str]) -> Channel:
-    """Return the connector of one account. Raises ValueError naming the setting that is wrong."""
-    return CONNECTORS[ChannelName(channel)](settings)
 
 
 def open_sealer(settings: Settings) -> Sealer:
@@ -96,59 +71,6 @@ def open_sealer(settings: Settings) -> Sealer:
 
 def _database_exists(settings: Settings) -> bool:
     return settings.database.startswith("sqlite:///") and Path(settings.database.removeprefix("sqlite:///")).exists()
-
-
-class Running:
-    """One connected account and its loops."""
-
-    def __init__(
-        self, row: AccountRow, channel: Channel, session: Session, limiter: Limiter, app: dict[str, str]
-    ) -> None:
-        self.row = row
-        self.channel = channel
-        self.session = session
-        self.limiter = limiter
-        self.app = app
-        self.poke_poll = Bell()
-        self.poke_fetch = Bell()
-        self.bell = Bell()
-        self.catalogue_bell = Bell()
-        self.reading_catalogue = asyncio.Lock()
-        self.ship_bell = Bell()
-        self.tasks: list[asyncio.Task[Any]] = []
-
-    @property
-    def tenant_id(self) -> int:
-        return self.row.tenant_id
-
-    @property
-    def account_id(self) -> int:
-        return self.row.account_id
-
-    def is_notified(self, callback_url: str | None) -> bool:
-        """Whether its news comes by itself: webhooks that reach us, or a queue."""
-        if isinstance(self.channel, amazon.Amazon):
-            return bool(self.channel.account.queue.url)
-        return self.channel.can.has_webhooks and callback_url is not None
-
-    def app_secret(self) -> Mapping[str, str]:
-        return self.app
-
-    def wants(self, body: bytes) -> bool:
-        assert isinstance(self.channel, amazon.Amazon)
-        try:
-            return self.channel.claims(amazon.claim(body))
-        except OneshelfError:
-            return False
-
-    def names_nobody(self, body: bytes) -> bool:
-        try:
-            return amazon.claim(body).seller_id is None
-        except OneshelfError:
-            return True
-
-    def message(self, body: bytes, message_id: str) -> RawMessage:
-        return amazon.queue_message(body, message_id)
 
 
 class Machine(NamedTuple):
@@ -340,76 +262,9 @@ class Service:
         self.running[row.account_id] = one
         self.capabilities[str(channel.name)] = channel.can
         if self._with_loops:
-            self._start_loops(one)
+            for loop in loops_of(self, one):
+                self._start_loop(loop, one)
         return one
-
-    def _start_loops(self, one: Running) -> None:
-        channel, row = one.channel, one.row
-        poll_every_s = self.settings.poll_interval_s(channel.name, channel.can.poll_interval_s)
-        common = (
-            row.tenant_id,
-            row.account_id,
-            channel,
-            one.session.with_priority(Priority.POLL),
-            self.writer,
-            self.clock,
-        )
-        self._start_loop(
-            intake.poll_loop(
-                *common,
-                poll_every_s,
-                row.connected_at,
-                one.poke_poll,
-                self.news,
-                self.stopping,
-                one.session.channel_now,
-            ),
-            one,
-        )
-        self._start_loop(intake.fetch_loop(*common, one.poke_fetch, self.news, self.stopping), one)
-        if channel.can.rereads_open_orders_s is not None:
-            self._start_loop(self._reread_loop(one, channel.can.rereads_open_orders_s), one)
-        for loop in keeping.loops(
-            one, self.writer, self.clock, self.stopping, self.callback_url(channel.name), self._on_catalogue
-        ):
-            self._start_loop(loop, one)
-        if channel.name is HUB:
-            self._start_hub_loops(one)
-        else:
-            self._start_loop(
-                publishing.run(
-                    tenant_id=row.tenant_id,
-                    account_id=row.account_id,
-                    channel=channel,
-                    session=one.session,
-                    limiter=one.limiter,
-                    writer=self.writer,
-                    clock=self.clock,
-                    bell=one.bell,
-                    stop=self.stopping,
-                    on_changed=self.wake_all,
-                ),
-                one,
-            )
-            self._start_loop(self._sweep_loop(one), one)
-        if isinstance(channel, Cancels) or (isinstance(channel, Ships) and channel.name is not HUB):
-            self._start_loop(
-                shipping.run(
-                    tenant_id=row.tenant_id,
-                    account_id=row.account_id,
-                    channel=channel,
-                    http=one.session.with_priority(Priority.SHIP),
-                    writer=self.writer,
-                    clock=self.clock,
-                    bell=one.ship_bell,
-                    stop=self.stopping,
-                    on_changed=self._on_shipped,
-                    not_found_after_s=self.settings.not_found_after_s,
-                ),
-                one,
-            )
-        if isinstance(channel, amazon.Amazon) and channel.account.queue.url:
-            self._start_loop(self._queue_loop(one, channel, channel.account.queue.url), one)
 
     async def load_departed(self) -> None:
         """Know the disconnected accounts whose webhook secret is still kept."""
@@ -429,95 +284,11 @@ class Service:
         parsers = {account_id: one.channel for account_id, one in self.departed.items()}
         return handle_departed(tx, self.tenant_id, parsers, to_us(self.clock.now()))
 
-    def _start_hub_loops(self, one: Running) -> None:
-        hub = one.channel
-        assert isinstance(hub, Hub)
-        self._start_loop(
-            hub_writes.run(
-                tenant_id=one.tenant_id,
-                hub=hub,
-                http=one.session.with_priority(Priority.LOWER_UNSAFE),
-                writer=self.writer,
-                clock=self.clock,
-                bell=self.hub_bell,
-                news=self.news,
-                stop=self.stopping,
-                not_found_after_s=self.settings.not_found_after_s,
-            ),
-            one,
-        )
-        self._start_loop(
-            hub_reads.run(
-                tenant_id=one.tenant_id,
-                account_id=one.account_id,
-                hub=hub,
-                http=one.session.with_priority(Priority.POLL),
-                writer=self.writer,
-                clock=self.clock,
-                bell=self.levels_bell,
-                stop=self.stopping,
-                poke_poll=one.poke_poll.ring,
-                on_changed=self.wake_all,
-            ),
-            one,
-        )
-
-    async def _queue_loop(self, one: Running, channel: amazon.Amazon, url: str) -> None:
-        try:
-            client = await queues.client_of(channel.account.queue, one.app, self.machine.queue_client)
-        except Exception as error:  # a mistyped address must not stop the service; orders are polled all the same
-            log.error("queue_not_usable", problem=str(error))
-            await self.writer.do(partial(self._tell_queue_not_usable, one=one, problem=str(error)))
-            return
-        await queues.run(
-            client,
-            url,
-            lambda: [r for r in self.running.values() if r.channel.name is ChannelName.AMAZON],  # type: ignore[misc]
-            self.writer,
-            self.clock,
-            self.news.ring,
-            self.stopping,
-            wait_s=self.settings.queue_wait_s,
-        )
-
     async def queue_finding(self, one: Running) -> Finding | None:
         """Look whether the account's queue is there and open to its channel. None: it hears through no queue."""
         if not isinstance(one.channel, amazon.Amazon) or not one.channel.account.queue.url:
             return None
         return await queue_look.look(one.channel.account.queue, one.app, amazon.NOTIFICATIONS_ACCOUNT)
-
-    def _tell_queue_not_usable(self, tx: Tx, one: Running, problem: str) -> None:
-        now, what = to_us(self.clock.now()), "Correct the address of Amazon's message queue"
-        open_task(tx, one.tenant_id, now, "queue_not_usable", str(one.account_id), what, problem)
-
-    async def _reread_loop(self, one: Running, every_s: float) -> None:
-        pause = Bell()
-        while not self.stopping.is_set():
-            now = to_us(self.clock.now())
-            asked = await self.writer.do(
-                partial(
-                    intake.reread_open_orders,
-                    tenant_id=one.tenant_id,
-                    account_id=one.account_id,
-                    now=now,
-                    every_s=every_s,
-                )
-            )
-            if asked:
-                one.poke_fetch.ring()
-            await pause.wait(REREAD_LOOK_S, self.stopping)
-
-    async def _sweep_loop(self, one: Running) -> None:
-        """S9.7: every listing, its number and its price, is read again now and then, whoever wrote it meanwhile."""
-        pause = Bell()
-        while not self.stopping.is_set():
-            await pause.wait(SWEEP_TICK_S, self.stopping)
-            now = to_us(self.clock.now())
-            tenant_id, account_id = one.tenant_id, one.account_id
-            found = await self.writer.do(partial(sweep, tenant_id=tenant_id, account_id=account_id, now=now))
-            found += await self.writer.do(partial(sweep_prices, tenant_id=tenant_id, account_id=account_id, now=now))
-            if found:
-                one.bell.ring()
 
     def cancel_channels(self) -> short.Channels:
         """What decisions about short lines need of the connectors."""
@@ -549,7 +320,7 @@ class Service:
         deadlines.alert(tx, self.tenant_id, now)
         return short.decide(tx, self.tenant_id, self.cancel_channels(), now)
 
-    def _on_shipped(self) -> None:
+    def on_shipped(self) -> None:
         """A cancel that was taken is news for stock, hub and listings; the order is read back."""
         self.wake_all()
         for one in self.running.values():
@@ -572,7 +343,7 @@ class Service:
             if (one := self.running.get(account_id)) is not None:
                 one.poke_fetch.ring()
 
-    def _on_catalogue(self) -> None:
+    def on_catalogue(self) -> None:
         self.levels_bell.ring()
         self.wake_all()
 
