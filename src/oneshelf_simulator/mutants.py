@@ -320,7 +320,9 @@ MUTANTS: dict[str, Mutant] = {
         "a sale seen at the hub is taken for an edit", _edit_at_once, {"chances": {"webhook_delay": 0.6}}
     ),
     "suspicion_for_ever": Mutant("a suspected sale is held for ever", _suspicion_for_ever, caught_by="I13"),
-    "told_again": Mutant("a parcel without an answer is told again", _told_again, {"chances": {"timeout_after": 0.2}}),
+    "told_again": Mutant(
+        "a parcel without an answer is told again", _told_again, {"chances": {"timeout_after": 0.2}}, "I6"
+    ),
     "publishing_dawdles": Mutant("numbers leave twenty minutes late", _publishing_dawdles),
     "token_in_the_log": Mutant("a refresh token stands in a log line", _token_in_the_log),
     "imports_forgotten": Mutant("an import without an answer counts as done", _imports_forgotten, {"chances": _LOSSY}),
