@@ -23,8 +23,8 @@ lint: ## form, types, who may import whom
 demo: ## four marketplaces and a shelf on this machine, until Ctrl-C
 	$(BIN)/oneshelf demo
 
-sim: ## twelve small worlds full of faults, audited; one again: .venv/bin/oneshelf sim --seed 5 --profile hostile
-	$(BIN)/oneshelf sim --runs 12 --days 0.05 --profile hostile
+sim: ## eight small worlds full of faults, audited; one again: .venv/bin/oneshelf sim --seed 5 --days 0.05 --profile hostile
+	$(BIN)/oneshelf sim --seed 5 --runs 8 --days 0.05 --profile hostile
 
 bench: ## orders decided and durable per second, beside a bare loop that writes the same rows
 	$(BIN)/oneshelf bench orders

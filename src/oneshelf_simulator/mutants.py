@@ -5,6 +5,7 @@ In: a mutant's name. Out: the invariant that caught it, and by which seed. Never
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
@@ -21,9 +22,8 @@ from oneshelf.intake import worker as intake_worker
 from oneshelf.listings import dirty
 from oneshelf.onboarding import bring_up as onboarding
 from oneshelf.orders import claims, intents, lines, parcels, provisional
-from oneshelf.publish import numbers, planning
+from oneshelf.publish import numbers
 from oneshelf.publish import worker as publish_worker
-from oneshelf.reconcile import hub as judging
 from oneshelf.shipping import telling
 from oneshelf.stock import ledger
 from oneshelf.wiring import service as wiring
@@ -42,7 +42,7 @@ class Mutant(NamedTuple):
     what: str
     plant: Callable[[ExitStack], None]
     needs: dict[str, Any] = {}
-    caught_by: str = "?"
+    caught_by: str = ""
 
 
 class Bite(msgspec.Struct):
@@ -223,18 +223,6 @@ def _holds_kept(stack: ExitStack) -> None:
     _put(stack, claims, "add_intents", wrong)
 
 
-def _edit_at_once(stack: ExitStack) -> None:
-    """A lower number at the hub is an edit, whatever its orders say later (S9.1, S9.2)."""
-
-    def wrong(tx: Any, tenant_id: int, hub: Any, sku: str, levels: Any, offs: Any, read: Any, *rest: Any) -> bool:
-        for location_id, off in offs.items():
-            if off:
-                judging._post_edit(tx, tenant_id, sku, location_id, off, read.read_id, "edited", rest[1])
-        return True
-
-    _put(stack, judging, "_judge_offs", wrong)
-
-
 def _suspicion_for_ever(stack: ExitStack) -> None:
     """What a lower read held is never consumed by its order nor released."""
     _put(stack, provisional, "consume", lambda *a, **k: 0)
@@ -257,13 +245,14 @@ def _told_again(stack: ExitStack) -> None:
 
 
 def _publishing_dawdles(stack: ExitStack) -> None:
-    """Marks are looked at twenty minutes late."""
-    right = planning.look
+    """Each turn of publishing begins ten minutes late."""
+    right = publish_worker._Publisher.turn
 
-    def wrong(tx: Any, tenant_id: int, account_id: int, can: Any, now: int) -> Any:
-        return right(tx, tenant_id, account_id, can, now - 1_200_000_000)
+    async def wrong(self: Any, calls_max: int) -> float:
+        await asyncio.sleep(600.0)
+        return await right(self, calls_max)
 
-    _put(stack, publish_worker, "look", wrong)
+    _put(stack, publish_worker._Publisher, "turn", wrong)
 
 
 def _token_in_the_log(stack: ExitStack) -> None:
@@ -316,14 +305,15 @@ MUTANTS: dict[str, Mutant] = {
     "cancel_keeps_pieces": Mutant("a cancelled line keeps its pieces", _cancel_keeps_pieces, caught_by="I3"),
     "nothing_held": Mutant("nothing is held at the hub", _nothing_held, caught_by="late"),
     "holds_kept": Mutant("a hold stays after its import", _holds_kept, caught_by="I13"),
-    "edit_at_once": Mutant(
-        "a sale seen at the hub is taken for an edit", _edit_at_once, {"chances": {"webhook_delay": 0.6}}
-    ),
     "suspicion_for_ever": Mutant("a suspected sale is held for ever", _suspicion_for_ever, caught_by="I13"),
-    "told_again": Mutant("a parcel without an answer is told again", _told_again, {"chances": {"timeout_after": 0.2}}),
-    "publishing_dawdles": Mutant("numbers leave twenty minutes late", _publishing_dawdles),
-    "token_in_the_log": Mutant("a refresh token stands in a log line", _token_in_the_log),
-    "imports_forgotten": Mutant("an import without an answer counts as done", _imports_forgotten, {"chances": _LOSSY}),
+    "told_again": Mutant(
+        "a parcel without an answer is told again", _told_again, {"chances": {"timeout_after": 0.2}}, "I6"
+    ),
+    "publishing_dawdles": Mutant("numbers leave ten minutes late", _publishing_dawdles, caught_by="late"),
+    "token_in_the_log": Mutant("a refresh token stands in a log line", _token_in_the_log, caught_by="I21"),
+    "imports_forgotten": Mutant(
+        "an import without an answer counts as done", _imports_forgotten, {"chances": _LOSSY}, "late"
+    ),
 }
 
 

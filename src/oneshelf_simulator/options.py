@@ -121,7 +121,7 @@ def _draw_faults(rng: random.Random, options: Options, *, heavy: float) -> None:
     hours = max(3.0 if options.profile == "hostile" else 1.0, options.fault_s / 3600)
     crashes = ("crash_before_commit", "crash_after_commit", "crash_at_answer", "crash_at_await", "crash_in_statement")
     often = {name: 0.25 for name in crashes} | {
-        "disk_full": 0.05, "io_error": 0.05, "locked": 0.05, "dark": 0.1, "all_lost": 0.08,
+        "disk_full": 0.12, "io_error": 0.12, "locked": 0.12, "dark": 0.1, "all_lost": 0.08,
         "subscription_deleted": 0.08, "tokens_expired": 0.2, "clock_set": 0.06, "hand_edits": 0.25,
         "cancel_crossings": 0.2, "slow_hours": 0.05,
     }  # fmt: skip

@@ -221,7 +221,7 @@ class Workload:
             return
         if key is not None:
             self.shelf.leave(key, left)
-            if self.rng.random() < 0.1:
+            if self.rng.random() < 0.3:
                 self._cancel_crossing(key)
         else:
             for sku, pieces in left.items():

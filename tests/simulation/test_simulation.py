@@ -24,7 +24,7 @@ from oneshelf_simulator.world import play
 
 ROOT = Path(__file__).parents[2]
 #: The seeds of every change: small hot worlds, together with every fault of the table.
-CI_SEEDS = range(1, 13)
+CI_SEEDS = range(5, 13)
 CI_DAYS = 0.05
 
 pytestmark = pytest.mark.timeout(1_500)
@@ -132,8 +132,15 @@ def test_a_planted_fault_is_caught(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MUTANTS)
-def test_every_planted_fault_is_caught(name: str) -> None:
-    assert bite_one(name).caught_by is not None
+def test_every_planted_fault_is_caught_and_its_world_without_it_holds(name: str) -> None:
+    bite = bite_one(name)
+    assert bite.caught_by is not None and bite.seed is not None
+    assert play(options_for(name, bite.seed)).breach is None
+
+
+def test_every_planted_fault_says_what_catches_it() -> None:
+    assert len(MUTANTS) >= 15
+    assert [name for name, mutant in MUTANTS.items() if not mutant.caught_by] == []
 
 
 def test_a_planted_fault_leaves_nothing_behind() -> None:

@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import Any
 
 from oneshelf.channels.contract import Http, NoAnswer
+from oneshelf.channels.shopify import documents as docs
 from oneshelf.channels.shopify import ids
 from oneshelf.channels.shopify.copies import CopyKeeper, before_sending
-from oneshelf.channels.shopify.documents import Document
 from oneshelf.channels.shopify.form import WORK_DONE
 from oneshelf.channels.shopify.graphql import Failure, GraphQL, outcome_of, refusal, user_errors
 from oneshelf.core.errors import Park, Retry
@@ -28,37 +28,6 @@ NOTES = "Oneshelf: another channel may have sold these pieces first. Released as
 DUPLICATE = "DUPLICATE_FULFILLMENT_HOLD_HANDLE"
 #: No fulfilment order yet: try again after so long.
 ROUTING_WAIT_S = 2.0
-
-HOLD_WORK = Document(
-    "HoldWork",
-    """query HoldWork($id: ID!, $cursor: String) {
-  part: order(id: $id) {
-    id cancelledAt
-    fulfillmentOrders(first: 20, after: $cursor) {
-      nodes { id status supportedActions { action } fulfillmentHolds { id handle heldByRequestingApp } }
-      pageInfo { hasNextPage endCursor }
-    }
-  }
-}""",
-    cost=102,
-)
-HOLD_COPY = Document(
-    "HoldCopy",
-    """mutation HoldCopy($id: ID!, $hold: FulfillmentOrderHoldInput!) {
-  fulfillmentOrderHold(id: $id, fulfillmentHold: $hold) { fulfillmentHold { id } userErrors { code field message } }
-}""",
-    cost=10,
-    writes=True,
-)
-RELEASE_COPY = Document(
-    "ReleaseCopy",
-    """mutation ReleaseCopy($id: ID!, $holdIds: [ID!]) {
-  fulfillmentOrderReleaseHold(id: $id, holdIds: $holdIds) { fulfillmentOrder { id status } userErrors { code field message } }
-}""",
-    cost=10,
-    writes=True,
-)
-DOCUMENTS = (HOLD_WORK, HOLD_COPY, RELEASE_COPY)
 
 
 class CopyHolds:
@@ -81,7 +50,9 @@ class CopyHolds:
         hold = {"reason": REASON, "reasonNotes": NOTES, "notifyMerchant": False, "handle": HANDLE}
         for one in live:
             if not _ours(one):
-                outcome = await self._tell(http, HOLD_COPY, "fulfillmentOrderHold", {"id": one["id"], "hold": hold})
+                outcome = await self._tell(
+                    http, docs.HOLD_COPY, "fulfillmentOrderHold", {"id": one["id"], "hold": hold}
+                )
                 if not isinstance(outcome, Accepted) and not (
                     isinstance(outcome, Rejected) and outcome.code == DUPLICATE
                 ):
@@ -96,19 +67,21 @@ class CopyHolds:
         for one in work:
             if held := _ours(one):
                 variables = {"id": one["id"], "holdIds": held}
-                outcome = await self._tell(http, RELEASE_COPY, "fulfillmentOrderReleaseHold", variables)
+                outcome = await self._tell(http, docs.RELEASE_COPY, "fulfillmentOrderReleaseHold", variables)
                 if not isinstance(outcome, Accepted):
                     return outcome
         return Accepted(hub_order_id)
 
     async def _work(self, http: Http, hub_order_id: str) -> list[dict[str, Any]] | Outcome:
         try:
-            found, work = await self._keeper.pages(http, HOLD_WORK, ids.gid("Order", hub_order_id), "fulfillmentOrders")
+            found, work = await self._keeper.pages(
+                http, docs.HOLD_WORK, ids.gid("Order", hub_order_id), "fulfillmentOrders"
+            )
         except (Park, Retry, NoAnswer) as error:
             return before_sending(error)
         return work if found is not None else Rejected(f"the hub shows no order {hub_order_id}", "NOT_FOUND")
 
-    async def _tell(self, http: Http, document: Document, name: str, variables: dict[str, Any]) -> Outcome:
+    async def _tell(self, http: Http, document: docs.Document, name: str, variables: dict[str, Any]) -> Outcome:
         answer = await self._graphql.tell(http, document, variables)
         if isinstance(answer, Failure):
             return outcome_of(answer)

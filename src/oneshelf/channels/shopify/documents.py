@@ -481,5 +481,36 @@ UNSUBSCRIBE = Document(
     writes=True,
 )
 
+HOLD_WORK = Document(
+    "HoldWork",
+    """query HoldWork($id: ID!, $cursor: String) {
+  part: order(id: $id) {
+    id cancelledAt
+    fulfillmentOrders(first: 20, after: $cursor) {
+      nodes { id status supportedActions { action } fulfillmentHolds { id handle heldByRequestingApp } }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+}""",
+    cost=62,
+)
+HOLD_COPY = Document(
+    "HoldCopy",
+    """mutation HoldCopy($id: ID!, $hold: FulfillmentOrderHoldInput!) {
+  fulfillmentOrderHold(id: $id, fulfillmentHold: $hold) { fulfillmentHold { id } userErrors { code field message } }
+}""",
+    cost=10,
+    writes=True,
+)
+RELEASE_COPY = Document(
+    "ReleaseCopy",
+    """mutation ReleaseCopy($id: ID!, $holdIds: [ID!]) {
+  fulfillmentOrderReleaseHold(id: $id, holdIds: $holdIds) { fulfillmentOrder { id status } userErrors { code field message } }
+}""",
+    cost=10,
+    writes=True,
+)
+
+
 #: Every document above, so that none escapes the checks against the official schemas.
 ALL: tuple[Document, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Document))
