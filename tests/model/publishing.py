@@ -2,8 +2,8 @@
 
 Outlets sell whenever they show something; news of a sale comes later or with a poll; a write is taken and lands later, in any order, or its
 answer or the whole call is lost. What a read means, which state follows, what is offered: `core.drift`, `core.slot`, `core.offer`. What is
-between them (a few lines of publish/waking, planning, landing and concluding) is written out here without a database. What is found here is
-tried with the real steps: `tests/scenario/test_publish_proof.py`.
+between them (a few lines of publish/waking, planning, landing and concluding) is written out here without a database. The real steps walk
+the same ways in `test_publishing_steps.py`, and what was found here has its own tests in `tests/scenario/test_publish_proof.py`.
 
 Time: instants are small numbers; only their order counts, so a state keeps their ranks. How long anything takes is a choice of the world:
 whoever waits may be made to wait, or to give up.
@@ -166,9 +166,9 @@ class Engine:
             if any(sale.outlet == c and not sale.heard for sale in world.sales):
                 first = next(n for n, sale in enumerate(world.sales) if sale.outlet == c and not sale.heard)
                 last = max(n for n, sale in enumerate(world.sales) if sale.outlet == c and not sale.heard)
-                yield f"hear {name} {first}", self._tidy(self._hear(world, first))
+                yield f"hear {name}", self._tidy(self._hear(world, first))
                 if last != first:
-                    yield f"hear {name} {last}", self._tidy(self._hear(world, last))
+                    yield f"hear {name} last", self._tidy(self._hear(world, last))
             if any(outlet == c for outlet, _, _ in world.held) or one.odd_heard is False:
                 yield f"poll {name}", self._tidy(self._poll(world, c))
             if self.rules.sweep and self._quiet(world, c) and one.shown != self._shows(world, c):

@@ -1,14 +1,16 @@
-"""Failures of real systems: C echo and propagation, D channel APIs, G rounding, H bundles, I operations (docs/reference/failures.md)."""
+"""Failures of real systems: C echo and propagation, F cancels, G rounding, H bundles, I operations (docs/reference/failures.md)."""
 
 from __future__ import annotations
 
 import pytest
-from tests.scenario.engine import EBAY, TENANT, World, changed, order
+from tests.scenario.engine import EBAY, ETSY, TENANT, World, changed, order
 from tests.scenario.invariants import check
 from tests.scenario.publish_bench import Bench
 
+from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Accepted, Throttled
 from oneshelf.db.store import Store, transaction
+from oneshelf.intake.worker import reread_open_orders
 from oneshelf.listings import policy
 
 
@@ -37,7 +39,30 @@ def test_FC_C05_a_poll_after_the_parcel_left_does_not_undo_it(world: World) -> N
     check(world)
 
 
-def test_FC_G09_ninety_per_cent_of_one_piece_is_none_and_the_page_says_why(world: World) -> None:
+def test_FC_F02_an_order_that_its_feed_never_mentions_again_is_asked_for_by_its_id(world: World) -> None:
+    """Etsy's cancel moves no update time: the feed is complete and silent, and the pieces would be held for good."""
+    placed = order("T-1", world.now, MUG=2)
+    world.hear(ETSY, placed)
+    world.complete(ETSY)
+
+    def ask() -> int:
+        with transaction(world.store) as tx:
+            return reread_open_orders(tx, TENANT, ETSY, world.now, every_s=3_600)
+
+    world.tick(3_000)
+    assert ask() == 0, "not before its hour"
+    world.tick(700)
+    assert ask() == 1
+    assert world.rows("SELECT entity, state FROM intent WHERE kind = 'fetch_order'") == [(f"{ETSY}/T-1", "WAITING")]
+    world.hear(ETSY, order("T-1", world.now - 3_700 * SECOND, updated=world.now, cancelled=True, MUG=2), source="read")
+    assert (world.line(ETSY, "T-1"), world.level("MUG")) == ("C", (5, 0, 0, 0))
+    with transaction(world.store) as tx:
+        tx.run("UPDATE intent SET state = 'DONE' WHERE kind = 'fetch_order'")  # it was read
+    world.tick(7_200)
+    assert ask() == 0, "what is over is left alone"
+
+
+def test_FC_G09_ninety_per_cent_of_one_piece_is_none_and_the_others_sell_it(world: World) -> None:
     with transaction(world.store) as tx:
         policy.set_rule(tx, TENANT, EBAY, "", world.now, by="a test", safety_percent=90)
     assert world.offer(EBAY, "MUG") == 4
