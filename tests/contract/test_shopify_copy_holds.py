@@ -56,7 +56,12 @@ async def test_what_has_left_can_t_be_held() -> None:
     assert isinstance(missing, Rejected) and missing.code == "NOT_FOUND"
 
 
-WORK = {"id": "gid://shopify/FulfillmentOrder/7", "status": "OPEN", "fulfillmentHolds": []}
+WORK = {
+    "id": "gid://shopify/FulfillmentOrder/7",
+    "status": "OPEN",
+    "supportedActions": [{"action": "HOLD"}],
+    "fulfillmentHolds": [],
+}
 
 
 def work(*nodes: object) -> dict[str, object]:
