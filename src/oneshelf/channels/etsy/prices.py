@@ -91,7 +91,12 @@ def body_of(document: dict[str, Any], offers: Sequence[PriceOffer]) -> dict[str,
     if missing := set(wanted) - {key for key, _ in products}:
         return Rejected(f"the listing has no such variation any more: {sorted(missing)[0]}", code="gone")
     here = etsy_listing.shown(document)
-    numbers = {key: min(most, here[key].quantity) for key, most in numbers.items() if key in here}
+    # A disabled outlet shows 0 and sells nothing, so nobody bought there: it keeps what is handed along.
+    numbers = {
+        key: most if here[key].state == "inactive" else min(most, here[key].quantity)
+        for key, most in numbers.items()
+        if key in here
+    }
     body = etsy_listing.put_body(document, numbers)
     along = [number for number in map(whole, document["inventory"].get("price_on_property") or []) if number]
     asked: dict[str, float] = {}
