@@ -150,3 +150,14 @@ def test_the_command_line_lists_short_lines_and_parcels(tmp_path: Path, monkeypa
     assert [(one["parcel"], one["state"], one["reason"]) for one in parcels] == [("F1", "REFUSED", "no such carrier")]
     orders = json.loads(CliRunner().invoke(app, ["orders", "--json"]).stdout)
     assert [one["order_id"] for one in orders] == ["E-1"], "without a further word it lists what was bought"
+
+
+@pytest.mark.asyncio
+async def test_S8_14_the_commands_pause_and_resume_an_account(shop: Shop) -> None:
+    done = await COMMANDS["pause"](shop.service, {"account_id": AMAZON})
+    assert (done["paused"], done["showing"], done["above_offer"]) == (True, 0, 0)
+    assert await shop.one("SELECT state FROM account WHERE account_id = :a", a=AMAZON) == ("PAUSED",)
+    assert (await COMMANDS["resume"](shop.service, {"account_id": AMAZON}))["paused"] is False
+    assert await shop.one("SELECT state FROM account WHERE account_id = :a", a=AMAZON) == ("LIVE",)
+    with pytest.raises(Park, match="Account 99 is not connected"):
+        await COMMANDS["pause"](shop.service, {"account_id": 99})
