@@ -240,7 +240,7 @@ def move(tx: Tx, tenant_id: int, order_no: int, line_id: str, now: int, *events:
             line.coverage = line.coverage or "COVERED"
     save_lines(tx, tenant_id, mine)
     order = load_orders_by_no(tx, tenant_id, [order_no])[order_no]
-    order.state = order_state([line.line_state for line in stored.values()])
+    order.state = order_state([line.in_order for line in stored.values()])
     save_orders(tx, tenant_id, [order])
     covering.recompute(tx, tenant_id, {line.sku for line in mine}, now)
 

@@ -1,7 +1,8 @@
-"""Commands about one account: pause it, resume it."""
+"""Commands about one account and its messages: pause it, resume it; what could not be used."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from oneshelf.core.errors import Park
 from oneshelf.core.instants import to_us
 from oneshelf.db.tx import Tx
+from oneshelf.intake import parked
 from oneshelf.publish import pausing
 from oneshelf.wiring import Running, Service
 
@@ -41,6 +43,23 @@ async def run_resume(service: Service, payload: dict[str, Any]) -> Any:
     )
     one.bell.ring()
     return {"account_id": one.account_id, "paused": False, "to_be_read": marked}
+
+
+async def run_inbox_retry(service: Service, payload: dict[str, Any]) -> Any:
+    """Let parked messages be handled again."""
+    return await _with_parked(service, payload, parked.retry)
+
+
+async def run_inbox_set_aside(service: Service, payload: dict[str, Any]) -> Any:
+    """Say that nothing is to be done with parked messages."""
+    return await _with_parked(service, payload, parked.set_aside)
+
+
+async def _with_parked(service: Service, payload: dict[str, Any], step: Callable[..., int]) -> Any:
+    seqs, now = {int(seq) for seq in payload.get("seqs") or ()}, to_us(service.clock.now())
+    done = await service.writer.do(lambda tx: step(tx, service.tenant_id, seqs, now, by="merchant"))
+    service.news.ring()
+    return {"messages": done}
 
 
 def _running(service: Service, payload: dict[str, Any]) -> Running:

@@ -475,6 +475,8 @@ COMMANDS: dict[str, Command] = {
     "sign_in_state": run_sign_in_state,
     "channels_check": run_channels_check,
     "disconnect": run_disconnect,
+    "inbox_retry": account_commands.run_inbox_retry,
+    "inbox_set_aside": account_commands.run_inbox_set_aside,
     "pause": account_commands.run_pause,
     "resume": account_commands.run_resume,
     "unlink": run_unlink,
