@@ -19,7 +19,7 @@ LONGEST_WAIT_S = 300.0
 THROTTLED_WAIT_S = 2.0
 
 #: Kinds that the account carries out with whose number the entity begins; every other kind is the hub's, whatever account it names.
-OF_ITS_ACCOUNT = ("cancel", "fetch_order")
+OF_ITS_ACCOUNT = ("cancel", "fetch_order", "find_orders")
 
 
 class Intent(msgspec.Struct):
