@@ -99,7 +99,7 @@ sign_in = _table(
     keys=2,
 )
 
-# What is done over and over at an account, and where it stands. name: subscriptions catalogue retention.
+# What is done over and over at an account, and where it stands. name: subscriptions catalogue retention audit.
 upkeep = _table(
     "upkeep",
     Column("account_id", _Id),
