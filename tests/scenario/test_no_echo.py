@@ -42,7 +42,9 @@ def raised_by_hand(bench: Bench) -> None:
 
 def own_sale(bench: Bench) -> None:
     hear = bench.sell("MUG", 1, heard=False)
-    bench.now += 5 * SECOND  # a sale of the very second of a read is looked at once more: the two clocks can't tell (8.5)
+    bench.now += (
+        5 * SECOND
+    )  # a sale of the very second of a read is looked at once more: the two clocks can't tell (8.5)
     hear()
 
 
