@@ -118,8 +118,9 @@ async def audit(tenant_id: int, account_id: int, channel: Channel, http: Http, w
             night.after_order = order_no
             night.orders += 1
             night.unknown_orders += int(message is None)
-            step = partial(_keep, tenant_id=tenant_id, account_id=account_id, night=night, message=message)
-            await writer.do(lambda tx, step=step: step(tx, now=to_us(clock.now())))
+            now = to_us(clock.now())
+            step = partial(_keep, tenant_id=tenant_id, account_id=account_id)
+            await writer.do(partial(step, night=night, message=message, now=now))
         if len(orders) < ORDERS_A_STEP:
             break
     await writer.do(lambda tx: _report(tx, tenant_id, account_id, night, to_us(clock.now())))
