@@ -202,13 +202,22 @@ class World:
         for order_id in changed:
             self.hear(SHOP, self.hub.snapshot(order_id))
 
-    def complete(self, *account_ids: int, through: int | None = None, handled: bool = True) -> None:
-        """A poll of these accounts (none: all) has finished: complete through an instant [now]."""
+    def complete(
+        self, *account_ids: int, through: int | None = None, handled: bool = True, searched: bool = True
+    ) -> None:
+        """A poll of these accounts (none: all) has finished: complete through an instant [now]. `searched`: orders that are looked for
+        once more (9.4) are not there either."""
         page = Page((), Cursor(from_us(self.now)), from_us(self.now if through is None else through))
         with transaction(self.store) as tx:
             for account_id in account_ids or CHANNELS:
                 keep_page(tx, TENANT, account_id, page, self.now)
         if handled:
+            self.handle()
+        if (
+            handled
+            and searched
+            and self.rows("UPDATE intent SET state = 'DONE' WHERE kind = 'find_orders' RETURNING 1")
+        ):
             self.handle()
 
     # --- reads of the hub ---------------------------------------------------------------------------------------------------

@@ -5,15 +5,16 @@ from __future__ import annotations
 import msgspec
 import pytest
 from tests.scenario.engine import AMAZON, EBAY, ETSY, SHOP, TENANT, World, changed, order
-from tests.scenario.fake_market import FakeMarket
+from tests.scenario.fake_market import CANCELS, FakeMarket
 from tests.scenario.invariants import check, check_at_rest, check_cancels
 
-from oneshelf.channels.abilities import CancelState
+from oneshelf.channels.abilities import CancelAbility, CancelState
 from oneshelf.core.facts import OrderSeen
 from oneshelf.core.instants import SECOND, from_us
 from oneshelf.core.outcome import Rejected
 from oneshelf.db.store import Store, transaction
 from oneshelf.orders import intents, short
+from oneshelf.orders.cancel_rate import rate_of
 from oneshelf.orders.decisions import NotDecided
 from oneshelf.tenants.accounts import change_setting
 
@@ -136,6 +137,38 @@ class TestAsked:
         settle_feeds(world)
         market.decide()
         assert "0.00 % now, 25.00 % after it, limit 2.5 %" in self.asked(world)
+
+    def test_S7_5_over_the_days_that_the_channel_looks_at(self, world: World) -> None:
+        """Amazon counts a week; eBay three months, or twelve where few were sold in three."""
+        ability = CancelAbility("call", True, "a defect", 2.0, rate_days=7, few_orders=3, rate_days_of_few=60)
+        for n in range(2):
+            world.hear(EBAY, order(f"E-{n}", world.now, CUP=1))
+        world.tick(8 * 86_400)
+
+        def rate(**more: int) -> tuple[int, int]:
+            with transaction(world.store) as tx:
+                found = rate_of(tx, TENANT, EBAY, msgspec.structs.replace(ability, **more), world.now)
+            return found.orders, found.days
+
+        assert rate(few_orders=0) == (0, 7), "older orders are not in a week"
+        assert rate() == (2, 60), "few were sold: it looks further back"
+        for n in range(2, 5):
+            world.hear(EBAY, order(f"E-{n}", world.now, CUP=1))
+        assert rate() == (3, 7)
+
+    def test_S7_5_a_cancel_that_was_taken_counts(self, world: World, market: FakeMarket) -> None:
+        auto(world, AMAZON)
+        world.hear(AMAZON, order("A-0", world.now, CUP=1))
+        oversell(world, AMAZON)
+        settle_feeds(world)
+        market.decide()
+        market.job = CancelState("done")
+        market.run_cancels(AMAZON)
+        world.tick(60)
+        market.run_cancels(AMAZON)
+        with transaction(world.store) as tx:
+            found = rate_of(tx, TENANT, AMAZON, CANCELS[AMAZON], world.now)
+        assert (found.orders, found.cancels, found.now_percent, found.after_percent) == (2, 1, 50.0, 100.0)
 
     def test_S7_4_etsy_has_no_way_but_a_deep_link(self, world: World, market: FakeMarket) -> None:
         auto(world, ETSY)

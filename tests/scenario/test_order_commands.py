@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from oneshelf.cli import app
 from oneshelf.core.errors import Park
 from oneshelf.core.facts import LineSeen, OrderSeen, Payment
+from oneshelf.core.instants import to_us
 from oneshelf.db.tx import Tx
 from oneshelf.orders.batch import Heard
 from oneshelf.orders.book import book
@@ -131,7 +132,8 @@ def test_the_command_line_lists_short_lines_and_parcels(tmp_path: Path, monkeypa
         )
         tx.run(
             "INSERT INTO orders (tenant_id, order_no, account_id, order_id, placed_at, received_at, decided_at, payment, state) "
-            "VALUES (1, 1, 2, 'E-1', 0, 0, 0, 'paid', 'OPEN')"
+            "VALUES (1, 1, 2, 'E-1', :now, 0, 0, 'paid', 'OPEN')",
+            now=to_us(datetime.now(UTC)),
         )
         tx.run(
             "INSERT INTO shipment (tenant_id, order_no, shipment_id, line_id, account_id, units, state, shipped_at, due_at, reason) "
@@ -141,7 +143,21 @@ def test_the_command_line_lists_short_lines_and_parcels(tmp_path: Path, monkeypa
     monkeypatch.setenv("ONESHELF_DATA_DIR", str(tmp_path))
     short = json.loads(CliRunner().invoke(app, ["orders", "short", "--json"]).stdout)
     assert [(one["order_id"], one["pieces"], one["decision"]) for one in short] == [("E-1", 2, "")]
+    rates = [(one["cancel_rate_now"], one["cancel_rate_after"], one["cancel_rate_limit"]) for one in short]
+    assert rates == [(0.0, 100.0, 2.0)], "S7.5: before a cancel it stands there what it would do"
+    assert "limit 2 %" in CliRunner().invoke(app, ["orders", "short"]).stdout
     parcels = json.loads(CliRunner().invoke(app, ["orders", "parcels", "--json"]).stdout)
     assert [(one["parcel"], one["state"], one["reason"]) for one in parcels] == [("F1", "REFUSED", "no such carrier")]
     orders = json.loads(CliRunner().invoke(app, ["orders", "--json"]).stdout)
     assert [one["order_id"] for one in orders] == ["E-1"], "without a further word it lists what was bought"
+
+
+@pytest.mark.asyncio
+async def test_S8_14_the_commands_pause_and_resume_an_account(shop: Shop) -> None:
+    done = await COMMANDS["pause"](shop.service, {"account_id": AMAZON})
+    assert (done["paused"], done["showing"], done["above_offer"]) == (True, 0, 0)
+    assert await shop.one("SELECT state FROM account WHERE account_id = :a", a=AMAZON) == ("PAUSED",)
+    assert (await COMMANDS["resume"](shop.service, {"account_id": AMAZON}))["paused"] is False
+    assert await shop.one("SELECT state FROM account WHERE account_id = :a", a=AMAZON) == ("LIVE",)
+    with pytest.raises(Park, match="Account 99 is not connected"):
+        await COMMANDS["pause"](shop.service, {"account_id": 99})

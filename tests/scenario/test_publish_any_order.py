@@ -141,6 +141,8 @@ class Rush:
         bench = self.bench
         bench.complete_through(bench.now)
         bench.tx(lambda tx: provisional.settle_due(tx, T, SHOP, bench.now, 2, bench.now))
+        bench.searched()
+        bench.tx(lambda tx: provisional.settle_due(tx, T, SHOP, bench.now, 2, bench.now))
 
     def slow_or_fast(self) -> None:
         self.bench.market.lands_after = round(self.random.choice((0, 0, 2, 8)) * SECOND)

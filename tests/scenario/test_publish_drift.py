@@ -19,8 +19,10 @@ MINUTE = 60 * SECOND
 
 
 def feed_complete(bench: Bench) -> None:
-    """The order feed is polled to the end, and provisionals that are due are settled, as intake does."""
+    """The order feed is polled to the end, orders are looked for once more, and provisionals that are due are settled, as intake does."""
     bench.complete_through(bench.now)
+    bench.tx(lambda tx: provisional.settle_due(tx, T, SHOP, bench.now, 2, bench.now))
+    bench.searched()
     bench.tx(lambda tx: provisional.settle_due(tx, T, SHOP, bench.now, 2, bench.now))
 
 

@@ -242,12 +242,16 @@ class Ships(Protocol):
 class CancelAbility(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a cancel means at a channel, as data (S7). `how`: "call" (answered at once), "job" (asked, later read), "person" (no API).
     `lines`: single lines of an order; False: whole orders only. `counts_against`: what it costs the seller, in words.
-    `limit_percent`: the channel's limit of the seller's rate, None where it has none."""
+    `limit_percent`: the channel's limit of the seller's rate, None where it has none. `rate_days`: over how many days it counts;
+    `rate_days_of_few`: over how many where fewer than `few_orders` were sold in those (0: makes no difference)."""
 
     how: Literal["call", "job", "person"]
     lines: bool
     counts_against: str = ""
     limit_percent: float | None = None
+    rate_days: int = 30
+    few_orders: int = 0
+    rate_days_of_few: int = 30
 
 
 class CancelWish(msgspec.Struct, frozen=True, omit_defaults=True):

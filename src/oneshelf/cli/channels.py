@@ -213,6 +213,47 @@ def channels_disconnect(
         )
 
 
+@group.command("pause")
+def channels_pause(
+    account_id: Annotated[int, typer.Argument(help="The account's number, from `oneshelf channels list`.")],
+    zero_first: Annotated[
+        bool, typer.Option("--show-zero-first", help="First let every listing of the account show 0.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Let no number leave for an account. Its orders still come in; what its listings show goes on selling."""
+    done = ask_service("pause", {"account_id": account_id, "zero_first": zero_first})
+    if as_json:
+        print_json(done)
+        return
+    if done["paused"]:
+        out.print("Paused. Orders still come in; no number goes out.")
+    else:
+        out.print(
+            f"{done['showing']} listings are on their way to 0; the account is paused once all of them were seen there."
+        )
+    if done["paused"] and done["showing"]:
+        out.print(f"{done['showing']} listings go on showing a number above 0, {done['pieces']} pieces in all.")
+    if done["paused"] and done["unread"]:
+        out.print(f"{done['unread']} listings were never read; nobody knows what they show.")
+    if done["paused"] and done["above_offer"]:
+        named = ", ".join(f"{one['listing']} ({one['shows']}, should be {one['offer']})" for one in done["too_many"])
+        out.print(f"{done['above_offer']} show more than they should: {named}", highlight=False)
+    out.print(f"Resume: oneshelf channels resume {account_id}")
+
+
+@group.command("resume")
+def channels_resume(
+    account_id: Annotated[int, typer.Argument(help="The account's number, from `oneshelf channels list`.")],
+    as_json: Json = False,
+) -> None:
+    """Let an account's numbers leave again. Every listing is read before anything is written."""
+    done = ask_service("resume", {"account_id": account_id})
+    print_json(done) if as_json else out.print(
+        f"Resumed. {done['to_be_read']} listings are read before a number leaves."
+    )
+
+
 @group.command("live")
 def channels_live(
     account_id: Annotated[int, typer.Argument(help="The account's number, from `oneshelf channels list`.")],

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.table import Table
 
-from oneshelf.core.instants import iso
-from oneshelf.tenants.accounts import FIRST_TENANT
+from oneshelf.core.instants import iso, to_us
+from oneshelf.runtime.clock import SystemClock
+from oneshelf.tenants.accounts import FIRST_TENANT, accounts
 
 from .base import Json, app, ask_service, out, print_json, reader, settings_of
 
@@ -51,24 +53,25 @@ def orders(
 
 @group.command("short")
 def orders_short(as_json: Json = False) -> None:
-    """The lines that are short, oldest first, and what was decided about them."""
+    """The lines that are short, oldest first, what was decided about them, and what a cancel would do to your rate there."""
+    from oneshelf.channels.abilities import Cancels
+    from oneshelf.watch.short_lines import short_lines
+    from oneshelf.wiring import build_channel
+
     with reader(settings_of()) as tx:
-        rows = tx.all(
-            """SELECT a.label, l.order_id, l.line_id, l.sku, l.reserved + l.committed, l.state, l.short_since, COALESCE(d.word, '')
-                 FROM order_line l JOIN account a ON a.tenant_id = l.tenant_id AND a.account_id = l.account_id
-                 LEFT JOIN decision d ON d.tenant_id = l.tenant_id AND d.order_no = l.order_no AND d.line_id = l.line_id
-                WHERE l.tenant_id = :t AND l.coverage = 'SHORT' ORDER BY l.short_since, l.order_id, l.line_id""",
-            t=FIRST_TENANT,
-        )
-    names = ("account", "order_id", "line_id", "sku", "pieces", "state", "short_since", "decision")
-    found = [{**dict(zip(names, row, strict=True)), "short_since": iso(row[6]) if row[6] else None} for row in rows]
+        connected = {row.account_id: build_channel(row.channel, row.settings) for row in accounts(tx, FIRST_TENANT)}
+        abilities = {number: channel.cancels for number, channel in connected.items() if isinstance(channel, Cancels)}
+        found = msgspec.to_builtins(short_lines(tx, FIRST_TENANT, abilities, to_us(SystemClock().now())))
     if as_json:
         print_json(found)
         return
+    names = ("account", "order_id", "line_id", "sku", "pieces", "state", "short_since", "decision")
     table = Table("account", "order", "line", "SKU", "pieces", "state", "short since", "decided")
     for one in found:
         table.add_row(*(str(one[name]) for name in names))
     out.print(table if found else "No line is short.")
+    for account, cost in sorted({(one["account"], one["cost"]) for one in found if one["cost"]}):
+        out.print(f"{account}. {cost}", highlight=False)
 
 
 @group.command("decide")

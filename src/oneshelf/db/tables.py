@@ -99,7 +99,7 @@ sign_in = _table(
     keys=2,
 )
 
-# What is done over and over at an account, and where it stands. name: subscriptions catalogue retention.
+# What is done over and over at an account, and where it stands. name: subscriptions catalogue retention audit.
 upkeep = _table(
     "upkeep",
     Column("account_id", _Id),
@@ -640,7 +640,7 @@ attempt = _table(
 )
 
 # What we mean to do: written before the call, settled after it (S4.2). At the hub: import hold unhold move_batch cancel_copy remove count
-# change_copy fulfil_copy; at a marketplace: cancel fetch_order.
+# change_copy fulfil_copy; at a marketplace: cancel fetch_order find_orders.
 # state: WAITING SENDING UNKNOWN DONE REFUSED TASK.
 intent = _table(
     "intent",

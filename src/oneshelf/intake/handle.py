@@ -141,7 +141,7 @@ def _handle_rows(
                 "parked_message",
                 str(row.seq),
                 f"Look at a message from {channel} that we can't use",
-                reason,
+                f"{reason}. Then: oneshelf inbox retry {row.seq}, or set-aside {row.seq}",
             )
     done.rows, done.orders = len(rows), len(orders)
 

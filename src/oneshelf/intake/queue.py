@@ -87,9 +87,7 @@ async def run(
     """
     while not stop.is_set():
         try:
-            answer = await asyncio.to_thread(
-                client.receive_message, QueueUrl=queue_url, MaxNumberOfMessages=MESSAGES_A_CALL, WaitTimeSeconds=wait_s
-            )
+            answer = await _receive(client, queue_url, wait_s)
             messages = answer.get("Messages", [])
         except Exception as error:  # botocore raises much beside its own errors when an answer is not SQS's
             log.warning("queue_unreachable", queue=queue_url, problem=type(error).__name__)
@@ -107,6 +105,43 @@ async def run(
                 await asyncio.to_thread(client.delete_message_batch, QueueUrl=queue_url, Entries=entries)
             except (BotoCoreError, ClientError) as error:
                 log.warning("queue_delete_failed", problem=type(error).__name__)  # they come again and change nothing
+
+
+async def _receive(client: Any, queue_url: str, wait_s: int) -> dict[str, Any]:
+    """Wait for messages. Who is cancelled meanwhile (the account begins anew, the service stops) can't stop the thread that waits: what
+    it is still given goes back into the queue at once, instead of being hidden until its visibility timeout is over."""
+    call = asyncio.ensure_future(
+        asyncio.to_thread(
+            client.receive_message, QueueUrl=queue_url, MaxNumberOfMessages=MESSAGES_A_CALL, WaitTimeSeconds=wait_s
+        )
+    )
+    try:
+        answer: dict[str, Any] = await asyncio.shield(call)
+        return answer
+    except asyncio.CancelledError:
+        handing_back = asyncio.ensure_future(_hand_back(call, client, queue_url))
+        _handing_back.add(handing_back)
+        handing_back.add_done_callback(_handing_back.discard)
+        raise
+
+
+#: What is on its way back into a queue; a task that nobody holds may vanish.
+_handing_back: set[asyncio.Task[None]] = set()
+
+
+async def _hand_back(call: asyncio.Future[dict[str, Any]], client: Any, queue_url: str) -> None:
+    try:
+        messages = (await call).get("Messages", [])
+        if not messages:
+            return
+        entries = [
+            {"Id": str(i), "ReceiptHandle": m["ReceiptHandle"], "VisibilityTimeout": 0} for i, m in enumerate(messages)
+        ]
+        await asyncio.to_thread(client.change_message_visibility_batch, QueueUrl=queue_url, Entries=entries)
+    except (
+        Exception
+    ) as error:  # botocore raises much beside its own errors; they come back when their visibility timeout is over
+        log.warning("queue_not_handed_back", queue=queue_url, problem=type(error).__name__)
 
 
 async def _keep(message: dict[str, Any], accounts: list[QueueAccount], writer: Writer, clock: Clock) -> str:

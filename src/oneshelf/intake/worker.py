@@ -24,6 +24,7 @@ from oneshelf.runtime.writer import Writer
 from . import poll
 from .handle import HANDLE_MAX, Handled, Parses, handle
 from .inbox import Raw, keep
+from .searching import search
 
 log = structlog.get_logger()
 
@@ -177,14 +178,14 @@ async def fetch_loop(
     stop: asyncio.Event,
     at_once: int = 4,
 ) -> None:
-    """Read the orders that hints named, a few at a time."""
+    """Read the orders that hints named, a few at a time, and look for orders that a read says must be there."""
     mine = f"{account_id}/%"
     while not stop.is_set():
         due = await writer.do(
             lambda tx: _take(
                 tx,
                 tenant_id,
-                intents.due(tx, tenant_id, ("fetch_order",), to_us(clock.now()), at_once, entity=mine),
+                intents.due(tx, tenant_id, ("fetch_order", "find_orders"), to_us(clock.now()), at_once, entity=mine),
                 clock,
             )
         )
@@ -192,7 +193,12 @@ async def fetch_loop(
             await poke.wait(LOOK_EVERY_S, stop)
             continue
         await asyncio.gather(
-            *(_fetch(tenant_id, account_id, channel, http, writer, clock, intent, news) for intent in due)
+            *(
+                (search if intent.kind == "find_orders" else _fetch)(
+                    tenant_id, account_id, channel, http, writer, clock, intent, news
+                )
+                for intent in due
+            )
         )
 
 

@@ -1,4 +1,5 @@
-"""What keeps a connected account as it should be: its subscriptions every hour, its catalogue as it changes."""
+"""What keeps a connected account as it should be: its subscriptions every hour, its catalogue as it changes, its
+books every night."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 
-from . import follow_loop, subscribing
+from . import follow_loop, nightly, subscribing
 from .bring_up import Runs
 
 
@@ -38,6 +39,15 @@ def loops(
     http = one.session.with_priority(Priority.CATALOGUE)
     return [
         subscribing.run(one.tenant_id, one.account_id, one.channel, http, callback_url, one.app, writer, clock, stop),
+        nightly.run(
+            one.tenant_id,
+            one.account_id,
+            one.channel,
+            one.session.with_priority(Priority.VERIFY),
+            writer,
+            clock,
+            stop,
+        ),
         follow_loop.run(
             tenant_id=one.tenant_id,
             account_id=one.account_id,

@@ -135,6 +135,17 @@ def _keep(
         note(tx, tenant_id, now, "oneshelf", what, f"account:{account_id}", which=one.which or one.what)
     if bad:
         why = "; ".join(f"{one.what}: {one.todo}" for one in bad)
-        open_task(tx, tenant_id, now, "subscriptions", subject, f"{name} does not send us all of its news", why[:500])
+        news = any(one.code in MENDED_BY_SUBSCRIBING for one in bad)
+        what = f"{name} does not send us all of its news" if news else f"{name} is not set up as it has to be"
+        # What it was about may be in order by now, and something else not.
+        tx.run(
+            "UPDATE task SET closed_at = :now WHERE tenant_id = :t AND kind = 'subscriptions' AND subject = :s "
+            "AND closed_at IS NULL AND what <> :w",
+            now=now,
+            t=tenant_id,
+            s=subject,
+            w=what,
+        )
+        open_task(tx, tenant_id, now, "subscriptions", subject, what, why[:500])
     else:
         close_task(tx, tenant_id, now, "subscriptions", subject)

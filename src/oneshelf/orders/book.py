@@ -45,7 +45,7 @@ def _write(batch: Batch) -> None:
     """3. Orders, lines, entries, marks.  4. Coverage.  5. Claims, intents."""
     tx, tenant_id, now = batch.tx, batch.tenant_id, batch.now
     for order in batch.dirty_orders.values():
-        states = [line.line_state for line in batch.lines.get(order.order_no, {}).values()]
+        states = [line.in_order for line in batch.lines.get(order.order_no, {}).values()]
         order.state = order_state(states) if states else ("COPY" if order.copy_key else "EMPTY")
     save_orders(tx, tenant_id, batch.dirty_orders.values())
     for order_no, line_id in batch.gone_lines:
@@ -150,7 +150,9 @@ def _book_line(batch: Batch, account: Account, order: OrderRow, h: Heard, seen: 
     stored = batch.lines.setdefault(order.order_no, {})
     mine = {sku: line for (line_id, sku), line in stored.items() if line_id == seen.line_id}
     tie = _tie_of(batch, account.account_id, seen)
-    if _takes_no_stock(account, order, seen, tie) and not mine:
+    if _takes_no_stock(account, order, seen, tie) and not any(mine):
+        if mine:  # it waited for a link that it will not need
+            now_linked(batch, account, order, seen.line_id)
         return
     linked = {sku: line.units_per_listing for sku, line in mine.items() if sku}
     parts = linked or (tie.parts if tie is not None else {})

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 
 from oneshelf.core.facts import LineSeen, Payment
+from oneshelf.core.instants import SECOND
 from oneshelf.core.order import LineState
 from oneshelf.db.journal import close_task, note, open_task
 from oneshelf.db.tx import Tx
@@ -15,6 +16,8 @@ from .batch import Batch, Heard
 from .lines import settle_line
 from .rows import LineRow, OrderRow
 
+#: S14.1: an order waits for a link until so long before its ship-by.
+LINK_BEFORE_SHIP_BY_S = 24 * 3600
 #: States in which a line wants to stand in the hub as an order.
 _IMPORTABLE = {LineState.OPEN, LineState.RELEASED, LineState.MERCHANT, LineState.CANCEL_WANTED, LineState.SHIPPED}
 
@@ -210,7 +213,7 @@ def _hold_or_import(batch: Batch, order: OrderRow, mine: list[claims.ClaimRow]) 
     """Whether the order is to be imported now; if not, what it holds is held in the hub by itself. Nothing leaves before LIVE."""
     if not batch.accounts[order.account_id].is_live:
         return False
-    imports_now = importable(order, batch.lines.get(order.order_no, {}).values())
+    imports_now = importable(order, batch.lines.get(order.order_no, {}).values(), batch.now)
     owed = [claim for claim in mine if claim.held + claim.imported > claim.want] if imports_now else mine
     claims.plan(batch.tx, batch.tenant_id, owed, batch.now, at_once=True)
     return imports_now
@@ -258,8 +261,9 @@ def _want_imports(batch: Batch, orders: list[OrderRow]) -> None:
     claims.add_intents(batch.tx, batch.tenant_id, "import", wanted, batch.now, priority=2)
 
 
-def importable(order: OrderRow, lines: Iterable[LineRow]) -> bool:
-    """S14.1: paid, whole, all lines linked that are wanted, something still open, and not there yet."""
+def importable(order: OrderRow, lines: Iterable[LineRow], now: int) -> bool:
+    """S14.1: paid, whole, all lines linked that are wanted, something still open, and not there yet. When it must leave soon it waits
+    for a link no longer: the rest of it is sent."""
     lines = list(lines)
     return (
         order.standing == "live"
@@ -267,9 +271,14 @@ def importable(order: OrderRow, lines: Iterable[LineRow]) -> bool:
         and order.payment == Payment.PAID
         and order.hub_order_id is None
         and bool(lines)
-        and all(line.sku or line.line_state is LineState.CANCELLED for line in lines)
+        and (must_leave_soon(order, now) or all(line.sku or line.line_state is LineState.CANCELLED for line in lines))
         and any(LineState(line.state) in _IMPORTABLE and line.committed > 0 for line in lines)
     )
+
+
+def must_leave_soon(order: OrderRow, now: int) -> bool:
+    """Whether its ship-by is so near that it is imported without what is not linked."""
+    return order.ship_by_at is not None and now >= order.ship_by_at - LINK_BEFORE_SHIP_BY_S * SECOND
 
 
 def _last_correction_unseen(tx: Tx, tenant_id: int, order: OrderRow) -> bool:

@@ -21,7 +21,7 @@ THROTTLED_WAIT_S = 2.0
 NOT_KNOWN_MAX = 6
 
 #: Kinds that the account carries out with whose number the entity begins; every other kind is the hub's, whatever account it names.
-OF_ITS_ACCOUNT = ("cancel", "fetch_order")
+OF_ITS_ACCOUNT = ("cancel", "fetch_order", "find_orders")
 
 
 class Intent(msgspec.Struct):

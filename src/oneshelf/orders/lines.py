@@ -70,7 +70,7 @@ def keep_unlinked(
     if line is None:
         line = new_line(account, order, seen, "", 1, 0)
         batch.lines[order.order_no][(seen.line_id, "")] = line
-    line.ordered, line.cancelled = seen.ordered, seen.cancelled
+    line.ordered, line.cancelled, line.told_shipped = seen.ordered, seen.cancelled, seen.shipped
     unwanted = not seen.shipped and (ended or seen.cancelled >= seen.ordered)
     line.state = str(LineState.CANCELLED if unwanted else LineState.UNLINKED)
     batch.dirty_lines[(order.order_no, seen.line_id, "")] = line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 import msgspec
@@ -20,6 +21,10 @@ from .rows import LineRow
 
 #: Outlet id under which the hub's own provisionals stand.
 HUB_OUTLET = 0
+#: How far before the read its sale is looked for: four times the longest notice window (S3.1).
+LOOK_BACK_S = 2 * 3600
+#: Reservations that one search is for.
+LOOKED_FOR_AT_ONCE = 200
 
 
 class Provisional(msgspec.Struct):
@@ -210,17 +215,22 @@ def release(tx: Tx, tenant_id: int, prov: Provisional, pieces: int, reason: str,
 def settle_due(tx: Tx, tenant_id: int, account_id: int, complete_through_at: int, skew_s: int, now: int) -> int:
     """S9.2: the feed is complete through the read and no order used what is left: at a marketplace that is drift −.
 
-    The reservation is released and the outlet read again (repair follows if it shows too few). Returns how many ended. The hub's own
-    provisionals are judged with a fresh read (reconcile/hub).
+    1. Its orders are looked for once more (S9.4): an intent `find_orders`, one an account at a time.  2. When that has been looked and
+    what it found is booked (who calls sees to that), the reservation is released and the outlet read again; repair follows if it shows
+    too few. Returns how many ended. The hub's own provisionals are judged with a fresh read (reconcile/hub).
     """
     rows = tx.all(
         f"SELECT {_COLUMNS} FROM provisional WHERE tenant_id = :t AND account_id = :a AND state = 'OPEN' "
-        "AND outlet_id <> 0 AND read_at <= :bound",
+        "AND outlet_id <> 0 AND read_at <= :bound ORDER BY read_at, prov_id",
         t=tenant_id,
         a=account_id,
         bound=complete_through_at - skew_s * SECOND,
     )
-    for prov in (Provisional(*row) for row in rows):
+    due = [Provisional(*row) for row in rows]
+    looked_for = _looked_for(tx, tenant_id, account_id, due)
+    for prov in due:
+        if prov.prov_id not in looked_for:
+            continue
         note(
             tx,
             tenant_id,
@@ -233,4 +243,30 @@ def settle_due(tx: Tx, tenant_id: int, account_id: int, complete_through_at: int
         )
         release(tx, tenant_id, prov, prov.pieces, "no order came: drift", now)
         dirty.mark_outlets(tx, tenant_id, [prov.outlet_id], now, "drift −", reread=True)
-    return len(rows)
+    _look_for(tx, tenant_id, account_id, [prov for prov in due if prov.prov_id not in looked_for], now)
+    return len(looked_for)
+
+
+def _looked_for(tx: Tx, tenant_id: int, account_id: int, due: list[Provisional]) -> set[str]:
+    """Return which of these have been looked for, in vain or not."""
+    if not due:
+        return set()
+    rows = tx.all(
+        "SELECT payload FROM intent WHERE tenant_id = :t AND kind = 'find_orders' AND entity = :e "
+        "AND state IN ('DONE', 'REFUSED') AND created_at >= :since",
+        t=tenant_id,
+        e=f"{account_id}/orders",
+        since=min(prov.read_at for prov in due),
+    )
+    named = {prov_id for (payload,) in rows for prov_id in json.loads(payload)["provisionals"]}
+    return named & {prov.prov_id for prov in due}
+
+
+def _look_for(tx: Tx, tenant_id: int, account_id: int, provisionals: list[Provisional], now: int) -> None:
+    entity = f"{account_id}/orders"
+    if not provisionals or claims.has_open_intent(tx, tenant_id, ("find_orders",), entity):
+        return
+    some = provisionals[:LOOKED_FOR_AT_ONCE]
+    since = min(prov.read_at for prov in some) - LOOK_BACK_S * SECOND
+    payload = {"since": since, "provisionals": [prov.prov_id for prov in some]}
+    claims.add_intent(tx, tenant_id, "find_orders", entity, now, payload, now, priority=3)

@@ -13,13 +13,15 @@ from typing import Literal
 import msgspec
 
 from oneshelf.core.facts import OrderSeen
+from oneshelf.core.instants import SECOND
 from oneshelf.db.journal import close_task, note
 from oneshelf.db.tx import Tx
 from oneshelf.listings.links import ties_for
 
 from .batch import Heard
 from .book import book
-from .rows import OrderRow, load_orders_by_no
+from .copies import LINK_BEFORE_SHIP_BY_S, importable
+from .rows import OrderRow, load_lines, load_orders_by_no
 
 #: So many orders are booked in one go: what one batch of news takes at most.
 BATCH = 256
@@ -44,10 +46,13 @@ def relink(tx: Tx, tenant_id: int, outlet_id: int, now: int) -> int:
 
 
 def relink_account(tx: Tx, tenant_id: int, account_id: int, now: int) -> int:
-    """The same for every link of an account: after its catalogue was read and matched. Returns how many orders were booked."""
+    """The same for every link of an account: after its catalogue was read and matched. A listing that turned out to be filled by the
+    channel waits for no link either. Returns how many orders were booked."""
     lines = _waiting_lines(tx, tenant_id, account_id)
     ties = ties_for(tx, tenant_id, account_id, {key for _, keys in lines for key in keys}) if lines else {}
-    return _book_waiting(tx, tenant_id, lines, {key for key, tie in ties.items() if tie.parts}, now)
+    return _book_waiting(
+        tx, tenant_id, lines, {key for key, tie in ties.items() if tie.parts or tie.fulfilled_by_channel}, now
+    )
 
 
 def _waiting_lines(tx: Tx, tenant_id: int, account_id: int) -> list[tuple[int, list[str]]]:
@@ -71,6 +76,29 @@ def book_again(tx: Tx, tenant_id: int, order_nos: Iterable[int], now: int) -> No
     """Book stored orders once more from what is kept of them. Changes only what the world around them has changed."""
     orders = load_orders_by_no(tx, tenant_id, order_nos)
     book(tx, tenant_id, [_heard(order) for _, order in sorted(orders.items())], now)
+
+
+def import_without_link(tx: Tx, tenant_id: int, now: int) -> int:
+    """S14.1: orders that wait for a link and must leave soon are imported without those lines; their task stays. Returns how many."""
+    rows = tx.all(
+        """SELECT DISTINCT o.order_no FROM order_line l JOIN orders o ON o.tenant_id = l.tenant_id AND o.order_no = l.order_no
+            WHERE l.tenant_id = :t AND l.state = 'U' AND o.standing = 'live' AND o.payment = 'paid' AND o.hub_order_id IS NULL
+              AND o.ship_by_at <= :bound
+              AND NOT EXISTS (SELECT 1 FROM intent n WHERE n.tenant_id = o.tenant_id AND n.kind = 'import'
+                                 AND n.entity = CAST(o.account_id AS TEXT) || '/' || o.order_id)
+            ORDER BY o.order_no LIMIT :n""",
+        t=tenant_id,
+        bound=now + LINK_BEFORE_SHIP_BY_S * SECOND,
+        n=BATCH,
+    )
+    orders = load_orders_by_no(tx, tenant_id, [order_no for (order_no,) in rows])
+    lines = load_lines(tx, tenant_id, orders)
+    ripe = [no for no, order in orders.items() if importable(order, lines.get(no, {}).values(), now)]
+    for order_no in ripe:
+        what = "An order is imported without a line that is not linked: it must leave soon"
+        note(tx, tenant_id, now, "orders", what, f"order:{order_no}")
+    book_again(tx, tenant_id, ripe, now)
+    return len(ripe)
 
 
 def _heard(order: OrderRow) -> Heard:

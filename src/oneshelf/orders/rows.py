@@ -88,6 +88,12 @@ class LineRow(msgspec.Struct):
     def line_state(self) -> LineState:
         return _STATES[self.state]
 
+    @property
+    def in_order(self) -> LineState:
+        """What it counts as in its order's state: what its channel shipped before it was linked is out of the house all the same."""
+        gone = self.told_shipped > 0 and self.told_shipped >= self.ordered - self.cancelled
+        return LineState.SHIPPED if gone and self.line_state is LineState.UNLINKED else self.line_state
+
 
 _ORDER_COLUMNS = ", ".join(OrderRow.__struct_fields__)
 _LINE_COLUMNS = ", ".join(LineRow.__struct_fields__)

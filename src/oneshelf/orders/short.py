@@ -22,6 +22,7 @@ from oneshelf.db.tx import Tx
 
 from . import claims, covering
 from .accounts import Account, load_accounts
+from .cancel_rate import rate_of
 from .copies import entity
 from .rows import LineRow, OrderRow, load_lines, load_open_lines, load_orders_by_no, save_lines, save_orders
 
@@ -33,8 +34,6 @@ PENDING_BEFORE_SHIP_BY_S = 24 * 3600
 #: S7.2: `auto` never cancels an order older than this, or worth more than VALUE_MAX, by itself.
 OLD_S = 24 * 3600
 VALUE_MAX_MINOR = 10_000
-#: The seller's rate of cancels is counted over so many days.
-RATE_DAYS = 30
 
 #: Account settings. Modes: "ask" [default] or "auto". The value in minor units of the order's currency.
 MODE_SHORT = "cancel_short"
@@ -240,7 +239,7 @@ def move(tx: Tx, tenant_id: int, order_no: int, line_id: str, now: int, *events:
             line.coverage = line.coverage or "COVERED"
     save_lines(tx, tenant_id, mine)
     order = load_orders_by_no(tx, tenant_id, [order_no])[order_no]
-    order.state = order_state([line.line_state for line in stored.values()])
+    order.state = order_state([line.in_order for line in stored.values()])
     save_orders(tx, tenant_id, [order])
     covering.recompute(tx, tenant_id, {line.sku for line in mine}, now)
 
@@ -274,37 +273,8 @@ def ask(
 
 
 def cost_of_cancel(tx: Tx, tenant_id: int, account: Account, ability: CancelAbility | None, now: int) -> str:
-    """S7.5: what it counts against the seller, and the rate now, after, and the limit, by our own count of RATE_DAYS days."""
-    if ability is None or not ability.counts_against:
-        return ""
-    orders, cancels = _own_counts(tx, tenant_id, account.account_id, now)
-    said = f"What a cancel costs there: {ability.counts_against}"
-    if ability.limit_percent is None or not orders:
-        return f"{said}."
-    rate, after = (100 * count / orders for count in (cancels, cancels + 1))
-    return (
-        f"{said}: {rate:.2f} % now, {after:.2f} % after it, limit {ability.limit_percent:g} % "
-        f"(Oneshelf's own count: {orders} orders in {RATE_DAYS} days)."
-    )
-
-
-def _own_counts(tx: Tx, tenant_id: int, account_id: int, now: int) -> tuple[int, int]:
-    since = now - RATE_DAYS * 86_400 * SECOND
-    orders = tx.one(
-        "SELECT COUNT(*) FROM orders WHERE tenant_id = :t AND account_id = :a AND placed_at >= :since "
-        "AND payment = 'paid'",
-        t=tenant_id,
-        a=account_id,
-        since=since,
-    )
-    cancels = tx.one(
-        "SELECT COUNT(DISTINCT entity) FROM intent WHERE tenant_id = :t AND kind = 'cancel' AND state = 'DONE' "
-        "AND settled_at >= :since AND entity LIKE :e",
-        t=tenant_id,
-        since=since,
-        e=f"{account_id}/%",
-    )
-    return (int(orders[0]) if orders else 0), (int(cancels[0]) if cancels else 0)
+    """S7.5: what it counts against the seller, and the rate now, after, and the limit."""
+    return "" if ability is None else rate_of(tx, tenant_id, account.account_id, ability, now).words()
 
 
 def _tell_removals(tx: Tx, tenant_id: int, accounts: Mapping[int, Account], channels: Channels, now: int) -> set[int]:

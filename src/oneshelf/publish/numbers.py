@@ -29,6 +29,7 @@ from oneshelf.stock.levels import available_of
 
 from .exposure import shown_of
 from .planner import Planned, plan_skus
+from .slots import account_row
 
 
 class Number(msgspec.Struct, frozen=True):
@@ -99,6 +100,9 @@ class _Work:
         ):
             k[sku] = min(k[sku], 0)  # deleted in the shop: nobody can ship it from there
             self.k[sku] = min(self.k[sku], 0)
+        account = account_row(tx, tenant_id, account_id)
+        #: Told to show 0 whatever is there, before a pause (8.14).
+        self.closed = account.shows_zero
         self.rules = rules_for(tx, tenant_id, account_id, {*skus, EVERY_SKU})
         self.planned: Planned = plan_skus(tx, tenant_id, skus, k, now, everything=everything)
 
@@ -108,6 +112,7 @@ class _Work:
     def policy(self, outlet_id: int, sku: str, units: int) -> OfferPolicy:
         rule = self.rules[sku]
         cap = min(rule.cap, self.planned.cap_of(outlet_id, sku)) if rule.cap_auto else rule.cap
+        cap = 0 if self.closed else cap
         return OfferPolicy(
             safety_stock=rule.safety_stock,
             safety_percent=rule.safety_percent,
@@ -127,7 +132,13 @@ class _Work:
         others, policy = self.others(outlet_id, sku), self.policy(outlet_id, sku, units)
         terms = explain_offer(self.k[sku], policy, others)
         seller = self.planned.sellers.get((outlet_id, sku))
-        why = {"sku": sku, "cap": policy.cap, **self._words(terms, self.rules[sku]), **_of_others(others)}
+        why = {
+            "sku": sku,
+            "cap": policy.cap,
+            "closed": self.closed,
+            **self._words(terms, self.rules[sku]),
+            **_of_others(others),
+        }
         return Number(
             outlet_id,
             terms.offer,
@@ -151,9 +162,9 @@ class _Work:
         }
         available = bundle_available(left, parts)
         whole = self.rules[EVERY_SKU]
-        terms = explain_offer(
-            available, OfferPolicy(channel_max=self.can.max_quantity, min_show=whole.min_show), NO_OTHERS
-        )
+        policy = OfferPolicy(channel_max=self.can.max_quantity, min_show=whole.min_show)
+        policy = msgspec.structs.replace(policy, cap=0) if self.closed else policy
+        terms = explain_offer(available, policy, NO_OTHERS)
         others = {sku: self.others(outlet_id, sku) for sku in parts}
         why = {
             "parts": {
@@ -161,6 +172,7 @@ class _Work:
                 for sku, units in parts.items()
             },
             **self._words(terms, whole),
+            "closed": self.closed,
         }
         bundles = bundle_available(self.k, parts)
         sellers = [(self.planned.sellers.get((outlet_id, sku)), units) for sku, units in parts.items()]

@@ -25,6 +25,7 @@ from oneshelf.core.slot import (
     next_state,
 )
 from oneshelf.db.tx import Tx
+from oneshelf.tenants.accounts import SHOW_ZERO
 
 #: The initial publish window of a channel that the table does not know, seconds.
 OTHER_WINDOW_S = 10.0
@@ -196,6 +197,8 @@ class AccountRow(msgspec.Struct, frozen=True):
     live_at: int | None
     #: What its writes are taken to need until they are measured (0.8), microseconds; the account's setting "publish_window_s" goes first.
     start_window: int = 0
+    #: Every listing is to show 0, whatever is there (8.14).
+    shows_zero: bool = False
 
     @property
     def writes(self) -> bool:
@@ -216,8 +219,10 @@ def account_row(tx: Tx, tenant_id: int, account_id: int) -> AccountRow:
     )
     if row is None:
         raise LookupError(f"tenant {tenant_id} has no account {account_id}")
-    start_s = json.loads(row[5]).get("publish_window_s") or PUBLISH_WINDOW_S.get(row[1], OTHER_WINDOW_S)
-    return AccountRow(row[0], row[1], row[2], row[3] * SECOND, row[4], round(float(start_s) * SECOND))
+    settings = json.loads(row[5])
+    start_s = settings.get("publish_window_s") or PUBLISH_WINDOW_S.get(row[1], OTHER_WINDOW_S)
+    window, zero = round(float(start_s) * SECOND), settings.get(SHOW_ZERO) == "1"
+    return AccountRow(row[0], row[1], row[2], row[3] * SECOND, row[4], window, zero)
 
 
 def orders_complete_through(tx: Tx, tenant_id: int, account_id: int) -> int | None:

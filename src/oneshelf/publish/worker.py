@@ -24,6 +24,7 @@ from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 
 from .limiter import Limiter
+from .pausing import pause_when_zero
 from .planning import Due, WaitUntil, look, plan
 from .price_worker import PriceCalls
 from .reads import settle_read
@@ -161,6 +162,7 @@ class _Publisher:
     def _wake_and_look(self, tx: Tx) -> tuple[bool, Due, Due | None]:
         now = self.now()
         woken = wake(tx, self.tenant_id, self.account_id, self.channel.can, now)
+        pause_when_zero(tx, self.tenant_id, self.account_id, now)
         due = look(tx, self.tenant_id, self.account_id, self.channel.can, now)
         more, due_prices = (False, None) if self.prices is None else self.prices.wake_and_look(tx)
         return woken >= WAKE_MAX or more, due, due_prices

@@ -1,6 +1,7 @@
 """Orders whose marketplace wants them out soon: a word to a person, in time (SEMANTICS 10.4).
 
-In: the clock, orders with a ship-by instant. Out: a task an order, closed when nothing of it is owed any more. Never: ships.
+In: the clock, orders with a ship-by instant. Out: a task an order, closed when nothing of it is owed any more. An import
+where waiting for a link would make it late. Never: ships.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from oneshelf.core.instants import SECOND, from_us
 from oneshelf.db.journal import close_task, open_task
 from oneshelf.db.tx import Tx
 from oneshelf.orders.accounts import load_accounts
+from oneshelf.orders.relink import import_without_link
 
 #: S10.4: so long before ship-by an order that was not told shipped is in danger.
 ALERT_BEFORE_S = 4 * 3600
@@ -18,7 +20,9 @@ KIND = "ship_deadline"
 
 
 def alert(tx: Tx, tenant_id: int, now: int) -> int:
-    """Open a task for every order in danger, and close those that are not any more. Returns how many are in danger."""
+    """1. What waits for a link and must leave within a day is imported without it (S14.1).  2. Open a task for every order in danger, and
+    close those that are not any more. Returns how many are in danger."""
+    import_without_link(tx, tenant_id, now)
     accounts = {a.account_id: a for a in load_accounts(tx, tenant_id).values() if not a.is_hub and a.is_live}
     late = tx.all(
         """SELECT o.account_id, o.order_id, o.ship_by_at, CAST(SUM(l.committed) AS BIGINT),

@@ -16,6 +16,8 @@ from .seal import Sealer
 
 #: The tenant of a self-hosted merchant.
 FIRST_TENANT = 1
+#: The account setting that is "1" while every listing of the account is to show 0: before a pause, and in it (S8.14).
+SHOW_ZERO = "show_zero"
 
 
 class AccountTaken(Park):

@@ -145,6 +145,9 @@ def _made(
 def _ladder(number: Number, account: AccountNow, rules: dict[str, Rule], can: Capabilities) -> Ladder:
     at = number.why.get("rule", {})
     words = whose_rule(at.get("account_id"), at.get("sku"), account)
+    closed = bool(number.why.get("closed"))
+    if closed:
+        words = f"{account.name} shows 0 until it is resumed"
     if "parts" in number.why:
         return ladder_of(number.why, number.available, words)
     rule = rules[number.why["sku"]]
@@ -156,9 +159,9 @@ def _ladder(number: Number, account: AccountNow, rules: dict[str, Rule], can: Ca
         channel_max=can.max_quantity,
         min_show=rule.min_show,
     )
-    if rule.cap_auto and number.why["cap"] < rule.cap:
+    if not closed and rule.cap_auto and number.why["cap"] < rule.cap:
         words = f"{words}: the cap follows the pace"
-    elif rule.cap == NO_CAP and number.why["capped"]:
+    elif not closed and rule.cap == NO_CAP and number.why["capped"]:
         words = f"{account.name} takes at most {can.max_quantity}"
     return ladder_of(number.why, number.available, words, policy=policy)
 

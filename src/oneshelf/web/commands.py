@@ -31,7 +31,7 @@ from oneshelf.tenants.accounts import accounts, change_setting, load_secret
 from oneshelf.watch.check import Checked, check
 from oneshelf.wiring import SIGN_INS, Running, Service, build_channel
 
-from . import offer_commands, order_commands, price_commands
+from . import account_commands, offer_commands, order_commands, price_commands
 
 Command = Callable[[Service, dict[str, Any]], Awaitable[Any]]
 
@@ -475,6 +475,10 @@ COMMANDS: dict[str, Command] = {
     "sign_in_state": run_sign_in_state,
     "channels_check": run_channels_check,
     "disconnect": run_disconnect,
+    "inbox_retry": account_commands.run_inbox_retry,
+    "inbox_set_aside": account_commands.run_inbox_set_aside,
+    "pause": account_commands.run_pause,
+    "resume": account_commands.run_resume,
     "unlink": run_unlink,
     "import_links": run_import_links,
     "reread": run_reread,

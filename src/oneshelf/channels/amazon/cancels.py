@@ -25,11 +25,13 @@ from oneshelf.core.errors import Park, Retry
 from oneshelf.core.facts import OrderSeen
 from oneshelf.core.outcome import Accepted, Outcome, Throttled, Unknown
 
+#: Amazon counts over seven days. Source: Seller Central help 200285210, "Cancellation rate".
 CANCELS = CancelAbility(
     how="job",
     lines=True,
     counts_against="Amazon counts it in the pre-fulfilment cancellation rate",
     limit_percent=2.5,
+    rate_days=7,
 )
 FEED_TYPE = "POST_ORDER_ACKNOWLEDGEMENT_DATA"
 CONTENT_TYPE = "text/xml; charset=UTF-8"

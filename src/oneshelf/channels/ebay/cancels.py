@@ -20,11 +20,16 @@ from oneshelf.channels.ebay.wire import decoded, explained_body, inside, objects
 from oneshelf.core.errors import Park, Retry, SignInAgain, Unreadable
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled, Unknown
 
+#: eBay looks at three months, or at twelve where fewer than 400 were sold in three. Source: eBay, seller performance policy,
+#: export.ebay.com/en/customer-service/seller-level-and-sales/seller-performance-policy, "evaluation period".
 ABILITY = CancelAbility(
     how="call",
     lines=False,
     counts_against="a transaction defect (out of stock or cannot fulfil); limit 2 %, 0.5 % for top rated sellers",
     limit_percent=2.0,
+    rate_days=90,
+    few_orders=400,
+    rate_days_of_few=365,
 )
 
 REASON = "OUT_OF_STOCK_OR_CANNOT_FULFILL"
