@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from oneshelf.channels.contract import RateLimit
 from oneshelf.core.instants import SECOND
+from oneshelf.core.slot import TO_ZERO
 from oneshelf.publish.budget import Budget
 
 from .scenarios import Channel
@@ -38,7 +39,7 @@ class Purse:
         level, rate = bucket.level(at), bucket.rate_per_s or 1.0
         wait_s = 0.0 if level >= 1.0 - 1e-6 else (1.0 - level) / rate
         if self._day is not None:
-            wait_s = max(wait_s, self._day.closed_s(priority, at))
+            wait_s = max(wait_s, self._day.closed_s(priority, at, evenly=priority > TO_ZERO))
         return 0 if wait_s <= 0.0 else max(1, round(wait_s * SECOND) + 1)
 
     def take(self, kind: str, now: int) -> None:

@@ -23,6 +23,7 @@ from oneshelf.core.slot import (
     PUBLISH_WINDOW_S,
     PUBLISH_WINDOW_S_MAX,
     PUBLISH_WINDOW_S_MIN,
+    REOPEN,
     REPAIR,
     URGENT_MAX,
     VERIFY_FIRST_S,
@@ -82,7 +83,19 @@ POLICIES: dict[str, Policy] = {
 class Item:
     """One SKU: what is counted of it, and what was planned for it last."""
 
-    __slots__ = ("burst", "burst_hour", "factor", "heard", "hub_heard", "k", "key", "market", "others", "provs", "share")
+    __slots__ = (
+        "burst",
+        "burst_hour",
+        "factor",
+        "heard",
+        "hub_heard",
+        "k",
+        "key",
+        "market",
+        "others",
+        "provs",
+        "share",
+    )
 
     def __init__(self, k: int) -> None:
         self.k = k
@@ -322,14 +335,14 @@ class Keeper:
         if slot.state in IN_FLIGHT or slot.state is SlotState.APPLYING:
             slot.go(SlotEvent.DIRTY)
             under_way = slot.believed if slot.sent is None else max(slot.sent, slot.base or 0)
-            weigh(slot, number, under_way, account, mark)
+            weigh(slot, number, under_way, account, mark, now)
             if slot.sent is not None and slot.offer == slot.sent:
                 slot.priority = REPAIR
             elif slot.state is SlotState.APPLYING and slot.priority <= URGENT_MAX:
                 slot.wait_until = None
             return
         high = self.shown(slot)
-        weigh(slot, number, high, account, mark)
+        weigh(slot, number, high, account, mark, now)
         if slot.verified and high == slot.offer:
             self._rest_or_look_again(slot, mark, now)
             return
@@ -367,14 +380,20 @@ class Keeper:
         now, purse = self.day.now, self.purses[c]
         while True:
             read, write, later = self._due(c, now)
-            kinds = [(found[0][0], place, kind) for place, kind, found in ((0, "write", write), (1, "read", read)) if found]
+            kinds = [
+                (found[0][0], place, kind) for place, kind, found in ((0, "write", write), (1, "read", read)) if found
+            ]
             made = False
             for priority, _, kind in sorted(kinds):
                 wait = purse.wait(kind, priority, now)
                 if wait:
                     later = min(later or now + wait, now + wait)
                     continue
-                made = self._write(c, [s for _, _, _, s in write]) if kind == "write" else self._read(c, [s for _, _, _, s in read])
+                made = (
+                    self._write(c, [s for _, _, _, s in write])
+                    if kind == "write"
+                    else self._read(c, [s for _, _, _, s in read])
+                )
                 if made:
                     purse.take(kind, now)
                     self.market.calls += 1
@@ -396,7 +415,9 @@ class Keeper:
             self.looks_at[c] = 0
             self.pump(c)
 
-    def _due(self, c: int, now: int) -> tuple[list[tuple[int, float, int, int]], list[tuple[int, float, int, int]], int | None]:
+    def _due(
+        self, c: int, now: int
+    ) -> tuple[list[tuple[int, float, int, int]], list[tuple[int, float, int, int]], int | None]:
         """Return the reads and the writes that are due, most urgent first, and when the next will be."""
         reads, writes, later = [], [], None
         first = self.world.channels[c].reads_first
@@ -444,7 +465,7 @@ class Keeper:
         for sku in skus[: self.world.channels[c].write_batch]:
             slot, number, mark = self.slots[c][sku], self.number(c, sku), self.dirty.get(sku * 4 + c)
             high = self.shown(slot)
-            weigh(slot, number, high, account, mark)
+            weigh(slot, number, high, account, mark, now)
             quantity = slot.offer
             if high == quantity:
                 self._rest_or_look_again(slot, mark, now)
@@ -473,8 +494,8 @@ class Keeper:
     def _tell(self, c: int, sku: int, slot: Slot, quantity: int, mark: Mark | None, now: int) -> None:
         if slot.sent is not None:
             self._may_land_late(slot)
-        since = max(slot.since_at or (mark.since_at if mark else now), 0)
-        self.told_dirty_at[slot.outlet_id] = since
+        owed = slot.since_at or (mark.since_at if mark else now)
+        self.told_dirty_at[slot.outlet_id] = now if slot.priority > REOPEN else owed
         slot.go(SlotEvent.SEND)
         old = of_slot(slot.believed, slot.sent, slot.exposure, slot.unsettled, slot.unsettled_until, self.complete[c])
         slot.exposure = old + quantity
@@ -569,7 +590,9 @@ class Keeper:
         return bool(held)
 
     @staticmethod
-    def _plain(slot: Slot, believed: int | None, believed_at: int | None, shown: int, read_at: int, sales: Sales) -> Verdict:
+    def _plain(
+        slot: Slot, believed: int | None, believed_at: int | None, shown: int, read_at: int, sales: Sales
+    ) -> Verdict:
         certain = sales.between(believed_at or 0, read_at)
         return judge(shown, max(0, (believed or 0) - slot.odd), certain=certain, possible=certain)
 
@@ -589,7 +612,7 @@ class Keeper:
     def _next(self, slot: Slot, sku: int, verdict: Verdict, waited: int | None, now: int) -> None:
         c, mark = slot.account_id, self.dirty.get(slot.outlet_id)
         number, high = self.number(c, sku), self.shown(slot)
-        weigh(slot, number, high, self.accounts[c], mark)
+        weigh(slot, number, high, self.accounts[c], mark, now)
         if slot.offer == high:
             self._rest_or_look_again(slot, mark, now)
             return

@@ -75,7 +75,10 @@ class Market:
     def buy(self, at: int, channel: int, sku: int) -> Sale | None:
         """Somebody wants one there, and gets it if it is shown."""
         self.wanted[sku] += 1
-        lateness = self._news.random(), self._news.random()  # drawn for every buyer, so that policies do not shift each other's chance
+        lateness = (
+            self._news.random(),
+            self._news.random(),
+        )  # drawn for every buyer, so that policies do not shift each other's chance
         if self.shown[channel][sku] <= 0:
             return None
         self.shown[channel][sku] -= 1
