@@ -439,9 +439,8 @@ def record(
         generation = mark.generation if mark else 0
         dirty_at = max(slot.since_at or mark.since_at, account.live_at or 0) if mark else None
         if dirty_at is not None and slot.priority > REOPEN:
-            dirty_at = (
-                now  # it might wait (8.10): its time in the queue is no part of p_c (3.4), nor of the goals (12.1)
-            )
+            # It might wait (8.10): its time in the queue is no part of p_c (3.4), nor of the goals (12.1).
+            dirty_at = now
         rows.append(
             (
                 tenant_id,

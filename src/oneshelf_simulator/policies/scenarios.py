@@ -141,7 +141,8 @@ def world_of(scenario: Scenario, seed: int, scale: float) -> World:
 
 
 def _times(chance: random.Random, per_s: float, start: float, end: float) -> list[float]:
-    times, t = [], start
+    times: list[float] = []
+    t = start
     while True:
         t += chance.expovariate(per_s)
         if t >= end:
