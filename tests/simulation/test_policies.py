@@ -8,8 +8,9 @@ import pytest
 
 from oneshelf_simulator.policies.bench import NAIVE, TITLES, Line, gap_closed, line_of, marks_of, play_one, together
 from oneshelf_simulator.policies.day import Day
-from oneshelf_simulator.policies.keeper import POLICIES, Keeper
+from oneshelf_simulator.policies.keeper import Keeper
 from oneshelf_simulator.policies.market import Market
+from oneshelf_simulator.policies.rules import POLICIES
 from oneshelf_simulator.policies.scenarios import (
     AMAZON,
     EBAY,

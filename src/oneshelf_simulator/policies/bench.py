@@ -15,9 +15,10 @@ import msgspec
 from oneshelf.core.coverage import OpenLine, cover
 
 from .day import Day
-from .keeper import POLICIES, RANK, Keeper
+from .keeper import RANK, Keeper
 from .market import Count, Market
 from .naive import NaiveMirror
+from .rules import POLICIES
 from .scenarios import NAMES, SCENARIOS, SECOND, world_of
 
 #: Not one of the product's rules: the yardstick.

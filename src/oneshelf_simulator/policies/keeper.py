@@ -7,13 +7,10 @@ Never: sees what a channel shows but by a read; decides by arithmetic of its own
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
-
 from oneshelf.core import pace
 from oneshelf.core.drift import Sales, Verdict, judge, judge_write
 from oneshelf.core.instants import SECOND
-from oneshelf.core.offer import NO_CAP, NO_OTHERS, OfferPolicy, Others, offer_quantity
+from oneshelf.core.offer import NO_CAP, NO_OTHERS, OfferPolicy, offer_quantity
 from oneshelf.core.reserve import NO_WORD, Seller, plan, plan_strict
 from oneshelf.core.slot import (
     AGED_S,
@@ -21,14 +18,9 @@ from oneshelf.core.slot import (
     IN_FLIGHT,
     LOWER_UNSAFE,
     PUBLISH_WINDOW_S,
-    PUBLISH_WINDOW_S_MAX,
-    PUBLISH_WINDOW_S_MIN,
     REOPEN,
     REPAIR,
     URGENT_MAX,
-    VERIFY_FIRST_S,
-    WINDOW_SAMPLES,
-    WINDOW_SAMPLES_MIN,
     SlotEvent,
     SlotState,
     next_look_s,
@@ -39,12 +31,13 @@ from oneshelf.publish.numbers import Number
 from oneshelf.publish.resting import left_alone, shown_range, weigh
 from oneshelf.publish.slots import LOOK_AGAIN, AccountRow, Mark, Slot
 from oneshelf.publish.strict import close_or_wait
-from oneshelf.publish.ticking import MOVED, NOTICE_S_MAX, NOTICE_S_MIN
 
 from .budgets import Purse
 from .day import Day
 from .market import Sale
+from .rules import Item, Policy
 from .scenarios import CALL_S, HUB, NAMES
+from .windows import Windows
 
 _CALL = round(CALL_S * SECOND)
 _FRESH = round(BASE_FRESH_S * SECOND)
@@ -56,67 +49,12 @@ RANK = {"amazon": 0, "ebay": 1, "etsy": 2, "shopify": 3}
 _BUSY = (SlotState.WAITING, SlotState.APPLYING, SlotState.UNKNOWN)
 
 
-@dataclass(frozen=True)
-class Policy:
-    """A rule as a merchant sets it. `planted`: a fault for the tests: "no_reserve" lets everybody show everything, and says it does not."""
-
-    name: str
-    title: str
-    adaptive: bool = True
-    buffer: int = 0
-    strict: bool = False
-    planted: str = ""
-
-
-POLICIES: dict[str, Policy] = {
-    one.name: one
-    for one in (
-        Policy("mirror", "plain mirroring, urgent first", adaptive=False),
-        Policy("buffer2", "fixed buffer 2", adaptive=False, buffer=2),
-        Policy("buffer5", "fixed buffer 5", adaptive=False, buffer=5),
-        Policy("adaptive", "adaptive"),
-        Policy("strict", "strict", strict=True),
-    )
-}
-
-
-class Item:
-    """One SKU: what is counted of it, and what was planned for it last."""
-
-    __slots__ = (
-        "burst",
-        "burst_hour",
-        "factor",
-        "heard",
-        "hub_heard",
-        "k",
-        "key",
-        "market",
-        "others",
-        "provs",
-        "share",
-    )
-
-    def __init__(self, k: int) -> None:
-        self.k = k
-        self.heard: list[Sale] = []
-        self.hub_heard = 0
-        #: Pieces sold or suspected at marketplaces: what the hub does not take off by itself.
-        self.market = 0
-        self.provs: list[list[int]] = []  # [channel, read at, pieces]
-        self.burst = 0.0
-        self.burst_hour = 0
-        self.factor = 1.0
-        self.key: tuple[float, ...] = ()
-        self.others: dict[int, Others] = {}
-        self.share = 0
-
-
-class Keeper:
+class Keeper(Windows):
     """The shop's count, and who is told what."""
 
     def __init__(self, day: Day, policy: Policy) -> None:
-        self.day, self.world, self.market, self.policy = day, day.world, day.market, policy
+        super().__init__(day.world)
+        self.day, self.market, self.policy = day, day.market, policy
         self.rule = OfferPolicy(safety_stock=policy.buffer, cap=NO_CAP)
         self.markets = range(1, len(self.world.channels))
         self.items = [Item(stock) for stock in self.world.stock]
@@ -130,10 +68,6 @@ class Keeper:
         self.complete = [0] * len(self.world.channels)
         self.purses = [Purse(one) for one in self.world.channels]
         self.looks_at = [0] * len(self.world.channels)
-        self.notice = [self._floor(c) for c in range(len(self.world.channels))]
-        self.publish = [round(PUBLISH_WINDOW_S[one.name] * SECOND) for one in self.world.channels]
-        self.lateness: list[deque[int]] = [deque(maxlen=WINDOW_SAMPLES) for _ in self.world.channels]
-        self.took: list[deque[tuple[int, int]]] = [deque(maxlen=WINDOW_SAMPLES) for _ in self.world.channels]
         self.version = 0
         self.bursting: set[int] = set()
         #: Pieces moved in the shop, and those on their way there, by SKU: for sales elsewhere, and held back (strict).
@@ -145,10 +79,6 @@ class Keeper:
 
     def _slot(self, c: int, sku: int) -> Slot:
         return Slot(sku * 4 + c, c, str(sku))
-
-    def _floor(self, c: int) -> int:
-        one = self.world.channels[c]
-        return round((NOTICE_S_MIN if one.news_s is not None else one.poll_s + one.visible_s) * SECOND)
 
     # --- news ---------------------------------------------------------------------------------------------------------
 
@@ -244,22 +174,6 @@ class Keeper:
                 self._hub(sku)
         for c in self.markets:
             self.pump(c)
-
-    def _measure(self, c: int) -> bool:
-        late, took = sorted(self.lateness[c]), self.took[c]
-        notice, publish = self._floor(c), self.publish[c]
-        if len(late) >= WINDOW_SAMPLES_MIN:
-            notice = min(round(NOTICE_S_MAX * SECOND), max(notice, late[min(len(late) - 1, len(late) * 99 // 100)]))
-        if len(took) >= WINDOW_SAMPLES_MIN:
-            all_of = sorted(one for one, _ in took)
-            p99 = all_of[min(len(all_of) - 1, len(all_of) * 99 // 100)]
-            publish = min(max(p99, round(PUBLISH_WINDOW_S_MIN * SECOND)), round(PUBLISH_WINDOW_S_MAX * SECOND))
-        moved = False
-        if abs(notice - self.notice[c]) > MOVED * self.notice[c]:
-            self.notice[c], moved = notice, True
-        if abs(publish - self.publish[c]) > MOVED * self.publish[c]:
-            self.publish[c], moved = publish, True
-        return moved
 
     @staticmethod
     def _counter(item: Item, now: int) -> float:
@@ -460,7 +374,7 @@ class Keeper:
 
     def _write(self, c: int, skus: list[int]) -> bool:
         """The numbers of this moment; who is right already rests (publish/planning)."""
-        now, account, told, wanted = self.day.now, self.accounts[c], [], 0
+        now, account, told = self.day.now, self.accounts[c], []
         first = self.world.channels[c].reads_first
         for sku in skus[: self.world.channels[c].write_batch]:
             slot, number, mark = self.slots[c][sku], self.number(c, sku), self.dirty.get(sku * 4 + c)
@@ -482,7 +396,6 @@ class Keeper:
                     slot.wait_until = now + 3 * SECOND
                     continue
             told.append((sku, slot, quantity, mark))
-            wanted += 1
         for sku, slot, quantity, mark in told:
             self._tell(c, sku, slot, quantity, mark, now)
         if told:
@@ -522,13 +435,6 @@ class Keeper:
             if mark is not None and self.number(c, sku).offer != slot.sent:
                 self._mark(c, sku, now)
         self.pump(c)
-
-    def _first_look(self, c: int) -> int:
-        least = round(VERIFY_FIRST_S * SECOND)
-        if len(self.took[c]) < WINDOW_SAMPLES_MIN:
-            return least
-        shown = sorted(one for _, one in self.took[c])
-        return max(least, min(shown[len(shown) // 2] // 2, self.publish[c]))
 
     def _may_land_late(self, slot: Slot) -> None:
         """A write that nobody waits for any more."""

@@ -61,7 +61,7 @@ def svg(lines: Sequence[Line]) -> str:
     """Bars of cost, one a policy, grouped by scenario: what oversold orders cost and what unsold pieces cost. Root scale, so that small
     ones can be seen."""
     most = max((line.cost for line in lines), default=1.0) or 1.0
-    room = _WIDTH - _LEFT - 150
+    room = _WIDTH - _LEFT - 190
 
     def wide(cost: float) -> float:
         return room * (cost / most) ** 0.5
