@@ -623,6 +623,16 @@ def test_S8_10_in_a_rush_a_safe_number_is_left_alone(store: Store) -> None:
     assert last[0] is None and last[1] is not None  # S3.4: the wait that we chose is not how long a write needs
 
 
+def test_S3_4_what_was_left_alone_does_not_make_the_publish_window_longer(store: Store) -> None:
+    bench = at_rest_with(store, 40)
+    _rush(bench)
+    bench.stock("MUG", 6)
+    bench.run(1_200)
+    queued = "SELECT MAX(started_at - dirty_at) FROM attempt WHERE was > 0"
+    assert bench.tx(lambda tx: tx.one(queued)) < (60 * SECOND,)
+    assert bench.rest() == []
+
+
 @pytest.mark.parametrize("found", [60, -20])
 def test_S8_10_what_is_unsafe_or_below_half_is_told_in_a_rush_too(store: Store, found: int) -> None:
     bench = at_rest_with(store, 40)

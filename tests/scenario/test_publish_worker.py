@@ -171,8 +171,10 @@ async def test_a_budget_given_for_nothing_is_given_back(store: Store, monkeypatc
     taken, back = [], []
     take, give = Limiter.try_take, Limiter.give_back
 
-    def try_take(self: Limiter, operation: str, priority: int, now: datetime, cost: float = 1.0) -> float:
-        wait_s = take(self, operation, priority, now, cost)
+    def try_take(
+        self: Limiter, operation: str, priority: int, now: datetime, cost: float = 1.0, *, evenly: bool = False
+    ) -> float:
+        wait_s = take(self, operation, priority, now, cost, evenly=evenly)
         taken.extend([operation] if wait_s == 0 else [])
         return wait_s
 

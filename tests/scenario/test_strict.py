@@ -10,11 +10,13 @@ import pytest
 from tests.scenario.engine import AMAZON, EBAY, ETSY, SHOP, TENANT, World
 from tests.scenario.fair import MARKETS, Fair
 
+from oneshelf.core.instants import SECOND
 from oneshelf.db.sqlite import SqliteStore
 from oneshelf.db.store import Store, transaction
 from oneshelf.listings import risk
 from oneshelf.publish.exposure import exposures, of_slot
-from oneshelf.publish.strict import hold_back
+from oneshelf.publish.slots import Slot
+from oneshelf.publish.strict import close_or_wait, hold_back
 from oneshelf.watch.explain import explain
 
 
@@ -155,6 +157,13 @@ def test_S8_7_a_sale_that_nobody_has_told_yet_stops_a_raise(store: Store) -> Non
         at.second()
         assert at.promised <= at.left
     assert (at.left, at.promised) == (3, 3)
+
+
+@pytest.mark.parametrize("waited_s, again_s", [(0, 3), (60, 15), (7_200, 300)])
+def test_S8_7_a_number_that_waits_long_is_looked_at_less_often(waited_s: int, again_s: int) -> None:
+    slot = Slot(1, AMAZON, "MUG", since_at=1, believed=0)
+    assert close_or_wait([slot], 1 + waited_s * SECOND) == set()
+    assert slot.wait_until == 1 + (waited_s + again_s) * SECOND
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -129,6 +129,25 @@ def test_what_was_given_back_can_be_spent_again() -> None:
 # --- the day -----------------------------------------------------------------------------------------------------------
 
 
+def test_S8_10_who_spends_evenly_leaves_the_rest_of_a_day_to_others() -> None:
+    one, clock = limiter(RateLimit(name="day", operations=("*",), source="test", per_day=1000))
+    taken = []
+    for _ in range(24):
+        taken.append(sum(one.try_take("put", 2, clock.now(), evenly=True) == 0.0 for _ in range(200)))
+        clock.advance(3600)
+    assert taken[0] == 100  # a tenth at once
+    assert all(37 <= some <= 38 for some in taken[1:])  # nine tenths over the day
+    assert [one.try_take("put", 1, clock.now()) for _ in range(30)] == [0.0] * 30
+
+
+def test_S8_10_what_others_spend_is_taken_off_who_spends_evenly() -> None:
+    one, clock = limiter(RateLimit(name="day", operations=("*",), source="test", per_day=1000))
+    assert [one.try_take("put", 1, clock.now()) for _ in range(150)] == [0.0] * 150
+    assert one.try_take("put", 2, clock.now(), evenly=True) == pytest.approx(51 * 96, rel=1e-6)
+    one.give_back("put", clock.now())
+    assert one.try_take("put", 2, clock.now(), evenly=True) == pytest.approx(50 * 96, rel=1e-6)
+
+
 def test_the_last_tenth_of_a_day_is_for_priorities_1_and_2() -> None:
     one, clock = limiter(DAY)
     granted = {p: 0 for p in range(1, 7)}

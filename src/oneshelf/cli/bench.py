@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -46,3 +49,42 @@ def bench_catalogue(
         raise typer.Exit(2)
     reads = run(catalogue.run(skus, channel or CHANNELS, (lambda line: None) if as_json else out.print))
     print_json(reads) if as_json else catalogue.tell(reads, out)
+
+
+@group.command("policies")
+def bench_policies(
+    scenario: Annotated[list[str] | None, typer.Option(help="Only this day; may be given several times.")] = None,
+    policy: Annotated[list[str] | None, typer.Option(help="Only this rule, beside the naive mirror.")] = None,
+    seeds: Annotated[int, typer.Option(help="How many days of each are added up.", min=1)] = 3,
+    scale: Annotated[float, typer.Option(help="1: 10,000 SKUs and 20,000 orders a day.", min=0.001, max=1.0)] = 0.1,
+    svg: Annotated[Path | None, typer.Option(help="Write the picture there.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What each rule for numbers costs on six reference days: oversold orders by cause, pieces that found no buyer, writes."""
+    arguments = ["--seeds", str(seeds), "--scale", str(scale)]
+    for name, values in (("--scenario", scenario or ()), ("--policy", policy or ())):
+        for value in values:
+            arguments += [name, value]
+    arguments += ["--svg", str(svg)] if svg is not None else []
+    arguments += ["--json"] if as_json else []
+    try:
+        done = subprocess.run([sys.executable, "-m", "oneshelf_simulator.policies", *arguments], check=False)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    raise typer.Exit(done.returncode)
+
+
+@group.command("contested")
+def bench_contested(
+    trials: Annotated[int, typer.Option(help="How often a last piece is sold several times.", min=1)] = 10_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same counts.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Sell last pieces on two to four channels within seconds: who bought first gets it, everybody else is told. Exit code 1: not so."""
+    from oneshelf.demo import contested
+
+    configure_logs("error", "auto")
+    result = contested.run(trials, seed, (lambda line: None) if as_json else out.print)
+    print_json(result) if as_json else contested.tell(result, out)
+    if result.violations:
+        raise typer.Exit(1)

@@ -20,6 +20,8 @@ SLOT_S = 600
 DAY_RESERVE = 0.1
 #: The last priority that may spend the reserve.
 RESERVE_PRIORITY_MAX = 2
+#: The part of a day's calls that may be spent at once by who spends evenly; the rest comes back over the day.
+EVEN_BURST = 0.1
 #: A granted call whose answer nobody reported counts as under way this long.
 UNDER_WAY_S_MAX = 120.0
 #: A millionth of a call is not worth a wait: rounding of floats.
@@ -122,6 +124,8 @@ class Budget:
         self.rate_per_s = None if limit.rate_per_s is None else limit.rate_per_s * share
         self.burst = max(1.0, limit.burst * share)
         self.day = None if limit.per_day is None else DayCount(max(1, math.floor(limit.per_day * share)))
+        self._even = self._even_burst
+        self._even_at = now
         self._level = self.burst
         self._seen_at = now
         self._pause_s = 0.0
@@ -140,10 +144,32 @@ class Budget:
         """Return what a call of `cost` takes: 1 where calls are counted; never more than a full bucket."""
         return min(self.burst, cost if self.limit.counts == "cost" else 1.0)
 
-    def closed_s(self, priority: int, now: datetime) -> float:
-        """Return the seconds that a pause or the day's count keep this priority away, whatever the bucket holds."""
+    def closed_s(self, priority: int, now: datetime, *, evenly: bool = False) -> float:
+        """Return the seconds that a pause or the day's count keep this priority away, whatever the bucket holds.
+
+        `evenly`: a call that leaves some of the day for later. Without it a busy morning spends the day, and nothing is left for a rush at
+        noon (measured: `oneshelf bench policies`).
+        """
         day_s = 0.0 if self.day is None else self.day.wait_s(priority, now)
+        if evenly and self.day is not None:
+            day_s = max(day_s, (1.0 - self._even_level(now)) / self._even_rate)
         return max(day_s, self.pause_left_s(now))
+
+    @property
+    def _even_burst(self) -> float:
+        return 0.0 if self.day is None else max(1.0, self.day.per_day * EVEN_BURST)
+
+    @property
+    def _even_rate(self) -> float:
+        """Calls a second that come back of a day's."""
+        return 0.0 if self.day is None else max(1.0, self.day.per_day * (1.0 - DAY_RESERVE)) / DAY_S
+
+    def _even_level(self, now: datetime) -> float:
+        """Return how many calls may be spent evenly now; below 0: others have spent more than their part."""
+        elapsed_s = max(0.0, (now - self._even_at).total_seconds())
+        self._even = min(self._even_burst, self._even + elapsed_s * self._even_rate)
+        self._even_at = now
+        return self._even
 
     def pause_left_s(self, now: datetime) -> float:
         """Return the seconds that a pause still lasts: never longer than it was meant, even if the clock was set back."""
@@ -165,6 +191,7 @@ class Budget:
             self._level = max(0.0, self.level(now) - self.price(cost))
         if self.day is not None:
             self.day.add(now)
+            self._even = max(-self._even_burst, self._even_level(now) - 1.0)
         self._forget_lost(now)
         self._under_way.append((now, operation, cost))
 
@@ -174,6 +201,7 @@ class Budget:
             self._level = min(self.burst, self.level(now) + self.price(cost))
         if self.day is not None:
             self.day.add(now, -1)
+            self._even = min(self._even_burst, self._even_level(now) + 1.0)
         self._close(operation)
 
     def answered(self, operation: str, now: datetime) -> float:

@@ -110,7 +110,7 @@ def _next(
         rest(tx, tenant_id, slot, mark, now)
         return
     low, high = shown_range(slot, read.sales, account.skew)
-    weigh(slot, number, high, account, mark)
+    weigh(slot, number, high, account, mark, now)
     slot.generation = max(slot.generation, mark.generation) if mark else slot.generation
     if mark is not None and mark.reread:
         _wait(slot, mark, now, reason="asked to look again while it was read")

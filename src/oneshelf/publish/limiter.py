@@ -54,6 +54,7 @@ class _Place:
     kept_until: datetime | None = None
     granted: bool = False
     ages: bool = True
+    evenly: bool = False
 
     def rank(self, now: datetime) -> tuple[int, int]:
         """Return what the line is sorted by: priority, better by one for each ten minutes of waiting; then the order of asking."""
@@ -152,7 +153,7 @@ class AppBudgets:
                 continue
             wait_s = place.limiter.pause_left_s(place.operation, now)
             for budget in place.budgets:
-                wait_s = max(wait_s, budget.closed_s(place.priority, now))
+                wait_s = max(wait_s, budget.closed_s(place.priority, now, evenly=place.evenly))
                 wait_s = max(wait_s, ahead.setdefault(budget, _Ahead()).wait_s(budget, place.cost, now))
             if wait_s <= 0 and (place is asking or place.future is not None):
                 self._grant(place, now)
@@ -234,14 +235,24 @@ class Limiter:
         #: Names in BudgetSeen that the connector's limits don't have: a mistake there, shown.
         self.unknown_limits: set[str] = set()
 
-    def try_take(self, operation: str, priority: int, now: datetime, cost: float = 1.0, *, ages: bool = True) -> float:
+    def try_take(
+        self,
+        operation: str,
+        priority: int,
+        now: datetime,
+        cost: float = 1.0,
+        *,
+        ages: bool = True,
+        evenly: bool = False,
+    ) -> float:
         """Spend one call and return 0.0, or return the seconds after which to ask again; nothing is spent then.
 
         Who asks again no later than PLACE_KEPT_S after that keeps the place in the line. `ages` False: waiting makes it no more urgent.
+        `evenly`: it leaves some of a day's calls for the rest of the day.
         """
         with self._app.lock:
             place = self._app.find(self, operation, priority, ages) or self._place(operation, priority, cost, now)
-            place.cost, place.ages = cost, ages
+            place.cost, place.ages, place.evenly = cost, ages, evenly
             wait_s = self._app.ask(place, now)
             if wait_s > 0:
                 place.kept_until = now + timedelta(seconds=min(wait_s, 1e9) + PLACE_KEPT_S)

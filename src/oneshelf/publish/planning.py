@@ -15,7 +15,7 @@ import msgspec
 from oneshelf.channels.contract import Capabilities, Outlet, Seen
 from oneshelf.core.drift import NO_SALES
 from oneshelf.core.instants import SECOND
-from oneshelf.core.slot import AGED_S, BASE_FRESH_S, LOWER_UNSAFE, URGENT_MAX, SlotEvent, SlotState, urgency
+from oneshelf.core.slot import AGED_S, BASE_FRESH_S, LOWER_UNSAFE, REOPEN, URGENT_MAX, SlotEvent, SlotState, urgency
 from oneshelf.db.tx import Tx, next_values
 from oneshelf.listings import dirty
 from oneshelf.orders.sales import sales_of
@@ -322,7 +322,7 @@ def _numbers_to_tell(
             low, high = 0, None
             if slot.believed is not None:
                 low, high = shown_range(slot, sales.get(slot.outlet_id, NO_SALES), account.skew)
-            weigh(slot, number, high, account, mark)
+            weigh(slot, number, high, account, mark, now)
             if slot.verified and high == slot.offer:
                 settles_at = now + 2 * account.skew if low != high else 0
                 rest_or_look_again(tx, tenant_id, slot, mark, late.get(slot.outlet_id, 0), settles_at, now)
@@ -439,6 +439,9 @@ def record(
         generation = mark.generation if mark else 0
         measured = mark is not None and slot.reason not in CHOSEN
         dirty_at = max(slot.since_at or mark.since_at, account.live_at or 0) if mark and measured else None
+        if dirty_at is not None and slot.priority > REOPEN:
+            # It might wait (8.10): its time in the queue is no part of p_c (3.4), nor of the goals (12.1).
+            dirty_at = now
         rows.append(
             (
                 tenant_id,

@@ -94,7 +94,7 @@ class PriceCalls:
         if len(self.calls) < CALLS_MAX:
             for kind, _ in due.kinds:
                 operation = self.channel.prices.operations[kind]
-                wait_s = self.limiter.try_take(operation, PRICE_CALL, self.clock.now(), ages=False)
+                wait_s = self.limiter.try_take(operation, PRICE_CALL, self.clock.now(), ages=False, evenly=True)
                 if wait_s > 0:
                     waits.append(wait_s)
                     continue

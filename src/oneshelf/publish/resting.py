@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from oneshelf.core.drift import Sales
 from oneshelf.core.instants import SECOND
-from oneshelf.core.slot import AGED_S, LOWER_SAFE, RAISE, REPAIR, REPAIRS_MAX, SlotEvent, SlotState, priority_of
+from oneshelf.core.slot import (
+    AGED_S,
+    LOWER_SAFE,
+    RAISE,
+    REPAIR,
+    REPAIRS_MAX,
+    URGENT_MAX,
+    SlotEvent,
+    SlotState,
+    priority_of,
+)
 from oneshelf.db.journal import open_task
 from oneshelf.db.tx import Tx
 from oneshelf.listings import dirty
@@ -77,8 +87,12 @@ def shown_range(slot: Slot, sales: Sales, skew: int) -> tuple[int, int]:
     return max(0, slot.believed - possible), max(0, slot.believed - certain)
 
 
-def weigh(slot: Slot, number: Number, shown: int | None, account: AccountRow, mark: Mark | None) -> None:
-    """Give the slot its offer and its priority against what it shows (None: not known)."""
+def weigh(slot: Slot, number: Number, shown: int | None, account: AccountRow, mark: Mark | None, now: int) -> None:
+    """Give the slot its offer and its priority against what it shows (None: not known).
+
+    What becomes urgent is owed from this moment: for how long it might wait before says nothing of how long we need (3.4).
+    """
+    was = slot.priority
     elsewhere = number.exposed - slot.exposure * number.units if number.exposed else 0
     first_fill = mark is not None and account.live_at is not None and mark.since_at <= account.live_at
     slot.offer = number.offer
@@ -92,6 +106,8 @@ def weigh(slot: Slot, number: Number, shown: int | None, account: AccountRow, ma
         exposed=slot.exposure * number.units + max(0, elsewhere),
         first_fill=first_fill,
     )
+    if slot.since_at is not None and was > URGENT_MAX >= slot.priority:
+        slot.since_at = now
 
 
 def left_alone(slot: Slot, number: Number, shown: int | None, absolute: bool, now: int) -> bool:

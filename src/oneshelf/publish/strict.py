@@ -19,8 +19,9 @@ from .planner import plan_skus
 from .resting import CLOSES, WAITS
 from .slots import Slot
 
-#: A number that must wait for the others is looked at again after so long.
+#: A number that must wait for the others is looked at again after so long, later the longer it has waited: each look may cost a read.
 LOOK_AGAIN_S = 3
+LOOK_AGAIN_S_MAX = 300
 
 _PREFIX = "strict:"
 
@@ -34,7 +35,8 @@ def close_or_wait(slots: Iterable[Slot], now: int) -> set[int]:
             closing.add(slot.outlet_id)
             slot.reason = CLOSES
         else:
-            slot.wait_until = now + LOOK_AGAIN_S * SECOND
+            waited = now - (slot.since_at or now)
+            slot.wait_until = now + min(max(LOOK_AGAIN_S * SECOND, waited // 4), LOOK_AGAIN_S_MAX * SECOND)
             slot.reason = WAITS
     return closing
 

@@ -107,7 +107,7 @@ def _hear(
     """One slot hears of its mark. `late`: until when an earlier write of ours may still land."""
     if slot.state is SlotState.PARKED:
         again = (mark.reread or mark.why.startswith("linked")) and not is_fought_over(slot, now)
-        weigh(slot, number, slot.believed, account, mark)
+        weigh(slot, number, slot.believed, account, mark, now)
         slot.go(SlotEvent.RETRIED if again else SlotEvent.DIRTY)
         if again:
             slot.verified = slot.unseen = slot.attempts = 0
@@ -116,12 +116,12 @@ def _hear(
         return
     if slot.state in IN_FLIGHT or slot.state in (SlotState.APPLYING, SlotState.UNKNOWN):
         slot.go(SlotEvent.DIRTY)
-        _hear_in_flight(slot, mark, number, account)
+        _hear_in_flight(slot, mark, number, account, now)
         return
     if mark.reread:
         slot.verified = 0
     low, high = shown_range(slot, sales, account.skew) if slot.believed is not None else (0, None)
-    weigh(slot, number, high, account, mark)
+    weigh(slot, number, high, account, mark, now)
     if slot.verified and high == slot.offer:
         settles_at = now + 2 * account.skew if low != high else 0
         rest_or_look_again(tx, tenant_id, slot, mark, late, settles_at, now)
@@ -136,11 +136,11 @@ def _hear(
     left_alone(slot, number, high, can.write == "absolute", now)
 
 
-def _hear_in_flight(slot: Slot, mark: Mark, number: Number, account: AccountRow) -> None:
+def _hear_in_flight(slot: Slot, mark: Mark, number: Number, account: AccountRow, now: int) -> None:
     """A call is out or a write is not seen yet: remember the offer; what is urgent and differs from the number under way is looked
     at at once, and may add a write (8.1)."""
     under_way = slot.believed if slot.sent is None else max(slot.sent, slot.base or 0)
-    weigh(slot, number, under_way, account, mark)
+    weigh(slot, number, under_way, account, mark, now)
     if slot.sent is not None and slot.offer == slot.sent:
         slot.priority = REPAIR
     elif slot.state is SlotState.APPLYING and slot.priority <= URGENT_MAX:

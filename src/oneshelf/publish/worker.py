@@ -17,7 +17,7 @@ from oneshelf.channels.contract import Channel, Http, NamesItsCalls, Offer, Seen
 from oneshelf.core.errors import Stop
 from oneshelf.core.instants import SECOND, to_us
 from oneshelf.core.outcome import Outcome
-from oneshelf.core.slot import BASE_FRESH_S
+from oneshelf.core.slot import BASE_FRESH_S, TO_ZERO
 from oneshelf.db.tx import Tx
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
@@ -146,7 +146,9 @@ class _Publisher:
             return min(waits)  # a call that ends rings
         for kind, priority in due.kinds:
             operation = self.operations.get(kind)
-            wait_s = 0.0 if operation is None else self.limiter.try_take(operation, priority, self.clock.now())
+            wait_s = 0.0
+            if operation is not None:  # only what goes to zero may take from the rest of the day
+                wait_s = self.limiter.try_take(operation, priority, self.clock.now(), evenly=priority > TO_ZERO)
             if wait_s > 0:
                 waits.append(wait_s)
                 continue

@@ -155,4 +155,4 @@ def _confirmed(
     if number is None or number.offer == slot.believed:
         rest(tx, tenant_id, slot, mark, now)
     else:
-        weigh(slot, number, slot.believed, account, mark)
+        weigh(slot, number, slot.believed, account, mark, now)
