@@ -8,6 +8,7 @@ from tests.scenario.invariants import check
 
 from oneshelf.core.instants import SECOND
 from oneshelf.db.store import Store, transaction
+from oneshelf.listings import policy
 from oneshelf.stock.ledger import differences
 
 
@@ -82,6 +83,8 @@ def test_FC_A08_a_buffer_keeps_pieces_for_direct_sales_and_the_shared_rest_is_st
     world = stock(store, 8)
     world.safety(AMAZON, 5)
     world.safety(ETSY, 5)
+    with transaction(world.store) as tx:  # the buffer alone: no reserve for the pace of this story
+        policy.set_rule(tx, 1, EBAY, "", world.now, by="a test", adaptive=False)
     assert (world.offer(AMAZON, "MUG"), world.offer(ETSY, "MUG")) == (3, 3)
     world.hear(AMAZON, order("A-1", world.now, MUG=3), handled=False)
     world.hear(ETSY, order("T-1", world.now, MUG=3), handled=False)
