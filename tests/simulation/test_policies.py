@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from oneshelf_simulator.policies.bench import NAIVE, TITLES, Line, gap_closed, line_of, marks_of, play_one, together
 from oneshelf_simulator.policies.day import Day
 from oneshelf_simulator.policies.keeper import Keeper
-from oneshelf_simulator.policies.market import Market
+from oneshelf_simulator.policies.market import Market, Sale
 from oneshelf_simulator.policies.rules import POLICIES
 from oneshelf_simulator.policies.scenarios import (
     AMAZON,
@@ -75,6 +76,18 @@ def test_what_is_heard_at_the_end_is_what_was_sold_and_nothing_shows_more_than_t
         assert keeper.items[sku].k == left and keeper.items[sku].provs == []
         assert sum(market.shown[c][sku] for c in range(4)) <= max(0, left) or policy == "adaptive"
         assert market.shown[HUB][sku] <= left
+
+
+@pytest.mark.parametrize("placed_s", [(43_195, 43_205), (43_205, 43_195)])
+def test_S3_6_a_rush_is_counted_alike_whichever_sale_is_heard_first(placed_s: tuple[int, int]) -> None:
+    """Noon lies between the two: sums of a rush begin anew each hour."""
+    day = Day(world_of(SCENARIOS["normal"], 3, SCALE), 3)
+    keeper = Keeper(day, POLICIES["adaptive"])
+    keeper.start()
+    day.now = now = 43_230 * SECOND
+    for at in placed_s:
+        keeper.heard(Sale(0, ETSY, at * SECOND, now, now), now)
+    assert keeper._counter(keeper.items[0], now) == pytest.approx(math.exp(-35 / 300) + math.exp(-25 / 300))
 
 
 def a_market(stock: int, shown: int) -> Market:

@@ -26,12 +26,18 @@ def want(tx: Tx, tenant_id: int, order_no: int, now: int) -> None:
 
 
 def waiting(tx: Tx, tenant_id: int, limit: int) -> list[tuple[int, str, int]]:
-    """Return (order number, NEW or HELD, since when) of those that are not released yet, the newest news first."""
+    """Return (order number, NEW or HELD, since when) of those that are not released yet, the newest news first.
+
+    One that is held and short is left out: it can't leave before its coverage changes, and would stand in the way of those that can.
+    """
     return [
         (row[0], row[1], row[2])
         for row in tx.all(
-            "SELECT order_no, state, since_at FROM release WHERE tenant_id = :t AND state IN ('NEW', 'HELD') "
-            "ORDER BY state DESC, order_no LIMIT :n",
+            """SELECT r.order_no, r.state, r.since_at FROM release r WHERE r.tenant_id = :t AND r.state IN ('NEW', 'HELD')
+                  AND (r.state = 'NEW' OR NOT EXISTS (
+                      SELECT 1 FROM order_line l WHERE l.tenant_id = r.tenant_id AND l.order_no = r.order_no
+                         AND l.coverage = 'SHORT' AND l.state IN ('O', 'M')))
+                ORDER BY r.state DESC, r.order_no LIMIT :n""",
             t=tenant_id,
             n=limit,
         )

@@ -101,11 +101,10 @@ class Keeper(Windows):
         item, c = self.items[sale.sku], sale.channel
         item.heard.append(sale)
         self.lateness[c].append(now - sale.at)
-        hour = pace.hour_of(sale.at)
-        if hour != item.burst_hour:
-            item.burst *= pace.BURST_FADE ** (hour - item.burst_hour) if hour > item.burst_hour else 1.0
-            item.burst_hour = max(hour, item.burst_hour)
-        item.burst += pace.burst_weight(sale.at)
+        hour, added = pace.hour_of(sale.at), pace.burst_weight(sale.at)
+        if hour > item.burst_hour:
+            item.burst, item.burst_hour = item.burst * pace.BURST_FADE ** (hour - item.burst_hour), hour
+        item.burst += added * pace.BURST_FADE ** (item.burst_hour - hour)
         if c == HUB:
             item.hub_heard += 1
             item.k -= 1
