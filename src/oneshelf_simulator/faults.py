@@ -87,7 +87,7 @@ FAULTS: dict[int, Fault] = {
     57: Fault("a hand edits at the channel during a write", ("edit_in_race", "hand_edits")),
     58: Fault("a second app fights for the same number", elsewhere="tests/scenario/test_publish_drift.py"),
     59: Fault("a SKU is linked anew while orders are open", elsewhere="tests/scenario/test_booking.py"),
-    60: Fault("paused for a day in a sale, then resumed", elsewhere="not yet: no command pauses an account"),
+    60: Fault("paused for a day in a sale, then resumed", elsewhere="tests/scenario/test_pausing.py"),
 }
 
 
