@@ -121,6 +121,19 @@ class TestHolds:
         world.run_hub()
         assert (world.row("CUP"), claim(world, "A-1")) == ("1/0/0/1", (1, 1, 0))
 
+    def test_S9_5_refused_it_is_asked_for_again_when_the_shop_has_enough(self, world: World) -> None:
+        """Found by the simulator: a restock went on sale whole, and a web buyer took a piece that Amazon had sold."""
+        world.hear(AMAZON, order("A-1", world.now, paid=False, CUP=2))
+        world.run_hub()
+        world.hub.cell("CUP", "L1").on_hand += 3
+        world.tick(60)
+        world.read("CUP")
+        world.tick(60)
+        world.run_hub()
+        assert (world.row("CUP"), claim(world, "A-1")) == ("4/2/0/2", (2, 2, 0))
+        world.to_rest()
+        assert world.k("CUP") == 2
+
     def test_FC_D10_one_impossible_hold_does_not_keep_the_others_waiting(self, world: World) -> None:
         world.hear(AMAZON, order("A-1", world.now, paid=False, CUP=2), handled=False)
         world.hear(AMAZON, order("A-2", world.now, paid=False, MUG=2), handled=False)

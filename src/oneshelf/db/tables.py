@@ -440,7 +440,7 @@ claim = _table(
     _int("order_no"),
     _text("line_id", ""),
     _at("since_at", False),
-    _flag("refused"),
+    _flag("refused"),  # 1: the hub had not so many, 2: given back by hand
     _flag("open", "1"),
     keys=3,
     indexes=(Index("claim_by_sku", "tenant_id", "sku", "open"),),

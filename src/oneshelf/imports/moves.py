@@ -183,14 +183,14 @@ def _change_claims(tx: Tx, tenant_id: int, members: list[Member], now: int) -> N
 
 
 def _refuse(tx: Tx, tenant_id: int, member: Member, now: int) -> None:
-    """A hold larger than what is there may be refused: that part stays with the hub (S9.5).
+    """A hold larger than what is there may be refused: that part stays with the hub until a read shows enough (S9.5).
 
     A return that is refused gives back what the hub doesn't reserve any more: the pieces are not held; a read tells what is there.
     """
     found = claims.load(tx, tenant_id, [member[1]])
     for claim in found.values():
         if member[4] > 0:
-            claim.refused = 1
+            claim.refused = claims.NOT_THERE
         else:
             claim.held = max(0, claim.held + member[4])
             tx.run(

@@ -19,6 +19,8 @@ from oneshelf.db.tx import Tx, next_values
 _KEYS = uuid.UUID("6f2f7f1e-6d0b-4f7e-9a55-0e1a51e1f001")
 #: An open order line waits this long for its import to begin before its pieces are held (S9.5).
 HOLD_AFTER_S = 2.0
+#: `ClaimRow.refused`: the hub had not so many pieces; it is asked again when it has. The merchant gave them back by hand: it is not.
+NOT_THERE, GIVEN_BACK = 1, 2
 
 
 class ClaimRow(msgspec.Struct):
@@ -79,6 +81,20 @@ def save(tx: Tx, tenant_id: int, claims: Iterable[ClaimRow]) -> None:
         claim.open = int(bool(claim.want or claim.held or claim.imported))
         rows.append((tenant_id, *msgspec.structs.astuple(claim)))
     tx.many(_SAVE, rows)
+
+
+def ask_again(tx: Tx, tenant_id: int, sku: str, location_id: str, available: int) -> None:
+    """The hub shows `available` pieces there: a hold that was refused for want of them is owed again, or a web buyer takes what was
+    sold already (S9.5)."""
+    tx.run(
+        "UPDATE claim SET refused = 0 WHERE tenant_id = :t AND sku = :s AND location_id = :l AND open = 1 AND refused = :r "
+        "AND want - held - imported <= :available",
+        t=tenant_id,
+        s=sku,
+        l=location_id,
+        r=NOT_THERE,
+        available=available,
+    )
 
 
 def add_intent(

@@ -96,6 +96,7 @@ def _judge_sku(
         may_show, moves_in_flight = in_flight(tx, tenant_id, hub, sku, level.location_id, read.asked_at)
         if not moves_in_flight:
             _holds_undone(tx, tenant_id, sku, level, now)
+            claims.ask_again(tx, tenant_id, sku, level.location_id, level.available)
         held, _ = claimed_at(tx, tenant_id, sku, level.location_id)
         for entry in _posted_as_read(sku, level, ours, held, moves_in_flight, read.read_id):
             entries.append(entry)
@@ -139,7 +140,7 @@ def _holds_undone(tx: Tx, tenant_id: int, sku: str, level: HubLevel, now: int) -
     for (key,) in rows:
         part = min(undone, found[key].held)
         found[key].held -= part
-        found[key].refused = int(part > 0) or found[key].refused
+        found[key].refused = claims.GIVEN_BACK if part else found[key].refused
         undone -= part
     claims.save(tx, tenant_id, found.values())
     note(
