@@ -35,6 +35,7 @@ from oneshelf.reconcile import worker as reconcile_worker
 from oneshelf.reconcile.sweep import sweep
 from oneshelf.settings import Settings
 from oneshelf.shipping import worker as shipping_worker
+from oneshelf.web.commands import COMMANDS
 from oneshelf.wiring import Machine, Service, build_channel
 from oneshelf.wiring import loops as account_loops
 from oneshelf.wiring import service as wiring
@@ -226,6 +227,11 @@ class Engine:
             if channel == "etsy":
                 self.net.emulation.marketplaces["etsy"].set_webhook(f"{SHOP_URL}/webhooks/etsy")
             await self._sign_in_again(channel, say)
+
+    async def offer_plainly(self) -> None:
+        """The merchant switches adaptive offers off for every listing."""
+        assert self.life is not None and self.life.service is not None
+        await self.do(COMMANDS["rule"](self.life.service, {"adaptive": False}))
 
     async def _sign_in_again(self, channel: str, say: Callable[[str], None] = lambda line: None) -> None:
         assert self.life is not None and self.life.service is not None

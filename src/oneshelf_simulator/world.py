@@ -350,6 +350,8 @@ class World:
     async def _play(self) -> None:
         await self.engine.start()
         await self.engine.connect(lambda line: self.trace.note("said", line.replace(" ", "_")))
+        if not self.options.adaptive:
+            await self.engine.offer_plainly()
         self._let_it_rain()
         self.workload.start()
         watch = self.loop.create_task(self._supervise(), context=self.net.outside)

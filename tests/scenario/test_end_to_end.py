@@ -72,10 +72,6 @@ class Street:
         sale = await self.marketplaces.ask("POST", "/buy", {"channel": channel, "lines": {sku: pieces}})
         return str(sale["order_id"]).rsplit("/", 1)[-1]
 
-    async def mirrors(self, sku: str) -> None:
-        """Every channel shows all there is of it: eight sales within seconds would leave a reserve otherwise (S2.2)."""
-        await COMMANDS["rule"](self.shop.service, {"sku": sku, "adaptive": False})
-
     async def shown(self, sku: str) -> dict[str, int]:
         """What buyers see of a SKU on each channel."""
         state = await self.marketplaces.ask("GET", "/state")
@@ -169,6 +165,8 @@ async def street(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stre
                     look_every_s=0.2,
                 )
             )
+        # These stories follow one number: sales within seconds of each other would leave a reserve otherwise (S2.2).
+        await COMMANDS["rule"](shop.service, {"adaptive": False})
         yield Street(marketplaces, shop, up)
     finally:
         await shop.close()
@@ -311,7 +309,6 @@ async def test_polls_bring_what_every_lost_notification_was_about(street: Street
 
 
 async def test_doubled_and_overtaken_notifications_count_once(street: Street) -> None:
-    await street.mirrors("TWICE")
     await street.fault("webhook_double", 1.0)
     await street.fault("webhook_reorder", 0.5)
     orders = {channel: [await street.buy(channel, "TWICE") for _ in range(2)] for channel in CHANNELS}
@@ -326,7 +323,6 @@ async def test_doubled_and_overtaken_notifications_count_once(street: Street) ->
 
 
 async def test_a_service_that_was_down_catches_up(street: Street) -> None:
-    await street.mirrors("STOP")
     await street.shop.close()
     orders = {channel: [await street.buy(channel, "STOP") for _ in range(2)] for channel in CHANNELS}
     assert await street.shown("STOP") == dict.fromkeys(CHANNELS, STOCK - 2)

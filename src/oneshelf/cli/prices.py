@@ -96,19 +96,19 @@ def prices_show(sku: Annotated[str, typer.Argument(help="The SKU.")], as_json: J
     if as_json:
         print_json({"sku": sku, "hub_price": known[0], "currency": known[1], "listings": found})
         return
-    out.print(f"{sku}: the shop asks {in_words(known[0], known[1] or '')}", highlight=False)
+    out.print(f"{sku}: the shop asks {in_words(known[0], known[1] or '')}", highlight=False, soft_wrap=True)
     for one in found:
         asks, should = in_words(one.asks, one.currency), in_words(one.should, one.currency)
         line = f"{one.channel} {one.external_id} (listing {one.listing}): should ask {should}, asks {asks}"
-        out.print(f"{line}; {one.state}{f': {one.note}' if one.note else ''}", highlight=False)
+        out.print(f"{line}; {one.state}{f': {one.note}' if one.note else ''}", highlight=False, soft_wrap=True)
         parts = " + ".join(
             f"{p['units']} × {p['sku']} at {in_words(p['hub_price'], one.currency)}" for p in one.why.get("parts", ())
         )
         if parts:
-            out.print(f"   {one.why['policy']}: {parts}", highlight=False)
+            out.print(f"   {one.why['policy']}: {parts}", highlight=False, soft_wrap=True)
         for told in one.attempts:
             told_line = f"   {told.started_at} told {in_words(told.price, one.currency)}: {told.outcome.lower()}"
-            out.print(told_line + (f" ({told.reason})" if told.reason else ""), highlight=False)
+            out.print(told_line + (f" ({told.reason})" if told.reason else ""), highlight=False, soft_wrap=True)
 
 
 @group.command("retry")

@@ -378,9 +378,10 @@ def uninstall(shop: Shopify) -> Answer:
     shop.webhooks.emit("app/uninstalled", "shop", lambda: payloads.shop(shop))
     shop.auth.revoke_all()
     shop.installed = False
+    theirs = list(shop.store.all(r.WebhookSubscription))  # not what an installation that comes soon after asks for
 
     def forget() -> None:
-        for each in shop.store.all(r.WebhookSubscription):
+        for each in theirs:
             shop.store.drop(each)
 
     shop.later(float(shop.switches["webhook_assembly_s"]) + 1.0, forget)  # type: ignore[arg-type]
