@@ -32,7 +32,8 @@ INVARIANTS: dict[int, str] = {
     10: "every look: cancels sent a line; what a cancelled or to be cancelled line still holds",
     11: "after each commit: each new attempt against the K that its transaction saw; at rest: each slot",
     12: "after each commit: unanswered write calls a write unit",
-    13: "at rest: shown = offer, the shop shows K, nothing dirty, provisional, unsettled",
+    13: "at rest: shown = offer, the shop shows K, nothing dirty, provisional, unsettled; offers are plain here, those that move with "
+    "time (S3.8) are not judged yet",
     14: "after rest: half an hour without a write",
     15: "elsewhere: tests/scenario/test_strict.py; no strict SKU in these worlds yet",
     16: "after each commit: as 11",
