@@ -8,6 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from oneshelf.db.tx import Tx
+from oneshelf.listings.owed import Marks
+
+_MARKS = Marks("price_mark")
+mark_outlets = _MARKS.mark_outlets
+clear = _MARKS.clear
+taken = _MARKS.taken
+reread_taken = _MARKS.reread_taken
 
 
 def mark(tx: Tx, tenant_id: int, skus: Iterable[str], now: int, why: str) -> None:
@@ -27,18 +34,6 @@ def mark(tx: Tx, tenant_id: int, skus: Iterable[str], now: int, why: str) -> Non
     mark_outlets(tx, tenant_id, [outlet_id for (outlet_id,) in rows], now, why)
 
 
-def mark_outlets(
-    tx: Tx, tenant_id: int, outlet_ids: Iterable[int], now: int, why: str, *, reread: bool = False
-) -> None:
-    """Mark these outlets. `reread`: what we believe they ask is out of date; read before anything is decided."""
-    tx.many(
-        """INSERT INTO price_mark (tenant_id, outlet_id, generation, since_at, why, reread) VALUES (?, ?, 1, ?, ?, ?)
-           ON CONFLICT (tenant_id, outlet_id) DO UPDATE SET generation = price_mark.generation + 1,
-               reread = CASE WHEN excluded.reread = 1 THEN 1 ELSE price_mark.reread END""",
-        [(tenant_id, outlet_id, now, why, int(reread)) for outlet_id in outlet_ids],
-    )
-
-
 def mark_account(tx: Tx, tenant_id: int, account_id: int, now: int, why: str) -> int:
     """Mark every outlet of an account whose price is ours to tell, to be read first. Returns how many."""
     rows = tx.all(
@@ -53,41 +48,10 @@ def mark_account(tx: Tx, tenant_id: int, account_id: int, now: int, why: str) ->
     return len(rows)
 
 
-def clear(tx: Tx, tenant_id: int, outlet_id: int, generation: int) -> bool:
-    """Clear a mark if it is still of this generation. False: it was marked again meanwhile and stays."""
-    return (
-        tx.run(
-            "DELETE FROM price_mark WHERE tenant_id = :t AND outlet_id = :o AND generation = :g",
-            t=tenant_id,
-            o=outlet_id,
-            g=generation,
-        )
-        == 1
-    )
-
-
-def taken(tx: Tx, tenant_id: int, outlet_ids: Iterable[int]) -> None:
-    """These marks, as they stand now, have been looked at; what is set from now on is news."""
-    tx.run(
-        "UPDATE price_mark SET taken = generation WHERE tenant_id = :t AND outlet_id {in:ids} AND generation > taken",
-        t=tenant_id,
-        ids=list(outlet_ids),
-    )
-
-
 def look_again(tx: Tx, tenant_id: int, outlet_ids: Iterable[int]) -> None:
     """Marks of these, if there are any, are news once more: what they were set for may have come while a call was out."""
     tx.run(
         "UPDATE price_mark SET taken = 0 WHERE tenant_id = :t AND outlet_id {in:ids}",
-        t=tenant_id,
-        ids=list(outlet_ids),
-    )
-
-
-def reread_taken(tx: Tx, tenant_id: int, outlet_ids: Iterable[int]) -> None:
-    """A read of these outlets is on its way: the wish to read them is granted. One that comes from now on is a new wish."""
-    tx.run(
-        "UPDATE price_mark SET reread = 0 WHERE tenant_id = :t AND outlet_id {in:ids} AND reread = 1",
         t=tenant_id,
         ids=list(outlet_ids),
     )
