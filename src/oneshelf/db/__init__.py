@@ -1,5 +1,5 @@
 """Where it is kept: the data model, its migrations, the writer's connection on SQLite and PostgreSQL.
 
-In: statements of the rooms above. Out: rows. Tables it owns: none (each table names its room in tables.py).
-Never: decides anything. Read next: tables.py (the data model on one page), tx.py, store.py.
+In: statements of the rooms above. Out: rows. Tables it owns: none (tables/ has a page a room).
+Never: decides anything. Read next: tables/ (the data model), tx.py, store.py.
 """

@@ -1,0 +1,25 @@
+"""The data model, a page a room. Every key begins with tenant_id, so that it can be partitioned by tenant (DESIGN D6).
+
+Instants are UTC, stored as microseconds since 1970 (one form on both databases, exact, sortable). Quantities are whole pieces
+unless a column says units or listings. Money is integer minor units with its currency beside it. JSON is text that we only read
+whole. The room that writes a table stands over it; others read.
+
+Read next: form.py, then tenants, intake, orders, customers, stock, listings, publish, shipping, pricing, watch.
+"""
+
+from . import customers, intake, listings, orders, pricing, publish, shipping, stock, tenants, watch
+from .form import metadata
+
+__all__ = [
+    "metadata",
+    "customers",
+    "intake",
+    "listings",
+    "orders",
+    "pricing",
+    "publish",
+    "shipping",
+    "stock",
+    "tenants",
+    "watch",
+]

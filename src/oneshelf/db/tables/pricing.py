@@ -1,0 +1,94 @@
+"""Pricing: what a listing ought to ask."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, text
+
+from .form import Id, at, count, flag, table, words
+
+# What the merchant lets us do with an account's prices. No row: nothing, which is how every account begins. mode: off follow.
+price_policy = table(
+    "price_policy",
+    Column("account_id", Id),
+    words("mode"),
+    at("changed_at", False),
+    words("changed_by", ""),
+    keys=2,
+)
+
+# An outlet that may owe the world a price; as dirty_listing, apart from it, so that neither waits for the other.
+price_mark = table(
+    "price_mark",
+    Column("outlet_id", Id),
+    count("generation"),
+    at("since_at", False),
+    words("why", ""),
+    flag("reread"),  # read what it asks before anything is decided
+    count("taken"),  # the generation that publish has looked at
+    keys=2,
+    indexes=(
+        Index(
+            "price_mark_news",
+            "tenant_id",
+            "outlet_id",
+            sqlite_where=text("generation > taken"),
+            postgresql_where=text("generation > taken"),
+        ),
+    ),
+)
+
+# An outlet's price, published by the same states as its number (publish owns it). Amounts are minor units of `currency`, the listing's own.
+price_slot = table(
+    "price_slot",
+    Column("outlet_id", Id),
+    count("account_id"),
+    words("write_unit"),
+    words("state", "QUIET"),
+    Column("offer", BigInteger, nullable=True),
+    words("currency", ""),  # '' until it was read
+    count("priority", "6"),
+    at("since_at"),
+    at("wait_until"),
+    Column("believed", BigInteger, nullable=True),  # what it was last seen to ask
+    at("believed_at"),
+    flag("verified"),
+    Column("sent", BigInteger, nullable=True),  # the last price sent and not yet seen
+    at("sent_at"),
+    at("acked_at"),
+    count("attempts"),
+    count("unseen"),
+    count("generation"),
+    count("repairs"),
+    at("repairs_since"),
+    words("parked", ""),  # why, for machines: no_price/… refused fought unseen sale unreadable ended closed not_on_sale
+    words("reason", ""),
+    keys=2,
+    indexes=(
+        Index("price_slot_waiting", "tenant_id", "account_id", "state", "priority", "since_at"),
+        Index("price_slot_by_unit", "tenant_id", "account_id", "write_unit"),
+    ),
+)
+
+# One try to tell an outlet a price.
+price_attempt = table(
+    "price_attempt",
+    Column("attempt_no", Id),
+    count("outlet_id"),
+    count("account_id"),
+    count("price_minor", None),
+    words("currency"),
+    Column("was", BigInteger, nullable=True),
+    count("generation"),
+    at("dirty_at"),
+    at("started_at", False),
+    at("accepted_at"),
+    at("seen_at"),
+    words("outcome", "SENDING"),
+    words("reason", ""),
+    words("why", "{}"),  # the terms of the price
+    keys=2,
+    indexes=(
+        Index("price_attempt_by_outlet", "tenant_id", "outlet_id", "attempt_no"),
+        Index("price_attempt_by_account", "tenant_id", "account_id", "started_at"),
+    ),
+)
