@@ -29,6 +29,7 @@ from oneshelf.intake.webhook import routes
 from oneshelf.onboarding import follow_loop
 from oneshelf.onboarding.bring_up import bring_up
 from oneshelf.onboarding.marketplace import Preview
+from oneshelf.publish import tick_loop
 from oneshelf.publish import worker as publish_worker
 from oneshelf.publish.recovery import retry
 from oneshelf.reconcile import worker as reconcile_worker
@@ -321,6 +322,7 @@ _LOOKERS = (
     (imports_worker, "LOOK_EVERY_S"),
     (intake_worker, "LOOK_EVERY_S"),
     (publish_worker, "LOOK_EVERY_S"),
+    (tick_loop, "LOOK_EVERY_S"),
     (reconcile_worker, "LOOK_EVERY_S"),
     (shipping_worker, "LOOK_EVERY_S"),
     (follow_loop, "LOOK_EVERY_S"),

@@ -20,6 +20,7 @@ from oneshelf.orders.intents import Intent
 
 KINDS = ("hold", "unhold")
 BATCH_KIND = "move_batch"
+ALL_KINDS = (*KINDS, BATCH_KIND)
 #: Shopify refuses arrays of more than 250 entries. Source: Shopify API usage limits, read 2026-11.
 MOVES_MAX = 250
 #: Shopify forgets idempotency keys after 24 h; older than this we read instead of sending again (S4.2).

@@ -13,6 +13,7 @@ from oneshelf.channels.contract import Http, Hub, NoAnswer
 from oneshelf.core.errors import Park, Retry, Stop
 from oneshelf.core.instants import to_us
 from oneshelf.core.outcome import Outcome, Throttled, Unknown
+from oneshelf.orders import intents, keeping_up
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
@@ -89,21 +90,23 @@ async def run(
         if call is not None:
             start(settle_after(counts.send(hub, http, call), counts.settle, call))
 
-    async def keep_up() -> None:
-        """What the marketplaces said and did later (S10.6, S14.7); a person does what the hub's connector can't."""
-        change = await writer.do(lambda tx: changes.plan(tx, tenant_id, to_us(clock.now())))
-        if change is not None and isinstance(hub, ChangesCopy):
-            doing = hub.change_copy(http, change.hub_order_id, change.change, change.intent.idempotency_key)
-            start(settle_after(doing, changes.settle, change))
-        elif change is not None:
-            await settle(changes.settle, change, changes.NO_ABILITY)
-        left = await writer.do(lambda tx: changes.plan_fulfilment(tx, tenant_id, to_us(clock.now())))
-        if left is not None and isinstance(hub, FulfilsCopy):
-            doing = hub.fulfil_copy(http, left.hub_order_id, left.parcel)
-            start(settle_after(doing, changes.settle_fulfilment, left))
-        elif left is not None:
-            await settle(changes.settle_fulfilment, left, changes.NO_ABILITY)
-        await hold()
+    async def change() -> None:
+        """What the marketplaces said later (S14.7); a person does what the hub's connector can't."""
+        call = await writer.do(lambda tx: changes.plan(tx, tenant_id, to_us(clock.now())))
+        if call is not None and isinstance(hub, ChangesCopy):
+            doing = hub.change_copy(http, call.hub_order_id, call.change, call.intent.idempotency_key)
+            start(settle_after(doing, changes.settle, call))
+        elif call is not None:
+            await settle(changes.settle, call, changes.NO_ABILITY)
+
+    async def fulfil() -> None:
+        """What left from the marketplaces (S10.6)."""
+        call = await writer.do(lambda tx: changes.plan_fulfilment(tx, tenant_id, to_us(clock.now())))
+        if call is not None and isinstance(hub, FulfilsCopy):
+            doing = hub.fulfil_copy(http, call.hub_order_id, call.parcel)
+            start(settle_after(doing, changes.settle_fulfilment, call))
+        elif call is not None:
+            await settle(changes.settle_fulfilment, call, changes.NO_ABILITY)
 
     async def hold() -> None:
         call = await writer.do(lambda tx: holding.plan(tx, tenant_id, to_us(clock.now())))
@@ -121,14 +124,24 @@ async def run(
         running.add(task)
         task.add_done_callback(running.discard)
 
+    #: What carries out which kinds of intents, in this order; imports come after them, as many as there is room for.
+    doers: tuple[tuple[Callable[[], Awaitable[None]], tuple[str, ...]], ...] = (
+        (move, moves.ALL_KINDS),
+        (correct, copy_orders.CORRECTIONS),
+        (count, counts.KINDS),
+        (change, (keeping_up.CHANGE,)),
+        (fulfil, (keeping_up.FULFIL,)),
+        (hold, holding.KINDS),
+    )
+    kinds = tuple(kind for _, some in doers for kind in some) + (copy_orders.KIND,)
     while not stop.is_set():
         try:
             before = len(running)
-            await move()
-            await correct()
-            await count()
-            await keep_up()
-            while len(running) < at_once and await import_one():
+            due = await writer.do(lambda tx: intents.kinds_due(tx, tenant_id, kinds, to_us(clock.now())))
+            for do, some in doers:
+                if not due.isdisjoint(some):
+                    await do()
+            while copy_orders.KIND in due and len(running) < at_once and await import_one():
                 pass
             if len(running) == before:
                 await bell.wait(LOOK_EVERY_S, stop)

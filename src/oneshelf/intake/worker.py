@@ -48,7 +48,9 @@ async def handle_loop(
     stop: asyncio.Event,
     on_handled: Callable[[Handled], None],
 ) -> None:
-    """Handle until the inbox is empty, then wait for the bell."""
+    """Handle until the inbox is empty, then wait for the bell. `on_handled` is told of what was booked, and of every bell: a feed that was
+    polled to its end is news for what waits to be sure of it."""
+    rung = False
     while not stop.is_set():
         try:
             done = await writer.do(lambda tx: handle(tx, tenant_id, parsers(), to_us(clock.now())))
@@ -58,10 +60,9 @@ async def handle_loop(
             log.exception("handling_failed")
             await news.wait(LOOK_EVERY_S, stop)
             continue
-        if done.rows:
+        if done.rows or rung:
             on_handled(done)
-        if done.rows < HANDLE_MAX:
-            await news.wait(LOOK_EVERY_S, stop)
+        rung = done.rows < HANDLE_MAX and await news.wait(LOOK_EVERY_S, stop)
 
 
 async def poll_loop(

@@ -61,6 +61,18 @@ def due(tx: Tx, tenant_id: int, kinds: tuple[str, ...], now: int, limit: int, *,
     ]
 
 
+def kinds_due(tx: Tx, tenant_id: int, kinds: tuple[str, ...], now: int) -> set[str]:
+    """Return which of these kinds have an intent that may be carried out now."""
+    rows = tx.all(
+        "SELECT DISTINCT kind FROM intent WHERE tenant_id = :t AND state IN ('WAITING', 'UNKNOWN') AND due_at <= :now "
+        "AND kind {in:kinds}",
+        t=tenant_id,
+        now=now,
+        kinds=list(kinds),
+    )
+    return {kind for (kind,) in rows}
+
+
 def next_due_at(tx: Tx, tenant_id: int, kinds: tuple[str, ...], *, entity: str = "") -> int | None:
     """When the earliest of these intents may be carried out."""
     row = tx.one(

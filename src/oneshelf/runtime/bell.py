@@ -14,8 +14,8 @@ class Bell:
     def ring(self) -> None:
         self._event.set()
 
-    async def wait(self, seconds: float, stop: asyncio.Event) -> None:
-        """Return when rung, when `seconds` have passed, or when `stop` is set."""
+    async def wait(self, seconds: float, stop: asyncio.Event) -> bool:
+        """Return when rung, when `seconds` have passed, or when `stop` is set; say whether it was rung."""
         if not self._event.is_set() and not stop.is_set():
             waits = [asyncio.ensure_future(self._event.wait()), asyncio.ensure_future(stop.wait())]
             try:
@@ -23,4 +23,6 @@ class Bell:
             finally:
                 for wait in waits:
                     wait.cancel()
+        rung = self._event.is_set()
         self._event.clear()
+        return rung

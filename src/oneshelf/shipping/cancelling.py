@@ -51,6 +51,12 @@ class FollowCall(msgspec.Struct):
     reference: str | None
 
 
+def is_due(tx: Tx, tenant_id: int, account_id: int, now: int) -> bool:
+    """Whether `plan` may have something: a cheap look."""
+    due_at = intents.next_due_at(tx, tenant_id, (KIND,), entity=f"{account_id}/%")
+    return due_at is not None and due_at <= now
+
+
 def plan(tx: Tx, tenant_id: int, account_id: int, now: int) -> CancelCall | FollowCall | None:
     """Return the account's next cancel to ask for or to follow, or None."""
     for intent in intents.due(tx, tenant_id, (KIND,), now, 20, entity=f"{account_id}/%"):

@@ -63,6 +63,20 @@ class Units(msgspec.Struct):
         return max(0, self.told_shipped - self.ours)
 
 
+def is_due(tx: Tx, tenant_id: int, account_id: int, now: int) -> bool:
+    """Whether `plan` may have something: a cheap look."""
+    return (
+        tx.one(
+            "SELECT 1 FROM shipment WHERE tenant_id = :t AND account_id = :a AND state IN ('QUEUED', 'UNKNOWN') "
+            "AND due_at <= :now LIMIT 1",
+            t=tenant_id,
+            a=account_id,
+            now=now,
+        )
+        is not None
+    )
+
+
 def plan(tx: Tx, tenant_id: int, account_id: int, ability: ShipAbility, now: int) -> TellCall | LookCall | None:
     """Return the account's next call, the order that must be out first before others; None if nothing is due."""
     account = load_accounts(tx, tenant_id).get(account_id)

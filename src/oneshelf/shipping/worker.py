@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -13,6 +14,7 @@ from oneshelf.channels.contract import Channel, Http, NoAnswer
 from oneshelf.core.errors import Park, Retry, Stop
 from oneshelf.core.instants import to_us
 from oneshelf.core.outcome import Outcome, Throttled, Unknown
+from oneshelf.db.tx import Tx
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
@@ -22,6 +24,7 @@ from . import cancelling, looking, telling
 log = structlog.get_logger()
 
 LOOK_EVERY_S = 1.0
+IsDue = Callable[[Tx, int, int, int], bool]
 
 
 async def run(
@@ -38,14 +41,24 @@ async def run(
     not_found_after_s: float = looking.NOT_FOUND_AFTER_S,
 ) -> None:
     """Carry out what is due of one account, one call after the other, until `stop`."""
-    steps: list[Callable[[], Awaitable[bool]]] = []
+    steps: list[tuple[IsDue, Callable[[], Awaitable[bool]]]] = []
     if isinstance(channel, Ships):
-        steps.append(lambda: ship_one(tenant_id, account_id, channel, http, writer, clock, not_found_after_s))
+        ship = partial(ship_one, tenant_id, account_id, channel, http, writer, clock, not_found_after_s)
+        steps.append((telling.is_due, ship))
     if isinstance(channel, Cancels):
-        steps.append(lambda: cancel_one(tenant_id, account_id, channel, http, writer, clock, not_found_after_s))
+        cancel = partial(cancel_one, tenant_id, account_id, channel, http, writer, clock, not_found_after_s)
+        steps.append((cancelling.is_due, cancel))
+
+    def due(tx: Tx) -> list[bool]:
+        return [is_due(tx, tenant_id, account_id, to_us(clock.now())) for is_due, _ in steps]
+
     while steps and not stop.is_set():
         try:
-            busy = [await step() for step in steps]
+            busy = [
+                await step()
+                for (_, step), is_due in zip(steps, await writer.do(due), strict=True)
+                if is_due
+            ]
             if any(busy):
                 on_changed()
             else:
