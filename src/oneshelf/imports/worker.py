@@ -11,7 +11,7 @@ import structlog
 from oneshelf.channels.abilities import ChangesCopy, FulfilsCopy, HoldsCopy
 from oneshelf.channels.contract import Http, Hub, NoAnswer
 from oneshelf.core.errors import Park, Retry, Stop
-from oneshelf.core.instants import to_us
+from oneshelf.core.instants import to_us, until_s
 from oneshelf.core.outcome import Outcome, Throttled, Unknown
 from oneshelf.orders import intents, keeping_up
 from oneshelf.runtime.bell import Bell
@@ -137,14 +137,16 @@ async def run(
     while not stop.is_set():
         try:
             before = len(running)
-            due = await writer.do(lambda tx: intents.kinds_due(tx, tenant_id, kinds, to_us(clock.now())))
+            first = await writer.do(lambda tx: intents.first_due_at(tx, tenant_id, kinds))
+            now = to_us(clock.now())
+            due = {kind for kind, due_at in first.items() if due_at <= now}
             for do, some in doers:
                 if not due.isdisjoint(some):
                     await do()
             while copy_orders.KIND in due and len(running) < at_once and await import_one():
                 pass
             if len(running) == before:
-                await bell.wait(LOOK_EVERY_S, stop)
+                await bell.wait(until_s(first.values(), now, LOOK_EVERY_S), stop)
             elif len(running) >= at_once:
                 await asyncio.wait(running, timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
         except Stop:

@@ -312,13 +312,13 @@ def _settle_provisionals(tx: Tx, tenant_id: int, accounts: dict[int, Account], n
     rows = tx.all(
         """SELECT f.account_id, f.complete_through_at FROM feed f
             WHERE f.tenant_id = :t AND f.name = 'orders' AND f.complete_through_at IS NOT NULL
+              AND EXISTS (SELECT 1 FROM provisional p WHERE p.tenant_id = f.tenant_id AND p.state = 'OPEN'
+                             AND p.account_id = f.account_id AND p.outlet_id <> 0)
               AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.tenant_id = f.tenant_id AND i.state = 'NEW'
                                  AND i.account_id = f.account_id)
               AND NOT EXISTS (SELECT 1 FROM intent n WHERE n.tenant_id = f.tenant_id AND n.kind = 'fetch_order'
                                  AND n.entity LIKE CAST(f.account_id AS TEXT) || '/%' AND n.not_found < :most
-                                 AND n.state IN ('WAITING', 'SENDING', 'UNKNOWN'))
-              AND EXISTS (SELECT 1 FROM provisional p WHERE p.tenant_id = f.tenant_id AND p.state = 'OPEN'
-                             AND p.account_id = f.account_id AND p.outlet_id <> 0)""",
+                                 AND n.state IN ('WAITING', 'SENDING', 'UNKNOWN'))""",
         t=tenant_id,
         most=intents.NOT_KNOWN_MAX,
     )

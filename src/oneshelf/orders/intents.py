@@ -61,16 +61,15 @@ def due(tx: Tx, tenant_id: int, kinds: tuple[str, ...], now: int, limit: int, *,
     ]
 
 
-def kinds_due(tx: Tx, tenant_id: int, kinds: tuple[str, ...], now: int) -> set[str]:
-    """Return which of these kinds have an intent that may be carried out now."""
+def first_due_at(tx: Tx, tenant_id: int, kinds: tuple[str, ...]) -> dict[str, int]:
+    """Return {kind: when the earliest intent of it may be carried out}, for kinds that have one."""
     rows = tx.all(
-        "SELECT DISTINCT kind FROM intent WHERE tenant_id = :t AND state IN ('WAITING', 'UNKNOWN') AND due_at <= :now "
-        "AND kind {in:kinds}",
+        "SELECT kind, MIN(due_at) FROM intent WHERE tenant_id = :t AND state IN ('WAITING', 'UNKNOWN') AND kind {in:kinds} "
+        "GROUP BY kind",
         t=tenant_id,
-        now=now,
         kinds=list(kinds),
     )
-    return {kind for (kind,) in rows}
+    return {kind: due_at for kind, due_at in rows}
 
 
 def next_due_at(tx: Tx, tenant_id: int, kinds: tuple[str, ...], *, entity: str = "") -> int | None:

@@ -51,10 +51,9 @@ class FollowCall(msgspec.Struct):
     reference: str | None
 
 
-def is_due(tx: Tx, tenant_id: int, account_id: int, now: int) -> bool:
-    """Whether `plan` may have something: a cheap look."""
-    due_at = intents.next_due_at(tx, tenant_id, (KIND,), entity=f"{account_id}/%")
-    return due_at is not None and due_at <= now
+def due_at(tx: Tx, tenant_id: int, account_id: int) -> int | None:
+    """When `plan` may have something at the earliest: a cheap look."""
+    return intents.next_due_at(tx, tenant_id, (KIND,), entity=f"{account_id}/%")
 
 
 def plan(tx: Tx, tenant_id: int, account_id: int, now: int) -> CancelCall | FollowCall | None:

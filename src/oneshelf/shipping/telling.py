@@ -63,18 +63,14 @@ class Units(msgspec.Struct):
         return max(0, self.told_shipped - self.ours)
 
 
-def is_due(tx: Tx, tenant_id: int, account_id: int, now: int) -> bool:
-    """Whether `plan` may have something: a cheap look."""
-    return (
-        tx.one(
-            "SELECT 1 FROM shipment WHERE tenant_id = :t AND account_id = :a AND state IN ('QUEUED', 'UNKNOWN') "
-            "AND due_at <= :now LIMIT 1",
-            t=tenant_id,
-            a=account_id,
-            now=now,
-        )
-        is not None
+def due_at(tx: Tx, tenant_id: int, account_id: int) -> int | None:
+    """When `plan` may have something at the earliest: a cheap look."""
+    row = tx.one(
+        "SELECT MIN(due_at) FROM shipment WHERE tenant_id = :t AND account_id = :a AND state IN ('QUEUED', 'UNKNOWN')",
+        t=tenant_id,
+        a=account_id,
     )
+    return None if row is None else row[0]
 
 
 def plan(tx: Tx, tenant_id: int, account_id: int, ability: ShipAbility, now: int) -> TellCall | LookCall | None:
