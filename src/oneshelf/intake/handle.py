@@ -75,7 +75,8 @@ class Handled(msgspec.Struct):
 
 
 def handle(tx: Tx, tenant_id: int, parsers: Mapping[int, Parses], now: int, limit: int = HANDLE_MAX) -> Handled:
-    """Handle the oldest new rows of a tenant. Nothing is handled before the hub's first levels are posted (S0.4)."""
+    """Handle the oldest new rows of a tenant. Nothing is handled before the hub's first levels are posted (S0.4), nor rows of an account
+    whose connector is not up yet: at a start the queue is there first."""
     accounts = load_accounts(tx, tenant_id)
     done = Handled()
     hub = next((a for a in accounts.values() if a.is_hub), None)
@@ -86,8 +87,10 @@ def handle(tx: Tx, tenant_id: int, parsers: Mapping[int, Parses], now: int, limi
         for row in tx.all(
             "SELECT seq, account_id, topic, source, headers, body, received_at, delivery_key FROM inbox "
             "WHERE tenant_id = :t AND state = 'NEW' AND account_id NOT IN "
-            "(SELECT account_id FROM account WHERE tenant_id = :t AND state = 'DISCONNECTED') ORDER BY seq LIMIT :limit",
+            "(SELECT account_id FROM account WHERE tenant_id = :t AND (state = 'DISCONNECTED' OR NOT account_id {in:up})) "
+            "ORDER BY seq LIMIT :limit",
             t=tenant_id,
+            up=list(parsers),
             limit=limit,
         )
     ]

@@ -199,9 +199,7 @@ async def fetch_loop(
 _READS = ("fetch_order", "find_orders")
 
 
-def _take(
-    tx: Tx, tenant_id: int, account_id: int, at_once: int, now: int
-) -> tuple[list[intents.Intent], int | None]:
+def _take(tx: Tx, tenant_id: int, account_id: int, at_once: int, now: int) -> tuple[list[intents.Intent], int | None]:
     """Take up what is due; if nothing is, say when something will be."""
     mine = f"{account_id}/%"
     due = intents.due(tx, tenant_id, _READS, now, at_once, entity=mine)

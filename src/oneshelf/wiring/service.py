@@ -264,6 +264,7 @@ class Service:
         if self._with_loops:
             for loop in loops_of(self, one):
                 self._start_loop(loop, one)
+            self.news.ring()  # what came before its connector was there
         return one
 
     async def load_departed(self) -> None:
