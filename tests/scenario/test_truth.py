@@ -40,7 +40,7 @@ class Lister(FactParser):
 
     async def fetch(self, http: Any, cursor: Cursor, now: Any) -> Page:
         if not self._answers:
-            raise NoAnswer("timed out")
+            raise NoAnswer("timed out", sent=True)
         start = 0 if cursor.run is None else int(cursor.run["at"])
         some: list[Fact] = list(self._orders[start : start + 2])
         body = msgspec.json.encode(some)

@@ -37,7 +37,7 @@ async def run_probe(service: Service, payload: dict[str, Any]) -> Any:
         service.probed(),
         service.writer,
         service.clock,
-        by=str(payload.get("by") or "merchant"),
+        by=service.by,
     )
     service.wake_all()
     service.background(
@@ -59,11 +59,7 @@ async def run_probe_schedule(service: Service, payload: dict[str, Any]) -> Any:
     """Probe a SKU every so many days, or (`sku` "") none."""
     sku, every_days = str(payload.get("sku") or ""), int(payload.get("every_days") or probe.EVERY_DAYS)
     now = to_us(service.clock.now())
-    await service.writer.do(
-        lambda tx: probe.set_schedule(
-            tx, service.tenant_id, sku, every_days, now, by=str(payload.get("by") or "merchant")
-        )
-    )
+    await service.writer.do(lambda tx: probe.set_schedule(tx, service.tenant_id, sku, every_days, now, by=service.by))
     return {"sku": sku, "every_days": every_days if sku else None}
 
 
@@ -79,7 +75,7 @@ async def run_hold(service: Service, payload: dict[str, Any]) -> Any:
             int(payload["pieces"]),
             until,
             now,
-            by=str(payload.get("by") or "merchant"),
+            by=service.by,
             why=str(payload.get("why") or ""),
             location=str(payload.get("location") or ""),
         )
@@ -91,9 +87,7 @@ async def run_hold(service: Service, payload: dict[str, Any]) -> Any:
 async def run_release_hold(service: Service, payload: dict[str, Any]) -> Any:
     """End a hold before its time."""
     number, now = int(payload["hold_no"]), to_us(service.clock.now())
-    held = await service.writer.do(
-        lambda tx: manual_holds.release(tx, service.tenant_id, number, now, by=str(payload.get("by") or "merchant"))
-    )
+    held = await service.writer.do(lambda tx: manual_holds.release(tx, service.tenant_id, number, now, by=service.by))
     service.wake_all()
     return msgspec.to_builtins(held)
 
