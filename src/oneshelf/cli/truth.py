@@ -82,7 +82,7 @@ def stock_then(sku: Annotated[str, typer.Argument(help="The SKU.")], at: Moment,
 
 @group.command("listing")
 def listing_then(
-    outlet_id: Annotated[int, typer.Argument(help="The listing's number, from `oneshelf listings`.")],
+    outlet_id: Annotated[int, typer.Argument(help="The listing's number, from `oneshelf listings list --all`.")],
     at: Moment,
     as_json: Json = False,
 ) -> None:

@@ -137,7 +137,7 @@ def listing_at(tx: Tx, tenant_id: int, outlet_id: int, at: int) -> ListingThen:
     )
     if outlet is None or outlet[2] > at:
         since = f" before {iso(outlet[2])}" if outlet is not None else ""
-        raise NotThen(f"Listing {outlet_id} was not known{since}. `oneshelf listings` shows their numbers.")
+        raise NotThen(f"Listing {outlet_id} was not known{since}. `oneshelf listings list --all` shows their numbers.")
     seen = tx.one(
         "SELECT quantity, seen_at FROM attempt WHERE tenant_id = :t AND outlet_id = :o AND seen_at <= :at "
         "ORDER BY seen_at DESC, attempt_no DESC LIMIT 1",
