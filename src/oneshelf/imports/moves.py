@@ -231,6 +231,18 @@ def hold_what_waits(tx: Tx, tenant_id: int, now: int) -> None:
     claims.save(tx, tenant_id, waiting)
 
 
+def next_wait_ends_at(tx: Tx, tenant_id: int, now: int) -> int | None:
+    """When `hold_what_waits` may have something to do next."""
+    wait = int(claims.HOLD_AFTER_S * SECOND)
+    row = tx.one(
+        "SELECT MIN(since_at) FROM claim WHERE tenant_id = :t AND open = 1 AND refused = 0 AND want > held + imported "
+        "AND since_at > :bound",
+        t=tenant_id,
+        bound=now - wait,
+    )
+    return None if row is None or row[0] is None else row[0] + wait
+
+
 def _is_live(tx: Tx, tenant_id: int, claim: claims.ClaimRow) -> bool:
     """Nothing leaves for an account that is not live (S0.7)."""
     if not claim.order_no:

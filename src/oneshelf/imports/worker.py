@@ -13,7 +13,8 @@ from oneshelf.channels.contract import Http, Hub, NoAnswer
 from oneshelf.core.errors import Park, Retry, Stop
 from oneshelf.core.instants import to_us, until_s
 from oneshelf.core.outcome import Outcome, Throttled, Unknown
-from oneshelf.orders import intents, keeping_up
+from oneshelf.db.tx import Tx
+from oneshelf.orders import intents, keeping_up, manual_holds
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
@@ -47,7 +48,7 @@ async def run(
         bell.ring()
 
     async def move() -> None:
-        call = await writer.do(lambda tx: _plan_moves(tx, tenant_id, to_us(clock.now())))
+        call = await writer.do(lambda tx: moves.plan(tx, tenant_id, to_us(clock.now())))
         if call is not None:
             key, reference = call.batch.idempotency_key, f"gid://oneshelf/Moves/{call.batch.intent_no}"
             start(settle_after(hub.move(http, call.moves, key, reference), moves.settle, call))
@@ -137,16 +138,14 @@ async def run(
     while not stop.is_set():
         try:
             before = len(running)
-            first = await writer.do(lambda tx: intents.first_due_at(tx, tenant_id, kinds))
-            now = to_us(clock.now())
-            due = {kind for kind, due_at in first.items() if due_at <= now}
+            due, wait_s = await writer.do(lambda tx: _look(tx, tenant_id, kinds, to_us(clock.now())))
             for do, some in doers:
                 if not due.isdisjoint(some):
                     await do()
             while copy_orders.KIND in due and len(running) < at_once and await import_one():
                 pass
             if len(running) == before:
-                await bell.wait(until_s(first.values(), now, LOOK_EVERY_S), stop)
+                await bell.wait(wait_s, stop)
             elif len(running) >= at_once:
                 await asyncio.wait(running, timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
         except Stop:
@@ -158,9 +157,13 @@ async def run(
         await asyncio.wait(running, timeout=5.0)
 
 
-def _plan_moves(tx: Any, tenant_id: int, now: int) -> moves.MoveCall | None:
+def _look(tx: Tx, tenant_id: int, kinds: tuple[str, ...], now: int) -> tuple[set[str], float]:
+    """Let time do its part, and return the kinds that are due and how long nothing else will be, at most LOOK_EVERY_S."""
+    manual_holds.end_due(tx, tenant_id, now)
     moves.hold_what_waits(tx, tenant_id, now)
-    return moves.plan(tx, tenant_id, now)
+    first = intents.first_due_at(tx, tenant_id, kinds)
+    later = (*first.values(), moves.next_wait_ends_at(tx, tenant_id, now), manual_holds.next_ends_at(tx, tenant_id))
+    return {kind for kind, due_at in first.items() if due_at <= now}, until_s(later, now, LOOK_EVERY_S)
 
 
 async def outcome_of(call: Awaitable[Outcome]) -> Outcome:
