@@ -15,8 +15,9 @@ from oneshelf.db.tx import Tx
 #: How long an unanswered call is left before it is looked at again, doubling.
 FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 300.0
-#: A channel that says "slow down" without saying for how long.
+#: A channel that says "slow down" without saying for how long, or that nobody reaches; doubling.
 THROTTLED_WAIT_S = 2.0
+THROTTLED_WAIT_S_MAX = 20.0
 #: An order that a hint named and that its channel does not know: so many such answers, then a person looks, and nobody waits for it.
 NOT_KNOWN_MAX = 6
 
@@ -131,7 +132,9 @@ def put_off(tx: Tx, tenant_id: int, intent: Intent, outcome: Throttled | Unknown
     A throttled repetition says nothing about the call that had no answer: it stays unknown.
     """
     if isinstance(outcome, Throttled):
-        wait = outcome.wait_s if outcome.wait_s is not None else THROTTLED_WAIT_S
+        wait = outcome.wait_s
+        if wait is None:
+            wait = min(THROTTLED_WAIT_S_MAX, THROTTLED_WAIT_S * 2 ** min(10, max(0, intent.attempts - 1)))
         state = "UNKNOWN" if intent.payload.get("maybe_done") else "WAITING"
         settle(tx, tenant_id, intent, state, now, reason=outcome.reason, due_at=now + int(wait * SECOND))
     else:
