@@ -19,18 +19,24 @@ class Plan(msgspec.Struct, frozen=True):
     since_at: int | None = None
     frozen: bool = False
 
+    @classmethod
+    def named(cls, name: str | None, since_at: int | None = None, frozen: int = 0) -> Plan:
+        """Return the plan of a stored row; None: there is none, he has everything."""
+        return cls() if name is None else cls(PlanName(name), since_at, bool(frozen))
+
     def allows(self, capability: Capability) -> bool:
         return capability in PLANS[self.name]
 
-
-#: Who has no row: a self-hosted merchant.
-NO_PLAN = Plan()
+    @property
+    def rules_count(self) -> bool:
+        """Whether the merchant's rules for numbers count: by the plan, or frozen as they were at a downgrade."""
+        return self.frozen or self.allows(Capability.BUFFER_STOCK)
 
 
 def plan_of(tx: Tx, tenant_id: int) -> Plan:
     """Return the tenant's plan; without one he has everything."""
     row = tx.one("SELECT name, since_at, frozen FROM plan WHERE tenant_id = :t", t=tenant_id)
-    return NO_PLAN if row is None else Plan(PlanName(row[0]), row[1], bool(row[2]))
+    return Plan() if row is None else Plan.named(*row)
 
 
 def allows(tx: Tx, tenant_id: int, capability: Capability) -> bool:

@@ -45,6 +45,7 @@ from oneshelf.runtime.transport import AioHttp
 from oneshelf.runtime.writer import Writer
 from oneshelf.settings import Settings
 from oneshelf.shipping import deadlines, telling
+from oneshelf.tenants import usage
 from oneshelf.tenants.accounts import FIRST_TENANT, AccountRow, accounts, departed_accounts, load_secret
 from oneshelf.tenants.credentials import StoredCredentials
 from oneshelf.tenants.seal import Sealer, new_key_file
@@ -306,14 +307,26 @@ class Service:
         while not self.stopping.is_set():
             await pause.wait(SHORT_LOOK_S, self.stopping)
             try:
-                asked = await self.writer.do(self._look_at_short_lines)
+                asked, calls = await self.writer.do(lambda tx: (self._look_at_short_lines(tx), self._meter(tx)))
             except Stop:
                 raise
             except Exception:
                 log.exception("short_lines_failed")
                 continue
+            self._metered(calls)
             for account_id in asked & self.running.keys():
                 self.running[account_id].ship_bell.ring()
+
+    def _meter(self, tx: Tx) -> dict[int, int]:
+        """Add the calls since the last time to the tenant's usage. Returns what is in it once this is committed."""
+        calls = {one.account_id: one.calls for one in self.running.values()}
+        fresh = [(number, count - self.running[number].calls_metered) for number, count in calls.items()]
+        usage.add(tx, self.tenant_id, to_us(self.clock.now()), "calls", fresh)
+        return calls
+
+    def _metered(self, calls: Mapping[int, int]) -> None:
+        for account_id in calls.keys() & self.running.keys():
+            self.running[account_id].calls_metered = calls[account_id]
 
     def _look_at_short_lines(self, tx: Tx) -> set[int]:
         now = to_us(self.clock.now())
@@ -361,8 +374,10 @@ class Service:
     async def _keep_budgets(self) -> None:
         now = self.clock.now()
         rows = {(one.tenant_id, one.account_id): one.limiter.snapshot(now) for one in self.running.values()}
-        if any(rows.values()) and self.writer.broken is None:
-            await self.writer.do(lambda tx: spent.keep(tx, rows))
+        if self.writer.broken is None and hasattr(self, "http"):
+            if any(rows.values()):
+                await self.writer.do(lambda tx: spent.keep(tx, rows))
+            self._metered(await self.writer.do(self._meter))
 
     # --- what the front door needs (intake/webhook.Doors) --------------------------------------------------------------------
 
