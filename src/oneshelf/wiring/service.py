@@ -97,6 +97,8 @@ class Service:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.tenant_id = tenant_id
+        #: Who is said to have done what is asked of us: the journal's actor.
+        self.by = "merchant"
         self.machine = machine
         self.store: Store = machine.store(settings.database)
         self.writer = machine.writer(self.store, on_broken=self._on_broken)
