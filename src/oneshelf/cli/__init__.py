@@ -20,12 +20,14 @@ from oneshelf.core.errors import OneshelfError
 
 # The order of the help.
 from . import (
+    alerts,
     bench,
     channels,
     inbox,
     key,
     listings,
     orders,
+    plans,
     prices,
     privacy,
     rates,
@@ -34,6 +36,7 @@ from . import (
     sales,
     shelf,
     sim,
+    tasks,
     tokens,
 )
 from .base import app, err

@@ -31,7 +31,16 @@ from oneshelf.tenants.accounts import accounts, change_setting, load_secret
 from oneshelf.watch.check import Checked, check
 from oneshelf.wiring import SIGN_INS, Running, Service, build_channel
 
-from . import account_commands, offer_commands, order_commands, price_commands, token_commands
+from . import (
+    account_commands,
+    alert_commands,
+    offer_commands,
+    order_commands,
+    plan_commands,
+    price_commands,
+    task_commands,
+    token_commands,
+)
 
 Command = Callable[[Service, dict[str, Any]], Awaitable[Any]]
 
@@ -505,4 +514,7 @@ COMMANDS: dict[str, Command] = {
     "prices_off": price_commands.run_prices_off,
     "prices_retry": price_commands.run_prices_retry,
     **token_commands.COMMANDS,
+    **plan_commands.COMMANDS,
+    **task_commands.COMMANDS,
+    **alert_commands.COMMANDS,
 }

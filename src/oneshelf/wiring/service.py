@@ -49,6 +49,8 @@ from oneshelf.tenants import usage
 from oneshelf.tenants.accounts import FIRST_TENANT, AccountRow, accounts, departed_accounts, load_secret
 from oneshelf.tenants.credentials import StoredCredentials
 from oneshelf.tenants.seal import Sealer, new_key_file
+from oneshelf.watch import silence
+from oneshelf.watch.alert_sending import Mail, Sender
 
 from .connectors import build_channel
 from .loops import loops_of
@@ -136,13 +138,16 @@ class Service:
             max_body=self.settings.answer_body_bytes_max,
         )
         await self.writer.do(self._recover)
+        self._running_since = to_us(self.clock.now())
         if loops:
+            await self.writer.do(lambda tx: silence.after_start(tx, self.tenant_id, self._running_since))
             self._start_loop(
                 intake.handle_loop(
                     self.tenant_id, self._parsers, self.writer, self.clock, self.news, self.stopping, self._on_handled
                 )
             )
             self._start_loop(self._short_loop())
+            self._start_loop(self.alert_sender().run(self.stopping))
             self._start_loop(
                 customers.run(
                     self.tenant_id, self.writer, self.clock, self.privacy_bell, self.stopping, self._handle_departed
@@ -154,6 +159,11 @@ class Service:
         if loops:
             where = (self.tenant_id, self.heard, self.writer, self.clock)
             self._start_loop(tick_loop.run(*where, self.stopping, self.wake_all))
+
+    def alert_sender(self) -> Sender:
+        """What tells people of tasks."""
+        where = (self.tenant_id, self.writer, self.clock, self.http, self.sealer)
+        return Sender(*where, Mail.of(self.settings), self.settings.public_url or self.local_url)
 
     def heard(self) -> list[Heard]:
         """How each account is heard (S3.1, S3.2)."""
@@ -332,6 +342,7 @@ class Service:
 
     def _look_at_short_lines(self, tx: Tx) -> set[int]:
         now = to_us(self.clock.now())
+        silence.look(tx, self.tenant_id, {one.account_id: one.poll_s for one in self.heard()}, self._running_since, now)
         deadlines.alert(tx, self.tenant_id, now)
         return short.decide(tx, self.tenant_id, self.cancel_channels(), now)
 
