@@ -53,7 +53,9 @@ def test_what_the_world_ends_is_not_ended_by_hand_and_what_a_person_ends_is(stor
     with transaction(store) as tx:
         open_task(tx, TENANT, NOW, "unlinked_listing", "7", "Link it")
         open_task(tx, TENANT, NOW, "duplicate_sku", "MUG", "Give it to one only")
-        with pytest.raises(NotSo, match=r"ends by itself when the listing is linked.*listings link 7 SKU.*tasks snooze 1"):
+        with pytest.raises(
+            NotSo, match=r"ends by itself when the listing is linked.*listings link 7 SKU.*tasks snooze 1"
+        ):
             done(tx, TENANT, 1, NOW, by="merchant")
         assert done(tx, TENANT, 2, NOW + 1, by="merchant").closed_by == "merchant"
         assert done(tx, TENANT, 1, NOW, by="merchant", anyway=True).closed_at is not None
@@ -95,7 +97,9 @@ def feed(tx: Tx, account_id: int, polled_at: int, failing_since: int | None = No
     )
 
 
-def test_a_channel_that_fails_or_is_not_asked_for_a_quarter_of_an_hour_is_silent_until_it_is_heard(store: Store) -> None:
+def test_a_channel_that_fails_or_is_not_asked_for_a_quarter_of_an_hour_is_silent_until_it_is_heard(
+    store: Store,
+) -> None:
     minute = 60 * SECOND
     with transaction(store) as tx:
         ebay = account(tx, state="LIVE")
