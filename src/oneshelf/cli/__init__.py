@@ -23,6 +23,7 @@ from . import (
     alerts,
     bench,
     channels,
+    holds,
     inbox,
     key,
     listings,
@@ -30,6 +31,7 @@ from . import (
     plans,
     prices,
     privacy,
+    probe,
     rates,
     rules,
     running,
@@ -38,6 +40,7 @@ from . import (
     sim,
     tasks,
     tokens,
+    truth,
 )
 from .base import app, err
 

@@ -26,9 +26,10 @@ from oneshelf.onboarding import checking, following, leaving, marketplace, signi
 from oneshelf.onboarding.bring_up import bring_up
 from oneshelf.onboarding.connect import Entered
 from oneshelf.pricing import marks
+from oneshelf.publish import pausing
 from oneshelf.tenants import sign_ins
 from oneshelf.tenants.accounts import accounts, change_setting, load_secret
-from oneshelf.watch.check import Checked, check
+from oneshelf.watch.check import check
 from oneshelf.wiring import SIGN_INS, Running, Service, build_channel
 
 from . import (
@@ -40,6 +41,7 @@ from . import (
     price_commands,
     task_commands,
     token_commands,
+    truth_commands,
 )
 
 Command = Callable[[Service, dict[str, Any]], Awaitable[Any]]
@@ -51,10 +53,7 @@ class NotPossible(Park):
 
 async def run_check(service: Service, payload: dict[str, Any]) -> Any:
     """Audit the books against the channels."""
-    checked = [
-        Checked(one.account_id, one.channel, one.session.with_priority(Priority.VERIFY), one.row.connected_at)
-        for one in service.running.values()
-    ]
+    checked = truth_commands.checked_accounts(service)
     return msgspec.to_builtins(await check(service.tenant_id, checked, service.writer, service.clock))
 
 
@@ -259,7 +258,9 @@ async def run_disconnect(service: Service, payload: dict[str, Any]) -> Any:
     tenant_id, now = service.tenant_id, to_us(service.clock.now())
     shown = await service.writer.do(lambda tx: leaving.showing_more_than_zero(tx, tenant_id, account_id))
     if payload.get("zero"):
-        await service.writer.do(lambda tx: set_rule(tx, tenant_id, account_id, EVERY_SKU, now, by=service.by, cap=0))
+        await service.writer.do(
+            lambda tx: pausing.pause(tx, tenant_id, account_id, now, zero_first=True, by=service.by)
+        )
         service.wake_all()
         return {"account_id": account_id, "disconnected": False, "showing": shown, "on_the_way_to_zero": True}
     if not payload.get("yes"):
@@ -513,6 +514,7 @@ COMMANDS: dict[str, Command] = {
     "prices_follow": price_commands.run_prices_follow,
     "prices_off": price_commands.run_prices_off,
     "prices_retry": price_commands.run_prices_retry,
+    **truth_commands.COMMANDS,
     **token_commands.COMMANDS,
     **plan_commands.COMMANDS,
     **task_commands.COMMANDS,
