@@ -23,6 +23,7 @@ from . import (
     alerts,
     bench,
     channels,
+    conflicts,
     holds,
     inbox,
     key,
