@@ -116,6 +116,8 @@ class Sender:
         await self.writer.do(lambda tx: alerts.settle(tx, self.tenant_id, message, problem, to_us(self.clock.now())))
 
     def _due(self, tx: Tx) -> list[Outgoing]:
+        if not alerts.anybody(tx, self.tenant_id):
+            return []
         now = to_us(self.clock.now())
         alerts.notice(tx, self.tenant_id, now)
         alerts.compose_due(tx, self.tenant_id, now, secrets.token_hex(8))

@@ -202,11 +202,15 @@ def _at(us: int | None) -> datetime | None:
 # --- what is to be told ---------------------------------------------------------------------------------------------------
 
 
+def anybody(tx: Tx, tenant_id: int) -> bool:
+    """Whether there is anybody to be told."""
+    row = tx.one("SELECT 1 FROM alert_receiver WHERE tenant_id = :t AND removed_at IS NULL LIMIT 1", t=tenant_id)
+    return row is not None
+
+
 def notice(tx: Tx, tenant_id: int, now: int) -> None:
     """Leave word of what time or the world has done to tasks that are known: a deadline nears or has passed, a task is over, one is no
     more put off. Idempotent: a stage is a key."""
-    if tx.one("SELECT 1 FROM alert_receiver WHERE tenant_id = :t AND removed_at IS NULL LIMIT 1", t=tenant_id) is None:
-        return
     for task_no, until in tx.all(
         "SELECT task_no, snoozed_until FROM task WHERE tenant_id = :t AND closed_at IS NULL AND snoozed_until <= :now",
         t=tenant_id,
