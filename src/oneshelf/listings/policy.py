@@ -100,15 +100,15 @@ def changed(rules: Sequence[OfferRule], changes: Sequence[Change]) -> list[Offer
     """Return these rules as they would be after the changes."""
     if not changes:
         return list(rules)
-    kept = {_place(rule.selector): rule for rule in rules}
+    kept = {place_of(rule.selector): rule for rule in rules}
     for change in changes:
-        kept.pop(_place(change.selector), None)
+        kept.pop(place_of(change.selector), None)
         if change.rule is not None:
-            kept[_place(change.selector)] = change.rule
+            kept[place_of(change.selector)] = change.rule
     return list(kept.values())
 
 
-def _place(selector: Selector) -> tuple[int, str, str, str]:
+def place_of(selector: Selector) -> tuple[int, str, str, str]:
     """What makes two selectors the same place: everything but the rank and the spelling of words."""
     value = selector.value if selector.goods == "sku" else folded(selector.value)
     return (selector.account_id, selector.channel, selector.goods, value)
@@ -144,31 +144,45 @@ def _rule(row: Sequence[Any]) -> OfferRule:
 # --- changing -----------------------------------------------------------------------------------------------------------
 
 
-def check(tx: Tx, tenant_id: int, rule: OfferRule) -> None:
+class Known(msgspec.Struct, frozen=True):
+    """What rules may name: {account: channel}, locations, and the shop's SKUs."""
+
+    accounts: dict[int, str]
+    locations: set[str]
+    skus: set[str]
+
+
+def known(tx: Tx, tenant_id: int, skus: Iterable[str] | None = None) -> Known:
+    """Return what rules may name; `skus`: of the SKUs only these are looked for (None: all)."""
+    accounts = tx.all(
+        "SELECT account_id, channel FROM account WHERE tenant_id = :t AND state <> 'DISCONNECTED'", t=tenant_id
+    )
+    places = tx.all("SELECT location_id FROM location WHERE tenant_id = :t", t=tenant_id)
+    if skus is None:
+        found = tx.all("SELECT sku FROM item WHERE tenant_id = :t", t=tenant_id)
+    else:
+        found = tx.all(
+            "SELECT sku FROM item WHERE tenant_id = :t AND sku {in:skus}", t=tenant_id, skus=sorted(set(skus))
+        )
+    return Known({row[0]: row[1] for row in accounts}, {row[0] for row in places}, {row[0] for row in found})
+
+
+def check(rule: OfferRule, known: Known) -> None:
     """Raise ValueError with words if the rule can't be kept: a number that can't be, an account, SKU or location that is not there."""
     precedence.check(rule.selector)
     offer_rule.check(rule)
     selector = rule.selector
-    if selector.account_id:
-        row = tx.one(
-            "SELECT channel FROM account WHERE tenant_id = :t AND account_id = :a", t=tenant_id, a=selector.account_id
-        )
-        if row is None:
-            raise ValueError(f"there is no account {selector.account_id}: oneshelf channels list")
-        if row[0] == HUB:
-            raise ValueError("the shop shows what there is, so rules are for marketplaces")
+    if selector.account_id and selector.account_id not in known.accounts:
+        raise ValueError(f"account {selector.account_id} is not connected; oneshelf channels list shows the accounts")
+    if HUB in (selector.channel, known.accounts.get(selector.account_id)):
+        raise ValueError("the shop shows what there is: rules are for marketplaces")
     if selector.channel and selector.channel not in tuple(ChannelName):
         raise ValueError(
             f"there is no channel {selector.channel!r}: {', '.join(one for one in ChannelName if one != HUB)}"
         )
-    if selector.channel == HUB:
-        raise ValueError("the shop shows what there is, so rules are for marketplaces")
-    if selector.goods == "sku":
-        known = tx.one("SELECT 1 FROM item WHERE tenant_id = :t AND sku = :s", t=tenant_id, s=selector.value)
-        if known is None:
-            raise ValueError(f"the shop has no SKU {selector.value}")
-    places = {one for (one,) in tx.all("SELECT location_id FROM location WHERE tenant_id = :t", t=tenant_id)}
-    if missing := [one for one in rule.except_locations if one not in places]:
+    if selector.goods == "sku" and selector.value not in known.skus:
+        raise ValueError(f"the shop has no SKU {selector.value}")
+    if missing := [one for one in rule.except_locations if one not in known.locations]:
         raise ValueError(f"the shop has no location {', '.join(missing)}")
 
 
@@ -192,7 +206,7 @@ def same_place(tx: Tx, tenant_id: int, selector: Selector) -> OfferRule | None:
             v=selector.value,
         )
     )
-    return next((rule for rule in map(_rule, rows) if _place(rule.selector) == _place(selector)), None)
+    return next((rule for rule in map(_rule, rows) if place_of(rule.selector) == place_of(selector)), None)
 
 
 def keep(tx: Tx, tenant_id: int, rule: OfferRule, now: int, *, by: str) -> None:

@@ -83,7 +83,7 @@ rule_import = table(
     "rule_import",
     Column("import_no", Id),
     at("made_at", False),
-    words("by"),
+    words("made_by"),
     words("changes"),  # JSON: [selector, the rule before or null, the rule after or null]
     at("undone_at"),
     keys=2,

@@ -50,8 +50,47 @@ def upgrade() -> None:
         sa.Column("tenant_id", _id, nullable=False),
         sa.Column("import_no", _id, nullable=False),
         sa.Column("made_at", sa.BigInteger(), nullable=False),
-        sa.Column("by", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
         sa.Column("changes", sa.Text(), nullable=False),
         sa.Column("undone_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("tenant_id", "import_no"),
+    )
+    op.create_table(
+        "guard",
+        sa.Column("tenant_id", _id, nullable=False),
+        sa.Column("guard_no", _id, nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("account_id", _id, nullable=False),
+        sa.Column("state", sa.Text(), server_default="WAITING", nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("payload", sa.Text(), server_default="{}", nullable=False),
+        sa.Column("effect", sa.Text(), server_default="[]", nullable=False),
+        sa.Column("asked_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("opened_at", sa.BigInteger(), nullable=False),
+        sa.Column("lapses_at", sa.BigInteger(), nullable=True),
+        sa.Column("closed_at", sa.BigInteger(), nullable=True),
+        sa.Column("closed_by", sa.Text(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "guard_no"),
+    )
+    op.create_index("guard_open", "guard", ["tenant_id", "state"])
+    op.create_table(
+        "guard_outlet",
+        sa.Column("tenant_id", _id, nullable=False),
+        sa.Column("outlet_id", _id, nullable=False),
+        sa.Column("account_id", _id, nullable=False),
+        sa.Column("guard_no", _id, nullable=False),
+        sa.Column("way", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "outlet_id"),
+    )
+    op.create_index("guard_outlet_by_guard", "guard_outlet", ["tenant_id", "guard_no"])
+    op.create_table(
+        "guard_limits",
+        sa.Column("tenant_id", _id, nullable=False),
+        sa.Column("is_on", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("percent", sa.BigInteger(), server_default="20", nullable=False),
+        sa.Column("least", sa.BigInteger(), server_default="10", nullable=False),
+        sa.Column("factor", sa.BigInteger(), server_default="3", nullable=False),
+        sa.Column("hold_s", sa.BigInteger(), server_default="900", nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id"),
     )
