@@ -288,11 +288,12 @@ def _tell_replay(replay: dict[str, Any]) -> None:
             f"  {name:<18} {one['sold']} sold, {one['oversold']} oversold, {one['withheld']} wanted and not shown",
             highlight=False,
         )
-    out.print(
-        f"  so {replay['avoided']} oversold pieces avoided, {replay['withheld']} sales of a piece withheld"
-        + (f" ({replay['left_out']} SKUs that sell less were not looked at)" if replay["left_out"] else ""),
-        highlight=False,
-    )
+    avoided, withheld = replay["avoided"], replay["withheld"]
+    words = [f"{avoided} oversold pieces avoided" if avoided >= 0 else f"{-avoided} pieces more oversold"]
+    words.append(f"{withheld} pieces that were sold withheld" if withheld >= 0 else f"{-withheld} pieces more sold")
+    if replay["left_out"]:
+        words.append(f"{replay['left_out']} SKUs that sell less were not looked at")
+    out.print(f"  so {', '.join(words)}", highlight=False)
 
 
 @group.command("strict")

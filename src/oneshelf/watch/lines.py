@@ -22,7 +22,7 @@ from oneshelf.stock.levels import levels_of, locations_in_scope
 
 from .accounts import AccountNow
 from .ladder import Ladder, Term, ladder_of
-from .rules import for_what, trace_lines
+from .rules import for_what, location_names, trace_lines
 from .shown import HubLevelNow, OutletNow, Shown, State, judge, judge_hub
 
 #: What is taken for a channel whose connector nobody named: no bound on the number.
@@ -77,6 +77,7 @@ def lines_of(
     """
     found: dict[str, list[OutletLine]] = {sku: [] for sku in skus}
     outlets = _outlets(tx, tenant_id, skus, accounts)
+    places = location_names(tx, tenant_id)
     for account in accounts:
         if account.is_hub:
             for sku, line in _hub_lines(tx, tenant_id, skus, account, now).items():
@@ -90,7 +91,7 @@ def lines_of(
         )
         rules = rules_for(tx, tenant_id, account.account_id, {*(s for o in mine.values() for s in o.parts), EVERY_SKU})
         for outlet in mine.values():
-            line = _line(outlet, numbers.get(outlet.outlet_id), account, rules, can, now)
+            line = _line(outlet, numbers.get(outlet.outlet_id), account, rules, places, can, now)
             for sku in outlet.parts:
                 if sku in found:
                     found[sku].append(line)
@@ -102,11 +103,14 @@ def _line(
     number: Number | None,
     account: AccountNow,
     rules: Rules,
+    places: Mapping[str, str],
     can: Mapping[str, Capabilities] | None,
     now: int | None,
 ) -> OutletLine:
     should = None if number is None else number.offer
-    ladder = None if number is None else _ladder(number, account, rules, (can or {}).get(account.channel, PLAIN))
+    ladder = (
+        None if number is None else _ladder(number, account, rules, places, (can or {}).get(account.channel, PLAIN))
+    )
     shown = judge(outlet, should, account, now)
     since = outlet.sent_at if outlet.sent is not None else outlet.dirty_since or outlet.slot_since
     return _made(outlet.outlet_id, account, outlet.external_id, outlet.title, should, shown, since, ladder)
@@ -143,7 +147,7 @@ def _made(
     )
 
 
-def _ladder(number: Number, account: AccountNow, rules: Rules, can: Capabilities) -> Ladder:
+def _ladder(number: Number, account: AccountNow, rules: Rules, places: Mapping[str, str], can: Capabilities) -> Ladder:
     at, names = number.why["rule"], {account.account_id: account.name}
     words = f"rule for {for_what(msgspec.convert(at['selector'], Selector), names)}"
     if at["low"]:
@@ -152,7 +156,7 @@ def _ladder(number: Number, account: AccountNow, rules: Rules, can: Capabilities
     if closed:
         words = f"{account.name} shows 0 until it is resumed"
     sku = number.why.get("sku", EVERY_SKU)
-    trace = trace_lines(rules.trace(sku), names)
+    trace = trace_lines(rules.trace(sku), names, places)
     if "parts" in number.why:
         return ladder_of(number.why, number.available, words, trace=trace)
     numbers = rules.of(sku).numbers_at(number.available)

@@ -35,8 +35,14 @@ class TraceLine(msgspec.Struct, frozen=True):
 
 def rule_lines(tx: Tx, tenant_id: int) -> list[RuleLine]:
     """Return every rule, narrowest first: the order in which they are asked."""
-    names = account_names(tx, tenant_id)
-    return [RuleLine(rule, for_what(rule.selector, names), says(rule)) for rule in policy.all_rules(tx, tenant_id)]
+    names, places = account_names(tx, tenant_id), location_names(tx, tenant_id)
+    return [
+        RuleLine(rule, for_what(rule.selector, names), says(rule, places)) for rule in policy.all_rules(tx, tenant_id)
+    ]
+
+
+def location_names(tx: Tx, tenant_id: int) -> dict[str, str]:
+    return dict(tx.all("SELECT location_id, name FROM location WHERE tenant_id = :t", t=tenant_id))  # type: ignore[arg-type]
 
 
 def account_names(tx: Tx, tenant_id: int) -> dict[int, str]:
@@ -46,8 +52,10 @@ def account_names(tx: Tx, tenant_id: int) -> dict[int, str]:
     }
 
 
-def trace_lines(trace: Sequence[Fitting[OfferRule]], names: Mapping[int, str]) -> list[TraceLine]:
-    return [TraceLine(for_what(one.rule.selector, names), says(one.rule), one.lost) for one in trace]
+def trace_lines(
+    trace: Sequence[Fitting[OfferRule]], names: Mapping[int, str], places: Mapping[str, str]
+) -> list[TraceLine]:
+    return [TraceLine(for_what(one.rule.selector, names), says(one.rule, places), one.lost) for one in trace]
 
 
 def for_what(selector: Selector, names: Mapping[int, str]) -> str:
@@ -66,15 +74,15 @@ def for_what(selector: Selector, names: Mapping[int, str]) -> str:
     return f"{goods} {where}"
 
 
-def says(rule: OfferRule) -> str:
-    """Say what a rule holds: "keep 5 back; when 3 or fewer are left: keep 2 back"."""
+def says(rule: OfferRule, places: Mapping[str, str]) -> str:
+    """Say what a rule holds: "keep 5 back; when 3 or fewer are left: keep 2 back". `places`: the names of locations."""
     if rule == NO_RULE:
         return "nothing is kept back"
     words = _numbers(rule.numbers)
     if rule.low_at is not None:
         words += f"; when {rule.low_at} or fewer are left: {_numbers(rule.low)}"
     if rule.except_locations:
-        words += f"; without what lies at {', '.join(rule.except_locations)}"
+        words += f"; without what lies at {', '.join(places.get(one, one) for one in rule.except_locations)}"
     return words
 
 
