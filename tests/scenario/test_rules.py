@@ -11,13 +11,15 @@ from tests.scenario.engine import AMAZON, CAN, EBAY, ETSY, SHOP, TENANT, World, 
 from oneshelf.channels.contract import HubFacts, ListingFound
 from oneshelf.core.offer_rule import Numbers, OfferRule
 from oneshelf.core.precedence import Selector
+from oneshelf.core.stock import Entry
 from oneshelf.db.store import Store, transaction
 from oneshelf.listings import policy, risk, rule_sheet
 from oneshelf.listings.policy import Change
 from oneshelf.onboarding import shop
 from oneshelf.publish import approving, guard, rule_changes
+from oneshelf.stock import ledger
 from oneshelf.watch.explain import Explanation, explain
-from oneshelf.watch.replay import Replayed, replay
+from oneshelf.watch.replay import Offers, Replayed, replay
 
 MARKETS = {a: CAN[a] for a in (AMAZON, EBAY, ETSY)}
 
@@ -247,6 +249,32 @@ class TestReplay:
         assert (same.avoided, same.withheld, same.changed) == (0, 0, same.now)
         elsewhere = self.replay(world, rule(Selector(channel="etsy"), safety_stock=2))
         assert (elsewhere.avoided, elsewhere.withheld) == (0, 0)
+
+    def test_a_walk_offers_what_the_planner_offers(self, world: World) -> None:
+        """At every stock, under every kind of rule: the replay must not be a second planner."""
+        for _ in range(3):
+            world.tick(3)
+            bought(world, SHOP)
+        outlets = {account_id: world.outlet(account_id, "MUG") for account_id in MARKETS}
+        rules: tuple[dict[str, Any], ...] = (
+            {"safety_stock": 2, "min_show": 3},
+            {"safety_percent": 50, "cap": 3},
+            {"exactly": 2},
+            {"cap_auto": True},
+            {"adaptive": False},
+        )
+        for number, wanted in enumerate(rules * 2):
+            keep(world, Selector(channel="ebay"), OfferRule(low_at=2, low=Numbers(safety_stock=1)), **wanted)
+            strict = number >= len(rules)
+            in_tx(world, lambda tx, strict=strict: risk.set_strict(tx, TENANT, "MUG", strict, world.now, by="Ada"))
+            for pieces in (-1, 1, 3, 9, 40):
+                change = Entry(f"t:{number}:{pieces}", "MUG", "L1", "counted", on_hand=pieces - world.k("MUG"))
+                in_tx(world, lambda tx, change=change: ledger.post(tx, TENANT, [change], world.now))
+                offer = in_tx(
+                    world, lambda tx: Offers(tx, TENANT, ["MUG"], ["L1", "L2"], MARKETS, (), world.now).of("MUG")
+                )
+                walked = tuple(offer(outlet_id, [pieces, 0]) for outlet_id in outlets.values())
+                assert walked == world.offers("MUG"), (wanted, strict, pieces)
 
     def test_a_rule_for_other_goods_is_not_walked(self, world: World) -> None:
         bought(world, EBAY)

@@ -8,7 +8,6 @@ core/offer are those that publishing uses.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
@@ -121,12 +120,14 @@ def replayed(
     """Walk these SKUs: as it happened, under the rules of now, under the changed ones."""
     places = locations_in_scope(tx, tenant_id)
     starts, events = _history(tx, tenant_id, skus, places, now)
-    offers = _Offers(tx, tenant_id, skus, places, can, now)
+    now_offered, changed_offered = (Offers(tx, tenant_id, skus, places, can, some, now) for some in ((), changes))
     total = Replayed()
     for sku in skus:
         history = (starts[sku], events[sku])
         happened = walk(*history, None, {})
-        as_now, as_changed = (walk(*history, offers.of(sku, some), offers.window_of) for some in ((), changes))
+        as_now, as_changed = (
+            walk(*history, offers.of(sku), offers.window_of) for offers in (now_offered, changed_offered)
+        )
         one = SkuReplayed(sku, happened, as_now, as_changed)
         avoided, withheld = one.now.oversold - one.changed.oversold, one.changed.withheld - one.now.withheld
         named = (one,) if one.felt else ()
@@ -204,8 +205,8 @@ def _outlets_of_lines(
 # --- what would have been shown -----------------------------------------------------------------------------------------
 
 
-class _Offers:
-    """How each outlet's offer follows from the pieces at each place, under rules that may be changed."""
+class Offers:
+    """How each outlet's offer follows from the pieces at each place, under the rules of now with `changes` made."""
 
     def __init__(
         self,
@@ -214,15 +215,17 @@ class _Offers:
         skus: Sequence[str],
         places: Sequence[str],
         can: Mapping[int, Capabilities],
+        changes: Sequence[Change],
         now: int,
     ) -> None:
-        self._tx, self._tenant_id, self._can, self._skus = tx, tenant_id, can, skus
+        self._can = can
         self._places = list(places)
         self._serve = locations_of(tx, tenant_id)
         self._strict = strict_skus(tx, tenant_id, skus)
         self._risks = risks_of(tx, tenant_id, skus)
         k = available_of(tx, tenant_id, skus)
         self._planned: Planned = plan_skus(tx, tenant_id, skus, k, now, everything=True)
+        self._rules = {account_id: rules_for(tx, tenant_id, account_id, skus, changes) for account_id in can}
         self._outlets: dict[str, dict[int, tuple[int, int]]] = {sku: {} for sku in skus}
         for sku, outlet_id, account_id, units in tx.all(
             """SELECT k.sku, k.outlet_id, o.account_id, k.units FROM link k JOIN outlet o ON o.tenant_id = k.tenant_id AND o.outlet_id = k.outlet_id
@@ -240,15 +243,14 @@ class _Offers:
             for outlet_id, (account_id, _) in of_sku.items()
             if account_id in windows
         }
-        self._rules: dict[tuple[int, bool], Any] = {}
 
-    def of(self, sku: str, changes: Sequence[Change]) -> Offer:
+    def of(self, sku: str) -> Offer:
         """Return what each of the SKU's outlets would show at given pieces. An outlet that is gone, or of an account that is
         disconnected, shows what there is."""
         hub = self._planned.hub.get(sku)
         outlets = self._outlets[sku]
         sellers = {o: seller for o in outlets if (seller := self._planned.sellers.get((o, sku))) is not None}
-        served = {o: self._served(account_id, sku, changes) for o, (account_id, _) in outlets.items()}
+        served = {o: self._served(account_id, sku) for o, (account_id, _) in outlets.items()}
 
         def offer(outlet_id: int, at_places: Sequence[int]) -> int:
             account_id, units = outlets.get(outlet_id, (0, 1))
@@ -256,7 +258,7 @@ class _Offers:
             if account_id not in self._can:
                 return max(0, k) // units
             here = sum(at_places[i] for i in served[outlet_id])
-            numbers = self._rules_of(account_id, changes).of(sku).numbers_at(here)
+            numbers = self._rules[account_id].of(sku).numbers_at(here)
             if sku in self._strict:
                 others = plan_strict(k, hub, sellers)[1].get(outlet_id, NO_OTHERS)
             elif numbers.sets_aside:
@@ -271,15 +273,8 @@ class _Offers:
 
         return offer
 
-    def _rules_of(self, account_id: int, changes: Sequence[Change]) -> Any:
-        key = (account_id, bool(changes))
-        if key not in self._rules:
-            self._rules[key] = rules_for(self._tx, self._tenant_id, account_id, self._skus, changes)
-        return self._rules[key]
-
-    def _served(self, account_id: int, sku: str, changes: Sequence[Change]) -> list[int]:
-        if account_id not in self._can:
-            return list(range(len(self._places)))
-        left_out = self._rules_of(account_id, changes).of(sku).except_locations
+    def _served(self, account_id: int, sku: str) -> list[int]:
+        rules = self._rules.get(account_id)
+        left_out = rules.of(sku).except_locations if rules is not None else ()
         here = self._serve.get(account_id)
         return [i for i, place in enumerate(self._places) if (here is None or place in here) and place not in left_out]
