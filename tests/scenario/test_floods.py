@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from tests.scenario.publish_bench import Bench, T
 
@@ -18,11 +19,11 @@ NAMES = [f"N{number:02}" for number in range(12)]
 HOLD_S = 900
 
 
-def street(store: Store, channel: str = "ebay", pieces: int = 5) -> Bench:
+def street(store: Store, channel: str = "ebay", pieces: int = 5, together: tuple[str, ...] = ()) -> Bench:
     """Twelve listings that show what there is and are at rest."""
     bench = Bench(store, channel)
     for name in NAMES:
-        bench.outlet(name, {name: 1}, shown=pieces)
+        bench.outlet(name, {name: 1}, shown=pieces, unit=name if name not in together else "LISTING")
         bench.stock(name, pieces)
     bench.run(60)
     assert bench.rest() == []
@@ -143,16 +144,27 @@ def test_a_few_zeros_go_at_once_and_the_rest_of_the_flood_waits(bench: Bench) ->
 
 
 def test_an_etsy_listing_that_is_written_anyway_takes_its_zero_along(store: Store) -> None:
-    bench = street(store, "etsy")
-    count(bench, NAMES, -5)
+    bench = street(store, "etsy", together=("N00", "N01"))
+    count(bench, [name for name in NAMES if name != "N01"], -5)
+    bench.run(60)
+    assert bench.market.writes == [] and waiting(bench)[0].held == 11
+    count(bench, ["N01"], -2)
+    bench.run(60)
+    assert bench.market.writes == [{"N00": 0, "N01": 3}]
+
+
+def test_a_closed_location_is_the_shops_hand_too(bench: Bench) -> None:
+    def close(tx: Any) -> None:
+        tx.run("UPDATE location SET active = 0 WHERE tenant_id = :t", t=T)
+        dirty.mark(tx, T, NAMES, bench.now, "a location opened or closed")
+
+    bench.tx(close)
     bench.run(60)
     assert bench.market.writes == [] and waiting(bench)[0].held == 12
 
 
 @pytest.mark.parametrize("limits", ({"on": False}, {"hold_s": 0}))
 def test_it_can_be_switched_off(bench: Bench, limits: dict[str, Any]) -> None:
-    import msgspec
-
     wanted = msgspec.structs.replace(guard.Limits(), **limits)
     bench.tx(lambda tx: guard.set_limits(tx, T, wanted, bench.now, by="Ada"))
     count(bench, NAMES, -5)
