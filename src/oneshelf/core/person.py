@@ -13,6 +13,7 @@ with the tenant's number, so that no sign of one tenant is found at another (I20
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -25,6 +26,7 @@ from .facts import Address, BuyerSeen
 from .relay import is_relay, real_email, relay_of, without_tag
 
 Rule = Literal["a", "b", "c", "d"]
+_NO_LETTER = re.compile(r"[^\w\s-]|_")
 #: Words behind a family name that are none.
 _AFTER_NAMES = frozenset(("jr", "sr", "ii", "iii", "iv"))
 #: A phone or a home that more people than this share says nothing: a parcel shop, an office, a placeholder.
@@ -66,7 +68,11 @@ class Signs(msgspec.Struct, frozen=True):
 
 def fingerprint(tenant_id: int, text: str) -> str:
     """Return 24 hexadecimal digits that stand for a text, at this tenant only."""
-    return hashlib.blake2b(text.encode(), digest_size=12, key=f"oneshelf:{tenant_id}".encode()).hexdigest()
+    return _print(f"oneshelf:{tenant_id}".encode(), text)
+
+
+def _print(key: bytes, text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=12, key=key).hexdigest()
 
 
 def signs_of(tenant_id: int, channel: str, person: Person) -> Signs:
@@ -77,9 +83,10 @@ def signs_of(tenant_id: int, channel: str, person: Person) -> Signs:
     """
     buyer, ship_to = person.buyer or BuyerSeen(), person.ship_to or Address()
     found: list[Sign] = []
+    key = f"oneshelf:{tenant_id}".encode()
 
     def add(kind: str, value: str, family: str = "") -> None:
-        found.append(Sign(f"{kind}:{fingerprint(tenant_id, value)}", family))
+        found.append(Sign(f"{kind}:{_print(key, value)}", family))
 
     if buyer.channel_buyer_id and (buyer_id := buyer.channel_buyer_id.strip()):
         add(f"buyer:{channel}", buyer_id.casefold())
@@ -93,7 +100,7 @@ def signs_of(tenant_id: int, channel: str, person: Person) -> Signs:
     whose, phone = _phone(buyer, ship_to)
     if phone is not None:
         family = family_name(whose)
-        add("phone", phone, fingerprint(tenant_id, family) if family else "")
+        add("phone", phone, _print(key, family) if family else "")
     home = home_of(name, ship_to)
     if home is not None:
         add("home", home)
@@ -125,19 +132,19 @@ def e164(phone: str, country: str | None) -> str | None:
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
-def words(name: str | None) -> list[str]:
+@lru_cache(maxsize=2048)
+def words(name: str | None) -> tuple[str, ...]:
     """Return a name's words in small letters without accents and signs, first names first ("Doe, Jane" is turned round).
 
     >>> words("Doe-Smith, José Jr."), words("  ")
-    (['jose', 'doe-smith'], [])
+    (('jose', 'doe-smith'), ())
     """
-    text = unicodedata.normalize("NFKD", name or "")
-    text = "".join(sign for sign in text if not unicodedata.combining(sign)).casefold()
+    text = name or ""
+    if not text.isascii():
+        text = "".join(sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign))
     family, comma, first = text.partition(",")
-    text = f"{first} {family}" if comma else text
-    cleaned = "".join(sign if sign.isalnum() or sign == "-" else " " if sign.isspace() else "" for sign in text)
-    found = [word for word in cleaned.split() if any(sign.isalnum() for sign in word)]
-    return [word for word in found if word not in _AFTER_NAMES]
+    found = _NO_LETTER.sub("", f"{first} {family}" if comma else text).casefold().split()
+    return tuple(word for word in found if word.strip("-") and word not in _AFTER_NAMES)
 
 
 def family_name(name: str | None) -> str:

@@ -6,6 +6,7 @@ The tables are data, each row with its source; a channel that forwards under a n
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -66,7 +67,11 @@ def relay_of(email: str) -> Relay | None:
     >>> relay_of("jane@x.com") is None
     True
     """
-    domain = email.rpartition("@")[2].strip().lower()
+    return _forwards(email.rpartition("@")[2].strip().lower())
+
+
+@lru_cache(maxsize=1024)
+def _forwards(domain: str) -> Relay | None:
     return next((relay for relay in RELAYS if relay.domain.fullmatch(domain)), None)
 
 
@@ -96,6 +101,6 @@ def real_email(email: str | None) -> str | None:
         return None
     address = email.strip().lower()
     local, at, domain = address.rpartition("@")
-    if not at or not local or "." not in domain or any(sign.isspace() for sign in address):
+    if not at or not local or "." not in domain or len(address.split()) != 1:
         return None
     return None if local in PLACEHOLDERS or is_relay(address) else address
