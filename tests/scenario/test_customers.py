@@ -164,7 +164,9 @@ class TestMatching:
         buys(world, ETSY, "R-1", BuyerSeen(channel_buyer_id="9", name="K", email="abc@marketplace.amazon.de"), None)
         buys(world, SHOP, "1001", BuyerSeen(channel_buyer_id="1", name="L", email="abc@marketplace.amazon.de"), None)
         assert rule_of(world, "A-2") == "a" and customer_of(world, AMAZON, "A-2") == customer_of(world, AMAZON, "A-1")
-        assert len({customer_of(world, *one) for one in ((AMAZON, "A-1"), (ETSY, "R-1"), (SHOP, "1001"))}) == 3
+        buys(world, SHOP, "1002", BuyerSeen(name="M", email="abc@marketplace.amazon.de"), None)  # other software's copy
+        orders = ((AMAZON, "A-1"), (ETSY, "R-1"), (SHOP, "1001"), (SHOP, "1002"))
+        assert len({customer_of(world, *one) for one in orders}) == 4
 
     def test_S11_3_email_wins_over_a_phone_and_the_conflict_is_flagged(self, world: World) -> None:
         buys(world, SHOP, "1001", JANE)
@@ -204,12 +206,12 @@ class TestMatching:
 
     def test_a_profile_of_two_orders_stays_and_a_person_is_asked(self, world: World) -> None:
         buys(world, SHOP, "1001", JANE)
-        buys(world, ETSY, "R-1", BuyerSeen(channel_buyer_id="77", name="J"), None)
-        seen = buys(world, ETSY, "R-2", BuyerSeen(channel_buyer_id="77", name="J"), None)
+        seen = buys(world, ETSY, "R-1", BuyerSeen(channel_buyer_id="77", name="J"), None)
+        buys(world, ETSY, "R-2", BuyerSeen(channel_buyer_id="77", name="J"), None)
         world.hear(
             ETSY, by(changed(seen, world.tick()), BuyerSeen(channel_buyer_id="77", name="J", email="jane@x.com"))
         )
-        assert customer_of(world, ETSY, "R-2") == 2
+        assert customer_of(world, ETSY, "R-1") == customer_of(world, ETSY, "R-2") == 2
         assert [(one.first_no, one.second_no, one.why) for one in suggested(world)] == [(1, 2, ("the same e-mail",))]
 
     def test_many_who_share_a_phone_are_not_suggested(self, world: World) -> None:
@@ -445,7 +447,19 @@ class TestMerging:
         assert not suggested(world) and len(suggested(world, "CONFIRMED")) == 1
         do(world, merging.unmerge, 2)
         buys(world, EBAY, "E-2", BuyerSeen(channel_buyer_id="jd", name="Jane Doe"))
-        assert not suggested(world)
+        assert not suggested(world) and len(suggested(world, "DISMISSED")) == 1
+
+    def test_a_part_that_has_parts_is_taken_out_with_them(self, world: World) -> None:
+        for n in range(1, 4):
+            buys(world, EBAY, f"E-{n}", BuyerSeen(channel_buyer_id=f"b{n}", name=f"N{n}"), None)
+        do(world, merging.merge, 3, 2)
+        do(world, merging.merge, 2, 1)
+        assert (look(world, 3).customer.customer_no, look(world, 1).customer.purchases) == (1, 3)
+        with pytest.raises(merging.NotMerged, match="holds 2, 3: name the one"):
+            do(world, merging.unmerge, 1)
+        do(world, merging.unmerge, 2)
+        assert (look(world, 3).customer.customer_no, look(world, 2).parts, look(world, 1).parts) == (2, (3,), ())
+        agrees(world)
 
 
 class TestForgetting:

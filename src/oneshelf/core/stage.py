@@ -16,6 +16,8 @@ from .money import in_words
 Stage = Literal["", "new", "active", "loyal", "vip", "at_risk", "lapsed"]
 #: In the order in which people read them; '' is a customer of whom no purchase counts (all cancelled, none paid).
 STAGES: tuple[Stage, ...] = ("new", "active", "loyal", "vip", "at_risk", "lapsed")
+#: Why a customer has no stage.
+NOTHING_COUNTS = "no purchase counts"
 DAY_US = 86_400 * SECOND
 
 
@@ -75,7 +77,7 @@ def standing(rules: StageRules, bought: Bought, now: int) -> Standing:
     Standing(stage='at_risk', why='no purchase for 180 days', due_at=31536000000000)
     """
     if not bought.purchases or bought.last_at is None:
-        return Standing("", "no purchase counts", None)
+        return Standing("", NOTHING_COUNTS, None)
     at_risk_at = bought.last_at + rules.at_risk_days * DAY_US
     lapsed_at = bought.last_at + rules.lapsed_days * DAY_US
     if now >= lapsed_at:

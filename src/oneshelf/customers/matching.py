@@ -28,6 +28,7 @@ from oneshelf.core.person import (
     signs_of,
 )
 from oneshelf.core.purchase import NOTHING, Purchase
+from oneshelf.core.stage import NOTHING_COUNTS
 from oneshelf.db.tx import Tx, next_values
 
 from . import counting, stages
@@ -322,8 +323,8 @@ class _Matching:
             next_values(tx, t, "customer", len(self.fresh))
         hub = self.seen_in_hub
         tx.many(
-            "INSERT INTO customer (tenant_id, customer_no, root_no, made_at, in_hub) VALUES (?, ?, ?, ?, ?)",
-            [(t, number, number, now, int(number in hub)) for number in self.fresh],
+            "INSERT INTO customer (tenant_id, customer_no, root_no, made_at, in_hub, stage_why) VALUES (?, ?, ?, ?, ?, ?)",
+            [(t, number, number, now, int(number in hub), NOTHING_COUNTS) for number in self.fresh],
         )
         fresh = set(self.fresh)
         tx.many(
