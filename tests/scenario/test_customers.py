@@ -11,6 +11,7 @@ from tests.scenario.engine import AMAZON, EBAY, ETSY, SHOP, TENANT, World, chang
 
 from oneshelf.core.facts import Address, BuyerSeen, ErasureAsked, Money, OrderSeen, Payment
 from oneshelf.core.instants import SECOND
+from oneshelf.core.outcome import Rejected
 from oneshelf.core.stage import StageRules
 from oneshelf.customers import (
     catching_up,
@@ -26,6 +27,7 @@ from oneshelf.customers import (
 )
 from oneshelf.customers.hub_customer import hub_customer_of
 from oneshelf.db.store import Store, transaction
+from oneshelf.imports.copy_orders import CreateCall
 
 DAY = 86_400 * SECOND
 PHONE = "+12125550123"
@@ -542,6 +544,39 @@ class TestForgetting:
         )
         kept += str(world.rows("SELECT * FROM stage_change")) + str(world.rows("SELECT * FROM journal"))
         assert not [word for word in ("Jane", "jane", "Doe", "doe", "x.com", "555", "10001") if word in kept]
+
+
+class TestInTheShop:
+    """The copy of a marketplace order stands in the shop under the customer it knows (S11.2, S11.3)."""
+
+    def copied(self, world: World) -> CreateCall:
+        call = world.plan_import()
+        assert isinstance(call, CreateCall)
+        return call
+
+    def test_S11_2_an_order_with_a_relay_address_stands_under_the_customer_whose_phone_it_brings(
+        self, world: World
+    ) -> None:
+        buys(world, SHOP, "1001", JANE)
+        relay = BuyerSeen(name="Jane Doe", email="q1@marketplace.amazon.com", email_is_relay=True)
+        buys(world, AMAZON, "A-1", relay, msgspec.structs.replace(HOME, phone=PHONE))
+        assert self.copied(world).draft.customer_id == "7"
+
+    def test_an_order_of_a_buyer_whom_the_shop_does_not_know_names_no_customer(self, world: World) -> None:
+        buys(world, ETSY, "R-1", BuyerSeen(channel_buyer_id="77", email="jane@x.com"))
+        call = self.copied(world)
+        assert call.draft.customer_id is None and call.draft.with_customer
+
+    def test_a_customer_who_was_deleted_there_does_not_hold_the_order_up(self, world: World) -> None:
+        buys(world, SHOP, "1001", JANE)
+        buys(world, ETSY, "R-1", BuyerSeen(channel_buyer_id="77", email="jane@x.com"))
+        world.settle(self.copied(world), Rejected("Customer does not exist", "CUSTOMER_REFUSED"))
+        again = self.copied(world)
+        assert again.draft.customer_id is None and not again.draft.with_customer
+        world.settle(again, Rejected("Customer does not exist", "CUSTOMER_REFUSED"))  # whatever that is, a person looks
+        assert world.plan_import() is None and world.rows("SELECT kind FROM task WHERE closed_at IS NULL") == [
+            ("import",)
+        ]
 
 
 class TestSwitch:
