@@ -12,6 +12,7 @@ from tests.scenario.engine import AMAZON, EBAY, ETSY, SHOP, TENANT, World, chang
 from oneshelf.core.facts import Address, BuyerSeen, ErasureAsked, Money, OrderSeen, Payment
 from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Rejected
+from oneshelf.core.plan import NotInPlan
 from oneshelf.core.stage import StageRules
 from oneshelf.customers import (
     catching_up,
@@ -579,17 +580,19 @@ class TestInTheShop:
         ]
 
 
-class TestSwitch:
-    def test_matching_that_is_off_stores_everything_and_is_caught_up(self, world: World) -> None:
-        with transaction(world.store) as tx:
-            stages.switch_matching(tx, TENANT, False, world.now, by="plan")
+class TestPlan:
+    def test_a_plan_without_matching_stores_everything_and_the_next_one_catches_up(self, world: World) -> None:
+        world.rows("INSERT INTO plan (tenant_id, name, since_at) VALUES (1, 'free', 1) RETURNING 1")
         buys(world, SHOP, "1001", JANE)
         buys(world, ETSY, "R-1", BuyerSeen(email="jane@x.com"))
         assert world.rows("SELECT COUNT(*) FROM customer") == [(0,)]
-        assert world.rows("SELECT COUNT(*) FROM orders") == [(2,)]
+        assert world.rows("SELECT COUNT(*) FROM orders WHERE person <> '{}'") == [(2,)]
         with transaction(world.store) as tx:
             assert not catching_up.step(tx, TENANT, world.now)
-            stages.switch_matching(tx, TENANT, True, world.now, by="plan")
+        with pytest.raises(NotInPlan, match="Customer matching is not in the plan Free"):
+            do(world, merging.merge, 1, 2)
+        world.rows("UPDATE plan SET name = 'starter' RETURNING 1")
+        with transaction(world.store) as tx:
             assert not catching_up.step(tx, TENANT, world.now)
         assert look(world, 1).customer.per_channel == {"etsy": 1, "shopify": 1}
         agrees(world)

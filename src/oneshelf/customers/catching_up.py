@@ -1,4 +1,5 @@
-"""Orders that were stored before anybody matched them: from before this version, or from a time when matching was off.
+"""Orders that were stored before anybody matched them: from before this version, or from a time when the
+plan had no matching.
 
 In: stored orders, a page a step, in the order in which they were booked. Out: what `matching` makes of them. Tables: upkeep (its own row).
 Never: matches an order again that has its customer.
@@ -8,11 +9,12 @@ from __future__ import annotations
 
 import json
 
+from oneshelf.core.plan import Capability
 from oneshelf.db.tx import Tx
+from oneshelf.tenants.plan import allows
 
 from .bought import stored_orders
 from .matching import follow
-from .stages import matching_is_on
 
 ORDERS_A_STEP = 200
 NAME = "customers"
@@ -21,8 +23,9 @@ _NEVER = 2**62
 
 
 def step(tx: Tx, tenant_id: int, now: int) -> bool:
-    """Match the next page. True: there are more."""
-    if not matching_is_on(tx, tenant_id):
+    """Match the next page. True: there are more. While the plan has no matching, the next one that has it begins from the first order."""
+    if not allows(tx, tenant_id, Capability.CUSTOMER_MATCHING):
+        tx.run("DELETE FROM upkeep WHERE tenant_id = :t AND account_id = 0 AND name = :n", t=tenant_id, n=NAME)
         return False
     row = tx.one(
         "SELECT state, due_at FROM upkeep WHERE tenant_id = :t AND account_id = 0 AND name = :n", t=tenant_id, n=NAME

@@ -27,11 +27,13 @@ from oneshelf.core.person import (
     rivals,
     signs_of,
 )
+from oneshelf.core.plan import Capability
 from oneshelf.core.purchase import NOTHING, Purchase
 from oneshelf.core.stage import NOTHING_COUNTS
 from oneshelf.db.tx import Tx, next_values
+from oneshelf.tenants.plan import allows
 
-from . import counting, stages
+from . import counting
 from .bought import BoughtOrder
 
 _person = msgspec.json.Decoder(Person).decode
@@ -82,7 +84,9 @@ def follow(tx: Tx, tenant_id: int, orders: Sequence[BoughtOrder], now: int) -> N
     """Match and count a batch of orders, in the order in which they were booked. The same again changes nothing."""
     if not orders:
         return
-    decides = stages.matching_is_on(tx, tenant_id)
+    decides = allows(
+        tx, tenant_id, Capability.CUSTOMER_MATCHING
+    )  # off: stored as ever, nothing is decided of the buyers
     work = _Matching(tx, tenant_id, orders, now, decides)
     for order in orders:
         if not order.copy_of:

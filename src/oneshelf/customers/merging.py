@@ -14,8 +14,10 @@ import msgspec
 
 from oneshelf.core.errors import Park
 from oneshelf.core.instants import iso
+from oneshelf.core.plan import Capability
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
+from oneshelf.tenants.plan import require
 
 from .counting import recount
 
@@ -58,7 +60,8 @@ _WHY = {
 
 
 def merge(tx: Tx, tenant_id: int, customer_no: int, into: int, now: int, *, by: str) -> Merged:
-    """Make `customer_no` a part of `into`. Raises NotMerged with words."""
+    """Make `customer_no` a part of `into`. Raises NotMerged or NotInPlan with words."""
+    require(tx, tenant_id, Capability.CUSTOMER_MATCHING)
     one, other = _root(tx, tenant_id, customer_no), _root(tx, tenant_id, into)
     if one == other:
         raise NotMerged(

@@ -1,4 +1,4 @@
-"""Where customers stand: the merchant's rules, the history, whether orders are matched at all (core/stage decides, ticking.py lets time pass).
+"""Where customers stand: the merchant's rules, the history (core/stage decides, ticking.py lets time pass).
 
 In: rules, changes. Out: a row a change, a line in the journal. Tables: stage_change, customer_rule.
 Never: names a person.
@@ -35,23 +35,19 @@ def rules_of(tx: Tx, tenant_id: int) -> StageRules:
 
 def set_rules(tx: Tx, tenant_id: int, rules: StageRules, now: int, *, by: str) -> None:
     """Take the merchant's rules; every customer is looked at again by the tick."""
-    _save(tx, tenant_id, rules, matching_is_on(tx, tenant_id))
-    tx.run(
-        "UPDATE customer SET stage_due_at = :now WHERE tenant_id = :t AND merged_into IS NULL AND purchases > 0",
-        now=now,
-        t=tenant_id,
-    )
-    note(tx, tenant_id, now, by, "The rules for customer stages changed", "customers", **msgspec.to_builtins(rules))
-
-
-def _save(tx: Tx, tenant_id: int, rules: StageRules, matching: bool) -> None:
-    values: dict[str, Any] = {**msgspec.to_builtins(rules), "matching": int(matching)}
+    values: dict[str, Any] = msgspec.to_builtins(rules)
     tx.run(
         f"INSERT INTO customer_rule (tenant_id, {', '.join(values)}) VALUES (:t, {', '.join(f':{name}' for name in values)}) "
         f"ON CONFLICT (tenant_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in values)}",
         t=tenant_id,
         **values,
     )
+    tx.run(
+        "UPDATE customer SET stage_due_at = :now WHERE tenant_id = :t AND merged_into IS NULL AND purchases > 0",
+        now=now,
+        t=tenant_id,
+    )
+    note(tx, tenant_id, now, by, "The rules for customer stages changed", "customers", **values)
 
 
 def counts(tx: Tx, tenant_id: int) -> dict[str, int]:
@@ -82,21 +78,3 @@ def announce(tx: Tx, tenant_id: int, changes: Sequence[Change], now: int) -> Non
         if change.before
     ]
     notes(tx, tenant_id, now, "oneshelf", "Customer stage changed", told)
-
-
-# --- what a plan may lack ------------------------------------------------------------------------------------------------
-
-
-def matching_is_on(tx: Tx, tenant_id: int) -> bool:
-    """Whether orders are matched with customers: the one place that is asked before a match is decided. Off, orders are stored as ever and
-    nothing is decided of their buyers; on again, they are matched in the order in which they were booked (`catching_up`)."""
-    row = tx.one("SELECT matching FROM customer_rule WHERE tenant_id = :t", t=tenant_id)
-    return row is None or bool(row[0])
-
-
-def switch_matching(tx: Tx, tenant_id: int, on: bool, now: int, *, by: str) -> None:
-    """Begin or stop to match orders with customers. What was decided stays."""
-    _save(tx, tenant_id, rules_of(tx, tenant_id), on)
-    if on:
-        tx.run("DELETE FROM upkeep WHERE tenant_id = :t AND account_id = 0 AND name = 'customers'", t=tenant_id)
-    note(tx, tenant_id, now, by, "Matching of customers was switched " + ("on" if on else "off"), "customers")

@@ -108,7 +108,7 @@ stage_change = table(
     keys=3,
 )
 
-# The merchant's rules for stages, and whether orders are matched with customers at all (a plan may lack it). No row: core/stage's own.
+# The merchant's rules for stages. No row: core/stage's own.
 customer_rule = table(
     "customer_rule",
     count("new_days"),
@@ -118,7 +118,6 @@ customer_rule = table(
     words("vip_currency", ""),
     count("at_risk_days"),
     count("lapsed_days"),
-    flag("matching", "1"),
     keys=1,
 )
 

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0012"
-down_revision = "0008"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
@@ -108,6 +108,5 @@ def upgrade() -> None:
         sa.Column("vip_currency", sa.Text(), server_default="", nullable=False),
         sa.Column("at_risk_days", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("lapsed_days", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("matching", sa.Integer(), server_default="1", nullable=False),
         sa.PrimaryKeyConstraint("tenant_id"),
     )
