@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -463,6 +464,12 @@ def test_S11_2_a_known_customer_is_named_by_id_and_keeps_the_login_he_has() -> N
     assert people(real, None, customer_id="gid://shopify/Customer/7")["customer"] == customer
     assert people(real, None) == {"email": "a@x.com", "customer": {"toUpsert": {"email": "a@x.com"}}}
     assert people(real, None, customer_id="7", with_customer=False) == {"email": "a@x.com"}
+
+
+def test_S11_4_consent_is_never_sent() -> None:
+    for more in ({}, {"customer_id": "7"}):
+        sent = json.dumps(people(BuyerSeen(name="A", email="a@x.com"), Address(phone="+49"), **more)).lower()
+        assert not [word for word in ("consent", "marketing", "subscribe") if word in sent]
 
 
 @pytest.mark.parametrize("email", ["noreply@x.com", "a@members.ebay.com"])

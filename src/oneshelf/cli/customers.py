@@ -14,6 +14,7 @@ from oneshelf.core.money import decimals, in_words
 from oneshelf.core.stage import STAGES, StageRules
 from oneshelf.customers import exporting, merging, profiles, stages
 from oneshelf.tenants.accounts import FIRST_TENANT
+from oneshelf.watch.accounts import NAMES
 
 from .base import Json, app, ask_service, err, out, print_json, reader, settings_of
 
@@ -25,7 +26,7 @@ Number = Annotated[int, typer.Argument(help="The customer's number (`oneshelf cu
 
 def _purchases(customer: profiles.Customer) -> str:
     """The counter as it stands beside a name: all, and each channel's."""
-    channels = " · ".join(f"{channel.title()} {n}" for channel, n in customer.per_channel.items())
+    channels = " · ".join(f"{NAMES.get(channel, channel)} {n}" for channel, n in customer.per_channel.items())
     return f"{customer.purchases}" + (f" ({channels})" if channels else "")
 
 

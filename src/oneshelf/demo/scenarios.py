@@ -22,6 +22,7 @@ from oneshelf.core.errors import Stop
 from oneshelf.core.instants import to_us
 from oneshelf.customers import merging, profiles
 from oneshelf.listings.policy import set_rule
+from oneshelf.watch.accounts import NAMES
 
 from .stage import CHANNELS, Stage, set_stage
 
@@ -201,8 +202,9 @@ async def _until_known(teller: Teller, channel: str, purchases: int) -> bool:
             found = profiles.listed(tx, service.tenant_id, find=JANE["email"])  # type: ignore[arg-type]
             if len(found) == 1 and found[0].purchases == purchases:
                 jane = profiles.profile(tx, service.tenant_id, found[0].customer_no)
-                rule = next(order.rule for order in jane.orders if order.channel == channel)
-                counters = " · ".join(f"{one.title()} {n}" for one, n in sorted(found[0].per_channel.items()))
+                order = next(order for order in jane.orders if order.channel == channel)
+                rule = order.rule if order.customer_no == found[0].customer_no else "the merchant's word"
+                counters = " · ".join(f"{NAMES[one]} {n}" for one, n in sorted(found[0].per_channel.items()))
                 teller.tell(
                     "oneshelf", f"customer {found[0].customer_no} by {rule}: purchases {purchases} ({counters})"
                 )
