@@ -89,7 +89,8 @@ def customers_show(customer: Number, as_json: Json = False) -> None:
     parts = f", with {', '.join(map(str, found.parts))} merged in" if found.parts else ""
     out.print(f"[bold]{_name(one)}[/bold]  customer {one.customer_no}{parts}", highlight=False)
     out.print(
-        f"Purchases {_purchases(one)}, {one.pieces} pieces; most on {one.favourite or 'no channel'}", highlight=False
+        f"Purchases {_purchases(one)}, {one.pieces} pieces; most on {NAMES.get(one.favourite, 'no channel')}",
+        highlight=False,
     )
     for money in one.money:
         back = f", {in_words(money.refunded_minor, money.currency)} given back" if money.refunded_minor else ""
@@ -320,9 +321,10 @@ def customers_erase(
     if as_json:
         print_json(done)
         return
-    waits = f" {done['waiting']} are to be shipped first." if done["waiting"] else ""
+    soon = done["orders"] - done["waiting"]
     out.print(
-        f"Customer {done['customer_no']} is known by nothing any more; {done['orders']} orders lose their person within minutes.{waits} "
-        "See how far it is: oneshelf privacy list. Your shop's own customer is yours to erase in Shopify.",
+        f"Customer {done['customer_no']} is known by nothing any more. Their person goes from {soon} orders within minutes, from "
+        f"{done['waiting']} that are still to be shipped afterwards. How far it is: oneshelf privacy list. Your shop's own customer is yours "
+        "to erase in Shopify.",
         highlight=False,
     )
