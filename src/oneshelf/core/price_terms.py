@@ -11,6 +11,7 @@ from fractions import Fraction
 import msgspec
 
 from .money import decimals
+from .precedence import Selector
 from .price_formula import Formula, Rounding, number, parse_formula, parse_rounding
 
 #: In a rule: nothing of the kind, although a wider rule says something.
@@ -22,6 +23,7 @@ class PriceRule(msgspec.Struct, frozen=True):
     `floor`, `ceiling`: of one piece, major units of `currency`, as the amounts of the formula are; `margin`: percent of the price."""
 
     rule_no: int = 0
+    selector: Selector = Selector()
     price: str = ""
     rounding: str = ""
     floor: str = ""
@@ -37,6 +39,7 @@ class PriceSale(msgspec.Struct, frozen=True):
     price: str
     starts_at: int
     ends_at: int
+    selector: Selector = Selector()
     rounding: str = ""
     currency: str = ""
 

@@ -46,7 +46,7 @@ from .price_slots import (
     PriceReadCall,
     PriceSlot,
     PriceWriteCall,
-    close_no_price_tasks,
+    close_account_tasks,
     following,
     late_prices,
     load,
@@ -110,7 +110,7 @@ def settle_price_read(
     _conclude(tx, tenant_id, whose, judged, window, now)
     save(tx, tenant_id, slots.values())
     _hear_again(tx, tenant_id, slots.values())
-    close_no_price_tasks(tx, tenant_id, account_id, now)
+    close_account_tasks(tx, tenant_id, account_id, now)
 
 
 def _hear_again(tx: Tx, tenant_id: int, slots: Iterable[PriceSlot]) -> None:
@@ -207,7 +207,7 @@ def _conclude(
     """With the hub's prices as they are now: rest, a price to tell, another look, or a person."""
     ids = [slot.outlet_id for slot, _, _ in judged]
     currencies = {slot.outlet_id: seen.price.currency for slot, seen, _ in judged if seen.price is not None}
-    asked = prices_of(tx, tenant_id, ids, currencies, whose.policy)
+    asked = prices_of(tx, tenant_id, ids, currencies, whose.policy, now)
     marked = marks_of(tx, tenant_id, ids)
     late = late_prices(tx, tenant_id, [slot for slot, _, _ in judged], now)
     marks.taken(tx, tenant_id, list(marked))

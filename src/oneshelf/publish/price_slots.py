@@ -13,7 +13,7 @@ import msgspec
 from oneshelf.channels.abilities import PriceSeen
 from oneshelf.channels.contract import Outlet
 from oneshelf.core.instants import SECOND
-from oneshelf.core.price import PRICE_CALL, PRICE_REPAIR, NoPrice, PricePolicy
+from oneshelf.core.price import NO_PRICE_CODES, PRICE_CALL, PRICE_REPAIR, NoPrice, PricePolicy
 from oneshelf.core.slot import SlotEvent, SlotState, next_state
 from oneshelf.db.journal import open_task
 from oneshelf.db.tx import Tx
@@ -30,6 +30,11 @@ FOUGHT = "someone_else_prices"
 TASK_KINDS = (REFUSED, NEVER_SEEN, FOUGHT)
 #: Listings of an account that can't follow, one task a reason; the subject is account:code.
 NO_PRICE = "no_price_to_follow"
+#: Prices of an account that are far from what their listings ask, one task an account; the subject is the account.
+WAITS_TASK = "price_waits"
+#: In `parked`: it waits for a person's word; he said no.
+WAITS = "waits"
+SAID_NO = "said_no"
 
 #: States in which an answer of ours is still to come or to be seen.
 UNDER_WAY = ("READING", "SENDING", "APPLYING", "UNKNOWN")
@@ -225,8 +230,19 @@ def park_for_no_price(
     open_task(tx, tenant_id, now, NO_PRICE, f"{account.account_id}:{none.code}", what, why)
 
 
-def close_no_price_tasks(tx: Tx, tenant_id: int, account_id: int, now: int) -> None:
+def close_account_tasks(tx: Tx, tenant_id: int, account_id: int, now: int) -> None:
     """End the tasks of reasons that no listing of the account has any more."""
+    tx.run(
+        """UPDATE task SET closed_at = :now WHERE tenant_id = :t AND closed_at IS NULL AND kind = :kind AND subject = :subject
+              AND NOT EXISTS (SELECT 1 FROM price_slot s WHERE s.tenant_id = :t AND s.account_id = :a AND s.state = 'PARKED'
+                AND s.parked = :waits)""",
+        t=tenant_id,
+        now=now,
+        kind=WAITS_TASK,
+        subject=str(account_id),
+        a=account_id,
+        waits=WAITS,
+    )
     tx.run(
         """UPDATE task SET closed_at = :now WHERE tenant_id = :t AND closed_at IS NULL AND kind = :kind
               AND subject {in:subjects} AND NOT EXISTS (SELECT 1 FROM price_slot s WHERE s.tenant_id = :t AND s.account_id = :a
@@ -236,7 +252,7 @@ def close_no_price_tasks(tx: Tx, tenant_id: int, account_id: int, now: int) -> N
         a=account_id,
         now=now,
         kind=NO_PRICE,
-        subjects=[f"{account_id}:{code}" for code in ("deleted", "unknown", "mixed", "currency", "not_positive")],
+        subjects=[f"{account_id}:{code}" for code in NO_PRICE_CODES],
     )
 
 

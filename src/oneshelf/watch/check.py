@@ -215,7 +215,7 @@ async def _prices(tenant_id: int, one: Checked, writer: Writer, audit: Audit, co
         asked = {s.external_id: s.price for s in seen}
         currencies = {row[0]: money.currency for row in some if (money := asked.get(row[1])) is not None}
         wanted, states = await writer.do(
-            partial(_wanted, tenant_id=tenant_id, one=one, currencies=currencies, some=some)
+            partial(_wanted, tenant_id=tenant_id, one=one, currencies=currencies, some=some, at=to_us(clock.now()))
         )
         for outlet_id, external_id, _, _ in some:
             count.prices_read += 1
@@ -234,7 +234,7 @@ async def _prices(tenant_id: int, one: Checked, writer: Writer, audit: Audit, co
 
 
 def _wanted(
-    tx: Tx, tenant_id: int, one: Checked, currencies: dict[int, str], some: list[tuple[Any, ...]]
+    tx: Tx, tenant_id: int, one: Checked, currencies: dict[int, str], some: list[tuple[Any, ...]], at: int
 ) -> tuple[dict[int, Priced | NoPrice], dict[int, str]]:
     ids = [row[0] for row in some]
     states = dict(
@@ -246,4 +246,4 @@ def _wanted(
         "SELECT outlet_id FROM price_mark WHERE tenant_id = :t AND outlet_id {in:ids}", t=tenant_id, ids=ids
     )
     states |= {outlet_id: "WAITING" for (outlet_id,) in marked if states[outlet_id] == "QUIET"}
-    return prices_of(tx, tenant_id, ids, currencies, policy_of(tx, tenant_id, one.account_id)), states
+    return prices_of(tx, tenant_id, ids, currencies, policy_of(tx, tenant_id, one.account_id), at), states

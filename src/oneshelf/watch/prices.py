@@ -62,8 +62,8 @@ class AccountPrices(msgspec.Struct, frozen=True):
     reasons: dict[str, int]
 
 
-def show(tx: Tx, tenant_id: int, sku: str) -> list[ListingPrice]:
-    """Return every marketplace listing that sells this SKU, in order."""
+def show(tx: Tx, tenant_id: int, sku: str, at: int) -> list[ListingPrice]:
+    """Return every marketplace listing that sells this SKU, in order, and what it ought to ask at this instant."""
     rows = tx.all(
         """SELECT o.outlet_id, o.account_id, a.channel, o.external_id, s.state, s.believed, s.currency, s.believed_at, s.verified, s.reason
              FROM link k JOIN outlet o ON o.tenant_id = k.tenant_id AND o.outlet_id = k.outlet_id
@@ -77,7 +77,7 @@ def show(tx: Tx, tenant_id: int, sku: str) -> list[ListingPrice]:
     found = []
     for outlet_id, account, channel, name, state, asks, currency, seen_at, verified, reason in rows:
         policy = policy_of(tx, tenant_id, account)
-        price = prices_of(tx, tenant_id, [outlet_id], {outlet_id: currency or ""}, policy)[outlet_id]
+        price = prices_of(tx, tenant_id, [outlet_id], {outlet_id: currency or ""}, policy, at)[outlet_id]
         priced = isinstance(price, Priced)
         found.append(
             ListingPrice(

@@ -1,0 +1,229 @@
+"""Price rules and sales as a CSV file: out, in again, and back to how they were before the last time.
+
+In: rows of a file. Out: rules set and taken back; problems by row. Tables it owns: price_import. Never: takes a file in part; forgets
+what stood there before.
+
+The file is the whole list: a rule that is not in it is taken back, so that what was exported and brought back changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from oneshelf.core import spreadsheet
+from oneshelf.core.instants import from_us, iso, to_us
+from oneshelf.core.precedence import GOODS, RANK_DEFAULT, Selector
+from oneshelf.core.price_terms import PriceRule, PriceSale
+from oneshelf.db.journal import note
+from oneshelf.db.tx import Tx
+
+from .rules import drop_rule, is_same, rules_of, sales_of, set_rule, set_sale
+
+SAYS = ("price", "rounding", "floor", "ceiling", "margin", "currency")
+COLUMNS = ("kind", "account", "channel", "goods", "value", "rank", *SAYS, "starts_at", "ends_at")
+ROWS_MAX = 20_000
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One row: a rule, or with `starts_at` and `ends_at` (microseconds) a sale."""
+
+    number: int
+    selector: Selector
+    says: dict[str, str]
+    starts_at: int | None = None
+    ends_at: int | None = None
+
+
+class FileRead(msgspec.Struct, frozen=True):
+    """What a file asks for. `problems`: (row number, what is wrong)."""
+
+    lines: tuple[Line, ...]
+    problems: tuple[tuple[int, str], ...]
+
+
+class Imported(msgspec.Struct, frozen=True):
+    """What an import did, in rules and sales. `selectors`: where prices may have changed."""
+
+    kept: int
+    taken_back: int
+    same: int
+    problems: tuple[tuple[int, str], ...]
+    selectors: tuple[Selector, ...]
+
+
+def to_csv(tx: Tx, tenant_id: int) -> str:
+    """Return every rule and sale as a file."""
+    rows = [
+        ("rule", *_where(rule.selector), *(getattr(rule, name) for name in SAYS), "", "")
+        for rule in rules_of(tx, tenant_id)
+    ]
+    rows += [
+        (
+            *("sale", *_where(sale.selector), sale.price, sale.rounding, "", "", "", sale.currency),
+            *(iso(sale.starts_at) or "", iso(sale.ends_at) or ""),
+        )
+        for sale in sales_of(tx, tenant_id)
+    ]
+    return spreadsheet.to_csv(COLUMNS, rows)
+
+
+def _where(selector: Selector) -> tuple[object, ...]:
+    return (selector.account_id or "", selector.channel, selector.goods, selector.value, selector.rank)
+
+
+def read_csv(text: str) -> FileRead:
+    """Read the rows of a file, without looking at the shelf."""
+    lines: list[Line] = []
+    problems: list[tuple[int, str]] = []
+    try:
+        for number, row in spreadsheet.rows_of(text, ("kind", "goods", "value", "price")):
+            if number > ROWS_MAX:
+                raise ValueError(f"a file has at most {ROWS_MAX} rows")
+            try:
+                lines.append(_line(number, row))
+            except ValueError as error:
+                problems.append((number, str(error)))
+    except ValueError as error:
+        problems.append((1, str(error)))
+    seen: list[Line] = []
+    first: dict[tuple[Any, ...], int] = {}
+    for line in lines:
+        name = (line.selector.account_id, line.selector.channel, line.selector.goods, line.selector.value, line.starts_at)
+        if name in first:
+            problems.append((line.number, f"row {first[name]} speaks of the same"))
+        else:
+            first[name] = line.number
+            seen.append(line)
+    return FileRead(tuple(seen), tuple(sorted(problems)))
+
+
+def _line(number: int, row: dict[str, str]) -> Line:
+    kind, goods = row["kind"].lower(), row["goods"].lower() or "all"
+    if kind not in ("rule", "sale"):
+        raise ValueError(f"kind is rule or sale, not {row['kind']!r}")
+    if goods not in GOODS:
+        raise ValueError(f"goods is one of {', '.join(GOODS)}, not {row['goods']!r}")
+    whole = {name: _whole(row, name, default) for name, default in (("account", 0), ("rank", RANK_DEFAULT))}
+    selector = Selector(whole["account"], row.get("channel", "").lower(), goods, row["value"], whole["rank"])  # type: ignore[arg-type]
+    says = {name: row.get(name, "") for name in SAYS}
+    if kind == "rule":
+        if row.get("starts_at") or row.get("ends_at"):
+            raise ValueError("a rule has no start and end; write sale in the column kind")
+        return Line(number, selector, says)
+    return Line(number, selector, says, *(instant(row.get(name, "")) for name in ("starts_at", "ends_at")))
+
+
+def _whole(row: dict[str, str], name: str, default: int) -> int:
+    text = row.get(name, "")
+    if text and not (text.isascii() and text.isdigit()):
+        raise ValueError(f"{name} {text!r} is no number")
+    return int(text) if text else default
+
+
+def instant(text: str) -> int:
+    """Return an instant in microseconds from 2026-11-27T08:00 (UTC, or with an offset). Raises ValueError."""
+    from datetime import UTC, datetime
+
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no instant; write 2026-11-27T08:00 (UTC, or with an offset)") from error
+    return to_us(at if at.tzinfo is not None else at.replace(tzinfo=UTC))
+
+
+def apply(tx: Tx, tenant_id: int, file: FileRead, now: int, *, by: str, keep_before: bool = True) -> Imported:
+    """Make the file's rules the only ones. A row that can't be kept is a problem; look at them before you let it stand.
+
+    `keep_before`: what stands now is kept for `undo`.
+    """
+    before = to_csv(tx, tenant_id)
+    rules = rules_of(tx, tenant_id)
+    sales = sales_of(tx, tenant_id)
+    problems, selectors = list(file.problems), []
+    kept = same = 0
+    stay: set[int] = set()
+    for line in file.lines:
+        found = _found(line, rules, sales)
+        if found is not None:
+            stay.add(found.rule_no)
+        if found is not None and _says_the_same(line, found):
+            same += 1
+            continue
+        try:
+            with tx.savepoint():
+                _set(tx, tenant_id, line, now, by)
+        except (ValueError, LookupError) as error:
+            problems.append((line.number, str(error)))
+            continue
+        kept += 1
+        selectors.append(line.selector)
+    gone = [one for one in (*rules, *sales) if one.rule_no not in stay]
+    for one in gone:
+        drop_rule(tx, tenant_id, one.rule_no, now, by=by)
+        selectors.append(one.selector)
+    if keep_before:
+        tx.run(
+            """INSERT INTO price_import (tenant_id, imported_at, imported_by, before) VALUES (:t, :now, :by, :before)
+               ON CONFLICT (tenant_id) DO UPDATE SET imported_at = excluded.imported_at, imported_by = excluded.imported_by,
+                   before = excluded.before""",
+            t=tenant_id,
+            now=now,
+            by=by,
+            before=before,
+        )
+        note(tx, tenant_id, now, by, "Price rules were imported", kept=kept, taken_back=len(gone), same=same)
+    return Imported(kept, len(gone), same, tuple(sorted(problems)), tuple(selectors))
+
+
+def undo(tx: Tx, tenant_id: int, now: int, *, by: str) -> Imported:
+    """Bring the rules back to how they were before the last import, once. Raises LookupError if there was none."""
+    row = tx.one("SELECT before FROM price_import WHERE tenant_id = :t", t=tenant_id)
+    if row is None:
+        raise LookupError("no import is there to be undone")
+    # Sales that are over by now can't be set again and need not be.
+    file = read_csv(row[0])
+    lines = tuple(line for line in file.lines if line.ends_at is None or line.ends_at > now)
+    done = apply(tx, tenant_id, msgspec.structs.replace(file, lines=lines), now, by=by, keep_before=False)
+    tx.run("DELETE FROM price_import WHERE tenant_id = :t", t=tenant_id)
+    note(tx, tenant_id, now, by, "The last import of price rules was undone", kept=done.kept, taken_back=done.taken_back)
+    return done
+
+
+def _found(line: Line, rules: Iterable[PriceRule], sales: Iterable[PriceSale]) -> PriceRule | PriceSale | None:
+    if line.starts_at is None:
+        return next((rule for rule in rules if is_same(rule.selector, line.selector)), None)
+    window = (line.starts_at, line.ends_at)
+    return next(
+        (s for s in sales if is_same(s.selector, line.selector) and (s.starts_at, s.ends_at) == window),
+        None,
+    )
+
+
+def _says_the_same(line: Line, found: PriceRule | PriceSale) -> bool:
+    names = SAYS if line.starts_at is None else ("price", "rounding", "currency")
+    return found.selector == line.selector and all(getattr(found, name) == line.says[name] for name in names)
+
+
+def _set(tx: Tx, tenant_id: int, line: Line, now: int, by: str) -> None:
+    if line.starts_at is None or line.ends_at is None:
+        set_rule(tx, tenant_id, line.selector, line.says, now, by=by)
+        return
+    for name in ("floor", "ceiling", "margin"):
+        if line.says[name]:
+            raise ValueError(f"a sale has no {name}: that of the rules holds")
+    words = {name: line.says[name] for name in ("rounding", "currency")}
+    set_sale(tx, tenant_id, line.selector, line.says["price"], line.starts_at, line.ends_at, now, by=by, **words)
+
+
+def shown_at(file: FileRead, now: int) -> int:
+    """Return the instant at which a preview looks: now, or the next start where the file holds nothing but sales to come."""
+    starts = [line.starts_at for line in file.lines if line.starts_at is not None]
+    return max(now, min(starts)) if starts and len(starts) == len(file.lines) else now
+
+
+def day(at: int) -> str:
+    """Return an instant for people."""
+    return f"{from_us(at):%Y-%m-%d %H:%M} UTC"
