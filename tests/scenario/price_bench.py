@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from tests.scenario.publish_bench import HUB, SHOP, Bench, T
 
@@ -14,7 +15,7 @@ from oneshelf.core.outcome import Accepted, Outcome, Rejected
 from oneshelf.db.store import Store
 from oneshelf.db.tx import Tx
 from oneshelf.onboarding.hub import keep_items
-from oneshelf.pricing.policy import switch
+from oneshelf.pricing.policy import set_limits, switch
 from oneshelf.publish import price_planning
 from oneshelf.publish.planning import WaitUntil
 from oneshelf.publish.price_settling import settle_price_read, settle_price_write
@@ -114,7 +115,12 @@ class PriceBench(Bench):
             self.switch(follow=True)
 
     def switch(self, *, follow: bool) -> None:
+        """Switch its prices; without a band: a story of one has its own."""
         self.tx(lambda tx: switch(tx, T, SHOP, follow=follow, now=self.now, by="Ada"))
+        self.limits(band=0)
+
+    def limits(self, **limits: Any) -> None:
+        self.tx(lambda tx: set_limits(tx, T, SHOP, self.now, by="Ada", **limits))
 
     def hub(self, **prices: int | None) -> None:
         """A reading of the shop's catalogue: what each SKU asks now."""

@@ -159,12 +159,17 @@ async def test_P2_nothing_is_told_before_the_switch_and_the_preview_says_what_wo
 
     await until(heard, "the shop's new price is heard of", 30)
     shown = await COMMANDS["prices_follow"](town.shop.service, {"account_id": ACCOUNT["ebay"]})
-    assert (shown["linked"], shown["right"], shown["fall"], shown["fall_far"]) == (6, 5, 1, 1)
+    assert (shown["linked"], shown["right"], shown["fall"], shown["far"]) == (6, 5, 1, 1)
     row = next(row for row in shown["rows"] if row["external_id"] == "LEFT")
     assert (row["asks"], row["would_ask"], shown["follows"]) == (4900, 1300, False)
     code, told = await town.cli("follow", str(ACCOUNT["ebay"]))
-    assert code == 0 and "1 would ask more" not in told and "1 less (1 less than half)" in told and "49.00 USD" in told
-    with pytest.raises(Park, match="less than half"):
+    assert (
+        code == 0
+        and "1 would ask more" not in told
+        and "1 less (1 change by more than 50 %)" in told
+        and "49.00 USD" in told
+    )
+    with pytest.raises(Park, match="more than 50 %"):
         await COMMANDS["prices_follow"](town.shop.service, {"account_id": ACCOUNT["ebay"], "yes": True})
     with pytest.raises(Park, match="change them in the shop"):
         await COMMANDS["prices_follow"](town.shop.service, {"account_id": ACCOUNT["shopify"], "yes": True})

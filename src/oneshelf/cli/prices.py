@@ -108,6 +108,10 @@ def prices_show(sku: Annotated[str, typer.Argument(help="The SKU.")], as_json: J
         )
         if parts:
             out.print(f"   {one.why['policy']}: {parts}", highlight=False, soft_wrap=True)
+        for step in one.why.get("steps", ()):
+            of_rule = f" (rule {step['rule']})" if "rule" in step else ""
+            line = f"     {step['step']} → {step['gives']} {step['currency']}{of_rule}"
+            out.print(line, highlight=False, soft_wrap=True)
         for told in one.attempts:
             told_line = f"   {told.started_at} told {in_words(told.price, one.currency)}: {told.outcome.lower()}"
             out.print(told_line + (f" ({told.reason})" if told.reason else ""), highlight=False, soft_wrap=True)

@@ -34,3 +34,16 @@ def iso(us: int | None) -> str | None:
     if us is None:
         return None
     return from_us(us).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def instant_of(text: str) -> int:
+    """Read an instant as people write it, 2026-11-27T08:00 (UTC, or with an offset), to microseconds. Raises ValueError.
+
+    >>> instant_of("2026-11-27T08:00+01:00") - instant_of("2026-11-27T07:00")
+    0
+    """
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no instant; write 2026-11-27T08:00 (UTC, or with an offset)") from error
+    return to_us(at if at.tzinfo is not None else at.replace(tzinfo=UTC))

@@ -104,7 +104,9 @@ def _tokens(text: str) -> list[str]:
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
-            raise ValueError(f"{text[at:].split()[0]!r} can't be read in a formula; write for example cost * 1.4 + 3.00")
+            raise ValueError(
+                f"{text[at:].split()[0]!r} can't be read in a formula; write for example cost * 1.4 + 3.00"
+            )
         if match["word"]:
             found.append(match["word"])
         elif match["sign"]:

@@ -21,8 +21,9 @@ from oneshelf.orders import claims, copies, intents, keeping_up, releases
 from oneshelf.orders.accounts import Account, external_key, load_accounts
 from oneshelf.orders.intents import Intent
 from oneshelf.orders.rows import LineRow, OrderRow, load_lines, load_orders_by_no
+from oneshelf.tenants.rates import rates_of
 
-from .draft import CannotImport, HubItem, Rate, draft
+from .draft import CannotImport, HubItem, draft
 
 #: How long after the call a "not found" may count for the second time (S14.3).
 NOT_FOUND_AFTER_S = 60.0
@@ -137,13 +138,12 @@ def _draft(
         )
     }
     row = tx.one(
-        "SELECT currency, settings FROM account WHERE tenant_id = :t AND channel = 'shopify' AND state <> 'DISCONNECTED'",
+        "SELECT currency FROM account WHERE tenant_id = :t AND channel = 'shopify' AND state <> 'DISCONNECTED'",
         t=tenant_id,
     )
     if row is None:
         raise CannotImport("No shop is connected.")
-    entered = json.loads(row[1]).get(f"rate_{order.currency}")
-    rate = Rate(*entered.split("|", 1)) if entered else None
+    rate = rates_of(tx, tenant_id).of.get(order.currency or "")
     try:
         seen = whole_order(order)
     except msgspec.MsgspecError as error:

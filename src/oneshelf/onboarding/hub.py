@@ -10,11 +10,12 @@ import msgspec
 from oneshelf.channels.contract import ExportState, Http, Hub, HubFacts, HubLocation, ListingFound
 from oneshelf.core.errors import Retry
 from oneshelf.core.instants import to_us
+from oneshelf.core.precedence import ItemFacts
 from oneshelf.db.journal import open_task
 from oneshelf.db.tx import Tx
 from oneshelf.listings import links
 from oneshelf.orders.accounts import load_accounts
-from oneshelf.pricing.levels import hear_hub
+from oneshelf.pricing.levels import ItemTold, hear_hub
 from oneshelf.reconcile import hub as judging
 from oneshelf.reconcile import opening
 from oneshelf.reconcile.worker import wait_for_export
@@ -72,7 +73,7 @@ def keep_items(tx: Tx, tenant_id: int, account_id: int, found: Sequence[ListingF
             )
         else:
             single.append(same[0])
-    hear_hub(tx, tenant_id, {str(one.sku): (one.price_minor, one.currency) for one in single}, now)
+    hear_hub(tx, tenant_id, {str(one.sku): _told(one) for one in single}, now)
     tx.many(
         """INSERT INTO item (tenant_id, sku, title, variant_id, item_id, product_id, tracked, deleted, price_minor, currency,
                vendor, product_type, tags, cost_minor, cost_currency, compare_at_minor, barcode)
@@ -101,6 +102,17 @@ def keep_items(tx: Tx, tenant_id: int, account_id: int, found: Sequence[ListingF
     links.keep_listings(tx, tenant_id, account_id, single, now)
     _link_variants(tx, tenant_id, account_id, [listing.outlet_external_id for listing in single])
     return len(single)
+
+
+def _told(listing: ListingFound) -> ItemTold:
+    """What prices may depend on."""
+    facts = listing.facts or HubFacts()
+    return ItemTold(
+        (listing.price_minor, listing.currency),
+        (facts.cost.minor, facts.cost.currency) if facts.cost else (None, None),
+        facts.compare_at.minor if facts.compare_at else None,
+        ItemFacts(str(listing.sku), facts.tags, facts.vendor, facts.product_type),
+    )
 
 
 def _facts(facts: HubFacts) -> tuple[Any, ...]:

@@ -54,7 +54,9 @@ class PricePreview(msgspec.Struct, frozen=True):
     rows: tuple[PriceRow, ...]
 
 
-async def preview(tenant_id: int, account_id: int, channel: Prices, http: Http, writer: Writer, at: int) -> PricePreview:
+async def preview(
+    tenant_id: int, account_id: int, channel: Prices, http: Http, writer: Writer, at: int
+) -> PricePreview:
     """Read what every linked listing asks and say what it would ask at this instant. Raises Retry, NoAnswer, SignInAgain."""
     outlets = await writer.do(lambda tx: linked_outlets(tx, tenant_id, account_id))
     before = await writer.do(lambda tx: policy_of(tx, tenant_id, account_id))

@@ -15,7 +15,8 @@ import msgspec
 from oneshelf.core.facts import Money
 from oneshelf.core.precedence import Book, ItemFacts, fits, folded
 from oneshelf.core.price import HubPart, NoPrice, Priced, PricePolicy, decide_price
-from oneshelf.core.price_terms import NO_TERMS, PriceRule, PriceSale, Rates, Terms, put_together
+from oneshelf.core.price_terms import NO_TERMS, PriceRule, PriceSale, Terms, put_together
+from oneshelf.core.rates import Rates
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
 from oneshelf.tenants.rates import rates_of
@@ -83,7 +84,9 @@ def prices_of(
         one.account_id, one.channel = account_id, channel
         one.parts.append(_part(sku, units, *facts[:6]))
         tags, vendor, kind = facts[6:]
-        one.items.append(ItemFacts(sku, tuple(msgspec.json.decode(tags or "[]", type=list[str])), vendor or "", kind or ""))
+        one.items.append(
+            ItemFacts(sku, tuple(msgspec.json.decode(tags or "[]", type=list[str])), vendor or "", kind or "")
+        )
     book = book_of(tx, tenant_id, {item.sku for one in listings.values() for item in one.items}, at)
     found: dict[int, Priced | NoPrice] = {}
     for outlet_id, one in listings.items():

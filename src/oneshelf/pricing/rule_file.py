@@ -8,19 +8,18 @@ The file is the whole list: a rule that is not in it is taken back, so that what
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from oneshelf.core import spreadsheet
-from oneshelf.core.instants import from_us, iso, to_us
+from oneshelf.core.instants import instant_of, iso
 from oneshelf.core.precedence import GOODS, RANK_DEFAULT, Selector
 from oneshelf.core.price_terms import PriceRule, PriceSale
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
 
-from .rules import drop_rule, is_same, rules_of, sales_of, set_rule, set_sale
+from .rules import drop_rule, named, rules_of, sales_of, set_rule, set_sale
 
 SAYS = ("price", "rounding", "floor", "ceiling", "margin", "currency")
 COLUMNS = ("kind", "account", "channel", "goods", "value", "rank", *SAYS, "starts_at", "ends_at")
@@ -91,7 +90,7 @@ def read_csv(text: str) -> FileRead:
     seen: list[Line] = []
     first: dict[tuple[Any, ...], int] = {}
     for line in lines:
-        name = (line.selector.account_id, line.selector.channel, line.selector.goods, line.selector.value, line.starts_at)
+        name = _name(line.selector, line.starts_at, line.ends_at)
         if name in first:
             problems.append((line.number, f"row {first[name]} speaks of the same"))
         else:
@@ -113,7 +112,7 @@ def _line(number: int, row: dict[str, str]) -> Line:
         if row.get("starts_at") or row.get("ends_at"):
             raise ValueError("a rule has no start and end; write sale in the column kind")
         return Line(number, selector, says)
-    return Line(number, selector, says, *(instant(row.get(name, "")) for name in ("starts_at", "ends_at")))
+    return Line(number, selector, says, *(instant_of(row.get(name, "")) for name in ("starts_at", "ends_at")))
 
 
 def _whole(row: dict[str, str], name: str, default: int) -> int:
@@ -123,35 +122,26 @@ def _whole(row: dict[str, str], name: str, default: int) -> int:
     return int(text) if text else default
 
 
-def instant(text: str) -> int:
-    """Return an instant in microseconds from 2026-11-27T08:00 (UTC, or with an offset). Raises ValueError."""
-    from datetime import UTC, datetime
-
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ValueError(f"{text!r} is no instant; write 2026-11-27T08:00 (UTC, or with an offset)") from error
-    return to_us(at if at.tzinfo is not None else at.replace(tzinfo=UTC))
-
-
 def apply(tx: Tx, tenant_id: int, file: FileRead, now: int, *, by: str, keep_before: bool = True) -> Imported:
     """Make the file's rules the only ones. A row that can't be kept is a problem; look at them before you let it stand.
 
     `keep_before`: what stands now is kept for `undo`.
     """
     before = to_csv(tx, tenant_id)
-    rules = rules_of(tx, tenant_id)
-    sales = sales_of(tx, tenant_id)
+    there: dict[tuple[Any, ...], PriceRule | PriceSale] = {_name(one.selector): one for one in rules_of(tx, tenant_id)}
+    there |= {_name(one.selector, one.starts_at, one.ends_at): one for one in sales_of(tx, tenant_id)}
     problems, selectors = list(file.problems), []
     kept = same = 0
-    stay: set[int] = set()
+    gone = dict(there)
     for line in file.lines:
-        found = _found(line, rules, sales)
-        if found is not None:
-            stay.add(found.rule_no)
+        name = _name(line.selector, line.starts_at, line.ends_at)
+        found = there.get(name)
         if found is not None and _says_the_same(line, found):
+            del gone[name]
             same += 1
             continue
+        if isinstance(found, PriceRule):
+            del gone[name]  # it is replaced and keeps its number
         try:
             with tx.savepoint():
                 _set(tx, tenant_id, line, now, by)
@@ -160,8 +150,7 @@ def apply(tx: Tx, tenant_id: int, file: FileRead, now: int, *, by: str, keep_bef
             continue
         kept += 1
         selectors.append(line.selector)
-    gone = [one for one in (*rules, *sales) if one.rule_no not in stay]
-    for one in gone:
+    for one in gone.values():
         drop_rule(tx, tenant_id, one.rule_no, now, by=by)
         selectors.append(one.selector)
     if keep_before:
@@ -188,18 +177,14 @@ def undo(tx: Tx, tenant_id: int, now: int, *, by: str) -> Imported:
     lines = tuple(line for line in file.lines if line.ends_at is None or line.ends_at > now)
     done = apply(tx, tenant_id, msgspec.structs.replace(file, lines=lines), now, by=by, keep_before=False)
     tx.run("DELETE FROM price_import WHERE tenant_id = :t", t=tenant_id)
-    note(tx, tenant_id, now, by, "The last import of price rules was undone", kept=done.kept, taken_back=done.taken_back)
+    note(
+        tx, tenant_id, now, by, "The last import of price rules was undone", kept=done.kept, taken_back=done.taken_back
+    )
     return done
 
 
-def _found(line: Line, rules: Iterable[PriceRule], sales: Iterable[PriceSale]) -> PriceRule | PriceSale | None:
-    if line.starts_at is None:
-        return next((rule for rule in rules if is_same(rule.selector, line.selector)), None)
-    window = (line.starts_at, line.ends_at)
-    return next(
-        (s for s in sales if is_same(s.selector, line.selector) and (s.starts_at, s.ends_at) == window),
-        None,
-    )
+def _name(selector: Selector, starts_at: int | None = None, ends_at: int | None = None) -> tuple[Any, ...]:
+    return (*named(selector), starts_at, ends_at)
 
 
 def _says_the_same(line: Line, found: PriceRule | PriceSale) -> bool:
@@ -216,14 +201,3 @@ def _set(tx: Tx, tenant_id: int, line: Line, now: int, by: str) -> None:
             raise ValueError(f"a sale has no {name}: that of the rules holds")
     words = {name: line.says[name] for name in ("rounding", "currency")}
     set_sale(tx, tenant_id, line.selector, line.says["price"], line.starts_at, line.ends_at, now, by=by, **words)
-
-
-def shown_at(file: FileRead, now: int) -> int:
-    """Return the instant at which a preview looks: now, or the next start where the file holds nothing but sales to come."""
-    starts = [line.starts_at for line in file.lines if line.starts_at is not None]
-    return max(now, min(starts)) if starts and len(starts) == len(file.lines) else now
-
-
-def day(at: int) -> str:
-    """Return an instant for people."""
-    return f"{from_us(at):%Y-%m-%d %H:%M} UTC"

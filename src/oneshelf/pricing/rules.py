@@ -54,7 +54,7 @@ def sales_of(
         skus=sorted(skus or ()),
         after=-1 if ending_after is None else ending_after,
     )
-    return [PriceSale(*row[:4], Selector(*row[4:9]), *row[9:]) for row in rows]
+    return [PriceSale(*row[:4], Selector(*row[4:9]), rounding=row[9], currency=row[10]) for row in rows]
 
 
 def set_rule(tx: Tx, tenant_id: int, selector: Selector, says: Mapping[str, str], now: int, *, by: str) -> int:
@@ -63,11 +63,11 @@ def set_rule(tx: Tx, tenant_id: int, selector: Selector, says: Mapping[str, str]
     `says`: price, rounding, floor, ceiling, margin, currency, as PriceRule has them. Returns its number. Raises ValueError with what is
     wrong, LookupError on an account that is not there.
     """
+    selector = msgspec.structs.replace(selector, value=selector.value.strip())
     _is_known(tx, tenant_id, selector)
     rule = PriceRule(0, selector, **_cleaned(tx, tenant_id, says))
     refuse_mistakes(rule)
-    same = (one.rule_no for one in rules_of(tx, tenant_id) if is_same(one.selector, selector))
-    rule_no = next(same, 0) or next_values(tx, tenant_id, "price_rule")[0]
+    rule_no = _same(tx, tenant_id, selector) or next_values(tx, tenant_id, "price_rule")[0]
     _keep(tx, tenant_id, rule_no, "rule", rule, now, by)
     said = {name: getattr(rule, name) for name in _SAYS if getattr(rule, name)}
     note(tx, tenant_id, now, by, "Price rule set", f"price_rule:{rule_no}", **msgspec.to_builtins(selector), **said)
@@ -75,12 +75,24 @@ def set_rule(tx: Tx, tenant_id: int, selector: Selector, says: Mapping[str, str]
     return rule_no
 
 
-def is_same(one: Selector, other: Selector) -> bool:
-    """Whether two selectors hold at the same place for the same goods, whatever their rank."""
-    places = [(each.account_id, each.channel, each.goods) for each in (one, other)]
-    if one.goods == "sku":
-        return places[0] == places[1] and one.value == other.value
-    return places[0] == places[1] and folded(one.value) == folded(other.value)
+def named(selector: Selector) -> tuple[int, str, str, str]:
+    """Return what a selector speaks of, whatever its rank: two rules of the same name would contradict each other."""
+    value = selector.value if selector.goods == "sku" else folded(selector.value)
+    return (selector.account_id, selector.channel, selector.goods, value)
+
+
+def _same(tx: Tx, tenant_id: int, selector: Selector) -> int:
+    """Return the number of the rule that speaks of the same; 0: there is none."""
+    rows = tx.all(
+        f"""SELECT rule_no, {_SELECTOR} FROM price_rule WHERE tenant_id = :t AND kind = 'rule' AND goods = :g
+              AND account_id = :a AND channel = :c AND (goods <> 'sku' OR value = :v)""",
+        t=tenant_id,
+        g=selector.goods,
+        a=selector.account_id,
+        c=selector.channel,
+        v=selector.value,
+    )
+    return next((int(row[0]) for row in rows if named(Selector(*row[1:])) == named(selector)), 0)
 
 
 def set_sale(
@@ -97,6 +109,7 @@ def set_sale(
     currency: str = "",
 ) -> int:
     """Keep a sale; returns its number. It begins and ends by `sale_ticks`. Raises ValueError, LookupError as `set_rule`."""
+    selector = msgspec.structs.replace(selector, value=selector.value.strip())
     _is_known(tx, tenant_id, selector)
     if ends_at <= now:
         raise ValueError("a sale does not end in the past")
@@ -115,7 +128,9 @@ def set_sale(
 def drop_rule(tx: Tx, tenant_id: int, rule_no: int, now: int, *, by: str) -> bool:
     """Take a rule or sale back; a sale that is on ends. False: there is none of that number."""
     row = tx.one(
-        f"SELECT kind, phase, {_SELECTOR} FROM price_rule WHERE tenant_id = :t AND rule_no = :no", t=tenant_id, no=rule_no
+        f"SELECT kind, phase, {_SELECTOR} FROM price_rule WHERE tenant_id = :t AND rule_no = :no",
+        t=tenant_id,
+        no=rule_no,
     )
     if row is None:
         return False
@@ -125,6 +140,14 @@ def drop_rule(tx: Tx, tenant_id: int, rule_no: int, now: int, *, by: str) -> boo
     if row[0] == "rule" or row[1] == "on":
         mark_reach(tx, tenant_id, [Selector(*row[2:])], now, f"price {row[0]} {rule_no} was taken back")
     return True
+
+
+def selector_of(tx: Tx, tenant_id: int, rule_no: int) -> Selector:
+    """Return what a rule or sale speaks of. Raises LookupError."""
+    row = tx.one(f"SELECT {_SELECTOR} FROM price_rule WHERE tenant_id = :t AND rule_no = :no", t=tenant_id, no=rule_no)
+    if row is None:
+        raise LookupError(f"there is no price rule or sale {rule_no}: oneshelf prices rules shows them")
+    return Selector(*row)
 
 
 def sale_ticks(tx: Tx, tenant_id: int, now: int) -> int:
@@ -143,7 +166,9 @@ def sale_ticks(tx: Tx, tenant_id: int, now: int) -> int:
         )
         what = "A price sale began" if phase == "on" else "A price sale is over"
         note(tx, tenant_id, now, "oneshelf", what, f"price_rule:{rule_no}")
-        mark_reach(tx, tenant_id, [Selector(*selector)], now, f"sale {rule_no} {'began' if phase == 'on' else 'is over'}")
+        mark_reach(
+            tx, tenant_id, [Selector(*selector)], now, f"sale {rule_no} {'began' if phase == 'on' else 'is over'}"
+        )
     return len(due)
 
 

@@ -1,5 +1,5 @@
 """The planner's loop: at every step of time, what time alone may have moved is planned again (SEMANTICS 3.8); every second, what the hub
-holds back of strict SKUs is brought to what it should be (2.9), and copies that may leave are released (6.5).
+holds back of strict SKUs is brought to what it should be (2.9), copies that may leave are released (6.5), and price sales begin and end.
 
 In: the clock, strict SKUs. Out: dirty marks, holds. Tables: none of its own; steps run in the writer. Never: holds the writer for more than a few hundred SKUs.
 """
@@ -15,6 +15,7 @@ import structlog
 from oneshelf.core.errors import Stop
 from oneshelf.core.instants import to_us
 from oneshelf.core.pace import step_of
+from oneshelf.pricing.rules import sale_ticks
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
@@ -46,6 +47,7 @@ async def run(
         try:
             changed = await writer.do(partial(hold_back, tenant_id=tenant_id, now=now))
             changed += await writer.do(partial(release, tenant_id=tenant_id, now=now))
+            changed += await writer.do(partial(sale_ticks, tenant_id=tenant_id, now=now))
             if step_of(now) != ticked:
                 ticked = step_of(now)
                 changed += await once(tenant_id, list(heard()), writer, clock)

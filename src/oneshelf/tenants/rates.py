@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
-from oneshelf.core.price_terms import ExchangeRate, Rates
+from oneshelf.core.rates import ExchangeRate, Rates
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
 
@@ -47,7 +47,9 @@ def set_rate(tx: Tx, tenant_id: int, currency: str, rate: str, source: str, now:
         s=source,
         now=now,
     )
-    note(tx, tenant_id, now, by, "An exchange rate was entered", f"rate:{currency}", rate=rate, source=source, home=home)
+    note(
+        tx, tenant_id, now, by, "An exchange rate was entered", f"rate:{currency}", rate=rate, source=source, home=home
+    )
 
 
 def entered(tx: Tx, tenant_id: int) -> list[RateEntered]:

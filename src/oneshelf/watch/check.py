@@ -87,7 +87,7 @@ async def check(tenant_id: int, checked: list[Checked], writer: Writer, clock: C
             await _orders(tenant_id, one, writer, clock, audit, count)
             if one.channel.can.write == "absolute":
                 await _offers(tenant_id, one, writer, clock, audit, count)
-                await _prices(tenant_id, one, writer, audit, count)
+                await _prices(tenant_id, one, writer, clock, audit, count)
         except (NoAnswer, Retry, Park) as error:
             count.problem = str(error) or type(error).__name__
             audit.breaches.append(Breach("unread", count.channel, f"could not be read: {count.problem}"))
@@ -192,7 +192,9 @@ def _numbers(tx: Tx, tenant_id: int, one: Checked, ids: list[int], now: int) -> 
     return numbers, {outlet_id for (outlet_id,) in moving}
 
 
-async def _prices(tenant_id: int, one: Checked, writer: Writer, audit: Audit, count: ChannelCount) -> None:
+async def _prices(
+    tenant_id: int, one: Checked, writer: Writer, clock: Clock, audit: Audit, count: ChannelCount
+) -> None:
     """P5: every listing of an account that follows asks its price, is on its way there, or stands in sight with a reason."""
     channel = one.channel
     if not isinstance(channel, Prices):

@@ -10,10 +10,13 @@ from typing import Any
 import msgspec
 
 from oneshelf.core.instants import iso
+from oneshelf.core.precedence import Selector, key
 from oneshelf.core.price import Priced
+from oneshelf.core.price_terms import PriceRule, PriceSale
 from oneshelf.db.tx import Tx
 from oneshelf.pricing.levels import prices_of
 from oneshelf.pricing.policy import policy_of
+from oneshelf.pricing.rules import rules_of, sales_of
 
 #: Attempts that one listing's answer tells of.
 ATTEMPTS_TOLD = 10
@@ -50,16 +53,91 @@ class ListingPrice(msgspec.Struct, frozen=True):
 
 
 class AccountPrices(msgspec.Struct, frozen=True):
-    """One marketplace account: its switch, and its listings' prices by how far they are. `reasons`: why prices are parked → listings."""
+    """One marketplace account: its switch, its band and fee (percent), and its listings' prices by how far they are. `reasons`: why prices are parked → listings."""
 
     account: int
     channel: str
     label: str
     follows: bool
+    band: int
+    fee: str
     right: int
     on_the_way: int
     parked: int
     reasons: dict[str, int]
+
+
+class KeptRule(msgspec.Struct, frozen=True):
+    """A price rule or sale. `where`: whom it speaks of; `says`: what, in words. `kind`: rule or sale; instants as ISO 8601, "" for a
+    rule. `state` of a sale: to come, on, over."""
+
+    rule: int
+    kind: str
+    where: str
+    says: str
+    account: int
+    channel: str
+    goods: str
+    value: str
+    rank: int
+    price: str
+    rounding: str
+    floor: str
+    ceiling: str
+    margin: str
+    currency: str
+    starts_at: str
+    ends_at: str
+    state: str
+
+
+def rules(tx: Tx, tenant_id: int, at: int) -> list[KeptRule]:
+    """Return the rules, the narrowest first, then the sales in order of their start, as they stand at this instant."""
+    found = [_kept(rule, at) for rule in sorted(rules_of(tx, tenant_id), key=lambda rule: key(rule.selector))]
+    sales = sorted(sales_of(tx, tenant_id), key=lambda sale: (sale.starts_at, sale.rule_no))
+    return found + [_kept(sale, at) for sale in sales]
+
+
+def _kept(rule: PriceRule | PriceSale, at: int) -> KeptRule:
+    selector, says = (
+        rule.selector,
+        {n: getattr(rule, n, "") for n in ("price", "rounding", "floor", "ceiling", "margin")},
+    )
+    parts = [says["price"] and f"price {says['price']}", says["rounding"] and f"rounded to {says['rounding']}"]
+    parts += [says[name] and f"{name} {says[name]}" for name in ("floor", "ceiling")]
+    parts += [says["margin"] and f"margin {says['margin']} %", rule.currency and f"amounts in {rule.currency}"]
+    window: tuple[str, str, str] = ("", "", "")
+    if isinstance(rule, PriceSale):
+        state = "over" if rule.ends_at <= at else "on" if rule.starts_at <= at else "to come"
+        window = (iso(rule.starts_at) or "", iso(rule.ends_at) or "", state)
+        parts.append(f"from {window[0]} to {window[1]} ({state})")
+    return KeptRule(
+        rule.rule_no,
+        "sale" if isinstance(rule, PriceSale) else "rule",
+        where(selector),
+        ", ".join(part for part in parts if part),
+        selector.account_id,
+        selector.channel,
+        selector.goods,
+        selector.value,
+        selector.rank,
+        currency=rule.currency,
+        starts_at=window[0],
+        ends_at=window[1],
+        state=window[2],
+        **says,
+    )
+
+
+def where(selector: Selector) -> str:
+    """Return in words whom a selector speaks of.
+
+    >>> where(Selector(channel="ebay", goods="tag", value="gift"))
+    'channel ebay, tag gift'
+    """
+    place = f"account {selector.account_id}" if selector.account_id else f"channel {selector.channel}"
+    goods = "everything" if selector.goods == "all" else f"{selector.goods} {selector.value}"
+    return f"{'all accounts' if selector.place == 'all' else place}, {goods}"
 
 
 def show(tx: Tx, tenant_id: int, sku: str, at: int) -> list[ListingPrice]:
@@ -144,9 +222,20 @@ def by_account(tx: Tx, tenant_id: int) -> list[AccountPrices]:
     ):
         of = states.get(account, {})
         right, parked = of.get("QUIET", 0), of.get("PARKED", 0)
-        follows = policy_of(tx, tenant_id, account).follows
+        policy = policy_of(tx, tenant_id, account)
         under_way = sum(of.values()) - right - parked
         found.append(
-            AccountPrices(account, channel, label, follows, right, under_way, parked, reasons.get(account, {}))
+            AccountPrices(
+                account,
+                channel,
+                label,
+                policy.follows,
+                policy.band,
+                policy.fee,
+                right,
+                under_way,
+                parked,
+                reasons.get(account, {}),
+            )
         )
     return found

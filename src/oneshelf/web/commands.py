@@ -6,7 +6,6 @@ In: a service and a payload of plain values. Out: plain values for JSON. Raises 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -27,11 +26,11 @@ from oneshelf.onboarding.bring_up import bring_up
 from oneshelf.onboarding.connect import Entered
 from oneshelf.pricing import marks
 from oneshelf.tenants import sign_ins
-from oneshelf.tenants.accounts import accounts, change_setting, load_secret
+from oneshelf.tenants.accounts import load_secret
 from oneshelf.watch.check import Checked, check
 from oneshelf.wiring import SIGN_INS, Running, Service, build_channel
 
-from . import account_commands, offer_commands, order_commands, price_commands
+from . import account_commands, offer_commands, order_commands, price_commands, price_rule_commands
 
 Command = Callable[[Service, dict[str, Any]], Awaitable[Any]]
 
@@ -388,38 +387,6 @@ async def run_import_links(service: Service, payload: dict[str, Any]) -> Any:
     }
 
 
-async def run_rate(service: Service, payload: dict[str, Any]) -> Any:
-    """Enter an exchange rate: shop currency per one unit of another, with where it is from (S14.5)."""
-    currency, rate, source = payload["currency"].upper(), payload["rate"], payload["source"]
-    try:
-        right = Decimal(rate).is_finite() and Decimal(rate) > 0 and "_" not in rate
-    except ArithmeticError:
-        right = False
-    if len(currency) != 3 or not right or not source:
-        raise NotPossible(
-            "Give a currency code, a rate above 0 and its source: oneshelf rates set EUR 1.0855 --source 'ECB 2026-11-20'."
-        )
-
-    def step(tx: Tx) -> int:
-        hub = next((row for row in accounts(tx, service.tenant_id) if row.channel == "shopify"), None)
-        if hub is None:
-            raise NotPossible("Connect the shop first.")
-        change_setting(tx, service.tenant_id, hub.account_id, f"rate_{currency}", f"{rate}|{source}")
-        return tx.run(
-            # What was sent and refused is a person's by now: sent again it might stand there twice.
-            "UPDATE intent SET state = 'WAITING', due_at = :now WHERE tenant_id = :t AND kind = 'import' AND state = 'TASK' "
-            "AND first_sent_at IS NULL AND entity IN (SELECT CAST(o.account_id AS TEXT) || '/' || o.order_id FROM orders o "
-            "WHERE o.tenant_id = :t AND o.currency = :c)",
-            t=service.tenant_id,
-            now=to_us(service.clock.now()),
-            c=currency,
-        )
-
-    waiting = await service.writer.do(step)
-    service.hub_bell.ring()
-    return {"currency": currency, "rate": rate, "orders_tried_again": waiting}
-
-
 async def run_rule(service: Service, payload: dict[str, Any]) -> Any:
     """Set (or with `drop` take back) what is held back at an account and for a SKU; 0 and "" mean all. The narrowest rule wins whole."""
     account_id, sku = int(payload.get("account_id") or EVERY_ACCOUNT), payload.get("sku") or EVERY_SKU
@@ -490,7 +457,6 @@ COMMANDS: dict[str, Command] = {
     "connect": run_connect,
     "live": run_live,
     "link": run_link,
-    "rate": run_rate,
     "rule": run_rule,
     "strict": offer_commands.run_strict,
     "risk": offer_commands.run_risk,
@@ -504,4 +470,5 @@ COMMANDS: dict[str, Command] = {
     "prices_follow": price_commands.run_prices_follow,
     "prices_off": price_commands.run_prices_off,
     "prices_retry": price_commands.run_prices_retry,
+    **price_rule_commands.COMMANDS,
 }
