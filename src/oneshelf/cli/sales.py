@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from oneshelf.core.instants import from_us, to_us
+from oneshelf.core.instants import from_us, instant_of, to_us
 from oneshelf.runtime.clock import SystemClock
 from oneshelf.tenants.accounts import FIRST_TENANT
 
@@ -77,8 +76,7 @@ def sales_call_off(
 
 def _instant(text: str) -> int:
     try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        err.print(f"{text!r} is no time. Write it like 2026-11-27T08:00 or 2026-11-27T08:00+01:00.")
+        return instant_of(text)
+    except ValueError as error:
+        err.print(str(error))
         raise typer.Exit(2) from None
-    return to_us(at if at.tzinfo is not None else at.replace(tzinfo=UTC))

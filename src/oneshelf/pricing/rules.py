@@ -54,7 +54,7 @@ def sales_of(
         skus=sorted(skus or ()),
         after=-1 if ending_after is None else ending_after,
     )
-    return [PriceSale(*row[:4], Selector(*row[4:9]), rounding=row[9], currency=row[10]) for row in rows]
+    return [PriceSale(row[0], row[1], row[2], row[3], Selector(*row[4:9]), row[9], row[10]) for row in rows]
 
 
 def set_rule(tx: Tx, tenant_id: int, selector: Selector, says: Mapping[str, str], now: int, *, by: str) -> int:

@@ -134,8 +134,8 @@ def _hear(
         slot.wait_until = None
     if mark.reread:
         slot.verified = 0
-    if slot.verified == 1 and slot.believed is not None and slot.believed == slot.offer:
-        rest(tx, tenant_id, slot, mark, now)
+    if isinstance(price, Priced) and slot.verified == 1 and slot.believed == slot.offer:
+        rest(tx, tenant_id, slot, price, mark, now)
         return
     slot.priority = PRICE_CHANGED if before is not None and before != slot.offer else PRICE_REPAIR
     slot.since_at = slot.since_at or mark.since_at
@@ -346,7 +346,7 @@ def _prices_to_tell(
                 return []
             continue
         if waits and slot.believed == slot.offer:
-            rest(tx, tenant_id, slot, mark, now)
+            rest(tx, tenant_id, slot, price, mark, now)
         elif waits and (why := _against_the_sale(seen, price.price)):
             park(tx, tenant_id, slot, SlotEvent.CLOSED, "sale", why, mark)
             what = "A listing's reduced price stands against its new price"

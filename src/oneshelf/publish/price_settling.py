@@ -215,6 +215,7 @@ def _conclude(
         assert seen.price is not None
         before, known, mark = slot.believed, slot.offer, marked.get(slot.outlet_id)
         slot.believed, slot.believed_at, slot.verified = seen.price.minor, read_at, 1
+        slot.rested = slot.rested if slot.currency == seen.price.currency else None
         slot.currency, slot.attempts = seen.price.currency, 0
         price, writes = asked[slot.outlet_id], late.get(slot.outlet_id, [])
         echo = any((minor, currency) == (slot.believed, slot.currency) for minor, currency, _ in writes)
@@ -247,7 +248,7 @@ def _next(
     if slot.believed == slot.offer:
         again_at = max((taken_at + window.late for minor, _, taken_at in late if minor != slot.offer), default=0)
         if again_at <= (slot.believed_at or 0):
-            rest(tx, tenant_id, slot, mark, now)
+            rest(tx, tenant_id, slot, price, mark, now)
             return
         _wait(slot, mark, now, "right, but an earlier write may still change it")
         slot.verified, slot.wait_until = LOOK_AGAIN, max(again_at, now)

@@ -13,7 +13,7 @@ import msgspec
 from oneshelf.channels.abilities import PriceSeen
 from oneshelf.channels.contract import Outlet
 from oneshelf.core.instants import SECOND
-from oneshelf.core.price import NO_PRICE_CODES, PRICE_CALL, PRICE_REPAIR, NoPrice, PricePolicy
+from oneshelf.core.price import NO_PRICE_CODES, PRICE_CALL, PRICE_REPAIR, NoPrice, Priced, PricePolicy
 from oneshelf.core.slot import SlotEvent, SlotState, next_state
 from oneshelf.db.journal import open_task
 from oneshelf.db.tx import Tx
@@ -42,7 +42,8 @@ UNDER_WAY = ("READING", "SENDING", "APPLYING", "UNKNOWN")
 
 class PriceSlot(msgspec.Struct):
     """One outlet's price as it is published. Amounts are minor units of `currency`, the listing's own ('' until it was read); instants are
-    microseconds. `believed`: what it was last seen to ask; `sent`: what was sent and not yet seen. The other fields as in `Slot`;
+    microseconds. `believed`: what it was last seen to ask; `rested`: what it asked, without a sale, when that was last right; `sent`: what
+    was sent and not yet seen. The other fields as in `Slot`;
     `parked`: why, for machines."""
 
     outlet_id: int
@@ -57,6 +58,7 @@ class PriceSlot(msgspec.Struct):
     believed: int | None = None
     believed_at: int | None = None
     verified: int = 0
+    rested: int | None = None
     sent: int | None = None
     sent_at: int | None = None
     acked_at: int | None = None
@@ -193,8 +195,8 @@ class PriceWriteCall(msgspec.Struct, frozen=True):
 # --- rest and parking ---------------------------------------------------------------------------------------------------
 
 
-def rest(tx: Tx, tenant_id: int, slot: PriceSlot, mark: Mark | None, now: int) -> None:
-    """The outlet asks its price: clear the mark that was considered, close its tasks. A mark set again meanwhile stays."""
+def rest(tx: Tx, tenant_id: int, slot: PriceSlot, price: Priced, mark: Mark | None, now: int) -> None:
+    """The outlet asks this price, which is right: clear the mark that was considered, close its tasks. A mark set again meanwhile stays."""
     slot.go(SlotEvent.EQUAL)
     if mark is not None:
         marks.clear(tx, tenant_id, slot.outlet_id, mark.generation)
@@ -204,6 +206,7 @@ def rest(tx: Tx, tenant_id: int, slot: PriceSlot, mark: Mark | None, now: int) -
     slot.priority = PRICE_REPAIR
     slot.parked = slot.reason = ""
     slot.verified = min(slot.verified, 1)
+    slot.rested = price.regular
 
 
 def park(tx: Tx, tenant_id: int, slot: PriceSlot, event: SlotEvent, code: str, reason: str, mark: Mark | None) -> None:

@@ -6,7 +6,6 @@ price_slot. Never: holds back what was agreed to, or a price that the listing as
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -48,13 +47,12 @@ def hold_if_far(
     """Park a price that is beyond the account's band and that nobody agreed to. False: it may go.
 
     It is measured against what the listing asks, and, so that a sale ends and somebody else's price is put right without asking, against
-    what it was last seen to ask by our word, without its sale.
+    what it asked, without a sale, when that was last right.
     """
     policy = whose.policy
     if not policy.band or not beyond_band(slot.believed, price.price.minor, policy.band):
         return False
-    before = _last_regular(tx, tenant_id, slot)
-    if before is not None and not beyond_band(before, price.price.minor, policy.band):
+    if slot.rested is not None and not beyond_band(slot.rested, price.price.minor, policy.band):
         return False
     word = words_on(tx, tenant_id, [slot.outlet_id]).get((slot.outlet_id, price.price))
     if word == "yes":
@@ -73,17 +71,6 @@ def hold_if_far(
     )
     open_task(tx, tenant_id, now, WAITS_TASK, str(account.account_id), what, why)
     return True
-
-
-def _last_regular(tx: Tx, tenant_id: int, slot: PriceSlot) -> int | None:
-    row = tx.one(
-        """SELECT price_minor, why FROM price_attempt WHERE tenant_id = :t AND outlet_id = :o AND outcome = 'SEEN' AND currency = :c
-            ORDER BY attempt_no DESC LIMIT 1""",
-        t=tenant_id,
-        o=slot.outlet_id,
-        c=slot.currency,
-    )
-    return None if row is None else int(json.loads(row[1]).get("regular", row[0]))
 
 
 def waiting(tx: Tx, tenant_id: int, *, account_id: int = 0, refused: bool = False) -> list[WaitingPrice]:

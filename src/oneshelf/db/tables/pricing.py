@@ -100,6 +100,7 @@ price_slot = table(
     Column("believed", BigInteger, nullable=True),  # what it was last seen to ask
     at("believed_at"),
     flag("verified"),
+    Column("rested", BigInteger, nullable=True),  # what it asked without a sale when it was last right
     Column("sent", BigInteger, nullable=True),  # the last price sent and not yet seen
     at("sent_at"),
     at("acked_at"),

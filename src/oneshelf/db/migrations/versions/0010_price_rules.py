@@ -16,6 +16,7 @@ _id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade() -> None:
     op.add_column("price_policy", sa.Column("band", sa.BigInteger(), server_default="50", nullable=False))
     op.add_column("price_policy", sa.Column("fee", sa.Text(), server_default="0", nullable=False))
+    op.add_column("price_slot", sa.Column("rested", sa.BigInteger(), nullable=True))
     op.create_table(
         "price_rule",
         sa.Column("tenant_id", _id, nullable=False),
