@@ -8,7 +8,7 @@ from typing import Any
 from tests.scenario.publish_bench import HUB, SHOP, Bench, T
 
 from oneshelf.channels.abilities import PriceAbility, PriceOffer, PriceSeen, Sale
-from oneshelf.channels.contract import ListingFound, NoAnswer
+from oneshelf.channels.contract import HubFacts, ListingFound, NoAnswer
 from oneshelf.core.facts import Money
 from oneshelf.core.instants import SECOND, from_us
 from oneshelf.core.outcome import Accepted, Outcome, Rejected
@@ -111,6 +111,7 @@ class PriceBench(Bench):
         self.ability = ABILITY[channel]
         self.prices = PriceMarket(self)
         self.fresh_prices: dict[str, PriceSeen] = {}
+        self.facts: dict[str, HubFacts] = {}
         if follow:
             self.switch(follow=True)
 
@@ -137,6 +138,7 @@ class PriceBench(Bench):
                 None,
                 price_minor=minor,
                 currency=currency,
+                facts=self.facts.get(sku),
                 extra={"item_id": f"i-{sku}", "variant_id": f"v-{sku}", "product_id": "p"},
             )
             for sku, minor in prices.items()
