@@ -51,7 +51,7 @@ def _say(done: dict[str, Any], as_json: bool, limit: int, kept: str, do_it: str)
         print_json(done)
         return
     table = Table()
-    for name in ("listing", "there", "title", "asks", "should ask now", "would ask", ""):
+    for name in ("listing", "there", "title", "asks", "should ask", "would ask", ""):
         table.add_column(name)
     for row in done["rows"][:limit]:
         amounts = (in_words(row[name], row["currency"]) for name in ("asks", "was", "will_be"))
@@ -61,13 +61,14 @@ def _say(done: dict[str, Any], as_json: bool, limit: int, kept: str, do_it: str)
         out.print(table)
     verb = "will" if done["done"] else "would"
     out.print(
-        f"Of {done['reached']} listings {done['rise']} {verb} ask more, {done['fall']} less, {done['without']} have no price any more and "
-        f"keep the one they have, {done['same']} the same.",
+        f"Of {done['reached']} listings {done['rise']} {verb} ask more, {done['fall']} less, {done['same']} what they should ask now; "
+        f"{done['without']} {verb} have no price and keep the one they have.",
         highlight=False,
     )
     if done["far"]:
         out.print(
-            f"{done['far']} move by more than their account's band and wait for your word: add --far to agree, or oneshelf prices waiting.",
+            f"{done['far']} of these prices are further away than the account's band and wait for your word: "
+            "add --far to agree at once, or see oneshelf prices waiting.",
             highlight=False,
         )
     out.print(kept if done["done"] else f"Nothing was changed. Do it: {do_it}", highlight=False)

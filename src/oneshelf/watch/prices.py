@@ -168,7 +168,11 @@ def show(tx: Tx, tenant_id: int, sku: str, at: int) -> list[ListingPrice]:
                 asks=asks,
                 currency=currency or (price.price.currency if isinstance(price, Priced) else ""),
                 seen_at=iso(seen_at) or "",
-                state=_word(policy.follows, state, bool(verified)),
+                state=_word(
+                    policy.follows,
+                    state,
+                    bool(verified) and (not isinstance(price, Priced) or price.price.minor == asks),
+                ),
                 note=reason or ("" if isinstance(price, Priced) else price.reason),
                 why=price.why if isinstance(price, Priced) else {"none": price.code},
                 attempts=_attempts(tx, tenant_id, outlet_id) if priced or state is not None else [],
@@ -177,14 +181,14 @@ def show(tx: Tx, tenant_id: int, sku: str, at: int) -> list[ListingPrice]:
     return found
 
 
-def _word(follows: bool, state: str | None, verified: bool) -> str:
+def _word(follows: bool, state: str | None, is_right: bool) -> str:
     if not follows:
         return "off"
     if state is None or state == "UNKNOWN":
         return "not known"
     if state == "PARKED":
         return "parked"
-    return "true" if state == "QUIET" and verified else "on its way"
+    return "true" if state == "QUIET" and is_right else "on its way"
 
 
 def _attempts(tx: Tx, tenant_id: int, outlet_id: int) -> list[PriceTold]:
