@@ -8,6 +8,8 @@ Never: writes beside a running service; takes a secret as an argument.
 Read next: base.py; one module a group of commands.
 """
 
+# ruff: noqa: F401  (what is imported is a group of commands)
+
 from __future__ import annotations
 
 import signal
@@ -16,9 +18,11 @@ from typing import Any
 
 from oneshelf.core.errors import OneshelfError
 
-from . import (  # noqa: F401  the order of the help
+# The order of the help.
+from . import (
     bench,
     channels,
+    holds,
     inbox,
     key,
     listings,
@@ -26,12 +30,15 @@ from . import (  # noqa: F401  the order of the help
     price_rules,
     prices,
     privacy,
+    probe,
     rates,
     rules,
     running,
     sales,
     shelf,
     sim,
+    tokens,
+    truth,
 )
 from .base import app, err
 

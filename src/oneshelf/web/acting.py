@@ -1,28 +1,52 @@
-"""How a command changes something: one step in the writer, its refusals in words."""
+"""The service as one caller sees it: who acts, and whether what is done stays.
+
+In: a service, an actor, dry_run. Out: the same service, whose commands note that actor; with dry_run each of their transactions is undone
+after it has run, so that what it says is what would be. Never: another way of doing it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from oneshelf.core.errors import Park
-from oneshelf.core.instants import to_us
 from oneshelf.db.tx import Tx
+from oneshelf.runtime.writer import Writer
 from oneshelf.wiring import Service
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 
-class NotTaken(Park):
-    """The command can't be carried out as it was given."""
+class _Undo(Exception):
+    """Takes back what a rehearsal did."""
 
 
-async def act(service: Service, step: Callable[[Tx, int], Result]) -> Result:
-    """Run a step at this moment; what it refuses is said to the person. Then numbers and prices are on their way."""
-    now = to_us(service.clock.now())
-    try:
-        done = await service.writer.do(lambda tx: step(tx, now))
-    except (ValueError, LookupError) as error:
-        raise NotTaken(f"It was not taken: {str(error.args[0]).rstrip('.')}.") from error
-    service.wake_all()
-    return done
+class _Rehearsing:
+    """A writer whose steps are undone. Only for commands of one step: a second would not find what the first did."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    async def do(self, step: Callable[[Tx], T]) -> T:
+        done: list[T] = []
+
+        def rehearsed(tx: Tx) -> T:
+            try:
+                with tx.savepoint():
+                    done.append(step(tx))
+                    raise _Undo
+            except _Undo:
+                return done[-1]
+
+        return await self._writer.do(rehearsed)
+
+
+class Acting:
+    """Stands for a Service; what is not named here is the service's own."""
+
+    def __init__(self, service: Service, by: str, *, dry_run: bool = False) -> None:
+        self._service = service
+        self.by = by
+        self.writer: Any = _Rehearsing(service.writer) if dry_run else service.writer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._service, name)

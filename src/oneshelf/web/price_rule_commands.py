@@ -21,9 +21,7 @@ from oneshelf.pricing.what_if import WhatIf, far_prices, reached_by, what_if
 from oneshelf.publish.price_waiting import approve, refuse, waiting
 from oneshelf.wiring import Service
 
-from .acting import NotTaken, act
-
-BY = "merchant"
+from .one_step import NotTaken, act
 
 
 async def _look_or_do(
@@ -47,7 +45,7 @@ async def _look_or_do(
         if not payload.get("yes"):
             return shown, told[0]
         if payload.get("far"):
-            say(tx, tenant_id, far_prices(shown), "yes", now, by=BY)
+            say(tx, tenant_id, far_prices(shown), "yes", now, by=service.by)
         return shown, change(tx, now)
 
     shown, told = await act(service, step)
@@ -70,7 +68,7 @@ async def run_price_rule(service: Service, payload: dict[str, Any]) -> Any:
     says = {name: str(payload.get(name) or "") for name in rule_file.SAYS}
 
     def change(tx: Tx, now: int) -> dict[str, Any]:
-        return {"rule": set_rule(tx, tenant_id, selector, says, now, by=BY)}
+        return {"rule": set_rule(tx, tenant_id, selector, says, now, by=service.by)}
 
     return await _look_or_do(service, payload, lambda tx: reached_by(tx, tenant_id, [selector]), change)
 
@@ -82,7 +80,9 @@ async def run_price_sale(service: Service, payload: dict[str, Any]) -> Any:
     words = {name: str(payload.get(name) or "") for name in ("rounding", "currency")}
 
     def change(tx: Tx, now: int) -> dict[str, Any]:
-        no = set_sale(tx, tenant_id, selector, str(payload.get("price") or ""), starts_at, ends_at, now, by=BY, **words)
+        no = set_sale(
+            tx, tenant_id, selector, str(payload.get("price") or ""), starts_at, ends_at, now, by=service.by, **words
+        )
         return {"rule": no}
 
     return await _look_or_do(service, payload, lambda tx: reached_by(tx, tenant_id, [selector]), change, at=starts_at)
@@ -96,7 +96,7 @@ async def run_price_drop(service: Service, payload: dict[str, Any]) -> Any:
         return reached_by(tx, tenant_id, [selector_of(tx, tenant_id, rule_no)])
 
     def change(tx: Tx, now: int) -> dict[str, Any]:
-        drop_rule(tx, tenant_id, rule_no, now, by=BY)
+        drop_rule(tx, tenant_id, rule_no, now, by=service.by)
         return {"rule": rule_no}
 
     return await _look_or_do(service, payload, reached, change)
@@ -117,7 +117,7 @@ async def run_price_limits(service: Service, payload: dict[str, Any]) -> Any:
         if band is None and fee is None:
             policy = policy_of(tx, tenant_id, account_id)
         else:
-            policy = set_limits(tx, tenant_id, account_id, now, by=BY, band=band, fee=fee)
+            policy = set_limits(tx, tenant_id, account_id, now, by=service.by, band=band, fee=fee)
         return {"account_id": account_id, "band": policy.band, "fee": policy.fee}
 
     def reached(tx: Tx) -> list[int]:
@@ -132,7 +132,7 @@ async def run_rate(service: Service, payload: dict[str, Any]) -> Any:
     currency, rate, source = (str(payload[name]) for name in ("currency", "rate", "source"))
 
     def change(tx: Tx, now: int) -> dict[str, Any]:
-        listings = enter_rate(tx, tenant_id, currency, rate, source, now, by=BY)
+        listings = enter_rate(tx, tenant_id, currency, rate, source, now, by=service.by)
         again = tx.run(
             # What was sent and refused is a person's by now: sent again it might stand there twice.
             "UPDATE intent SET state = 'WAITING', due_at = :now WHERE tenant_id = :t AND kind = 'import' AND state = 'TASK' "
@@ -160,7 +160,7 @@ async def run_price_import(service: Service, payload: dict[str, Any]) -> Any:
     tenant_id, file = service.tenant_id, rule_file.read_csv(str(payload["text"]))
 
     def change(tx: Tx, now: int) -> dict[str, Any]:
-        done = rule_file.apply(tx, tenant_id, file, now, by=BY)
+        done = rule_file.apply(tx, tenant_id, file, now, by=service.by)
         if payload.get("yes") and done.problems:
             number, words = done.problems[0]
             raise ValueError(f"{len(done.problems)} rows have a problem; the first is row {number}: {words}")
@@ -174,7 +174,7 @@ async def run_price_undo(service: Service, payload: dict[str, Any]) -> Any:
     tenant_id = service.tenant_id
 
     def change(tx: Tx, now: int) -> dict[str, Any]:
-        return _imported(rule_file.undo(tx, tenant_id, now, by=BY))
+        return _imported(rule_file.undo(tx, tenant_id, now, by=service.by))
 
     return await _look_or_do(service, payload, lambda tx: reached_by(tx, tenant_id, [Selector()]), change)
 
@@ -192,7 +192,7 @@ async def run_price_word(service: Service, payload: dict[str, Any]) -> Any:
         listings = [int(one) for one in payload.get("listings") or ()]
         if payload.get("account_id"):
             listings += [one.listing for one in waiting(tx, tenant_id, account_id=int(payload["account_id"]))]
-        return decide(tx, tenant_id, listings, now, by=BY)
+        return decide(tx, tenant_id, listings, now, by=service.by)
 
     return {"word": payload["word"], "prices": msgspec.to_builtins(await act(service, step))}
 

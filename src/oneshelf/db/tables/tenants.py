@@ -87,3 +87,16 @@ exchange_rate = table(
 
 # Counters per tenant and name (order_no, seq, …): given out by the writer, which owns the tenant.
 counter = table("counter", words("name"), count("value"), keys=2)
+
+# A key to the API. secret_hash: SHA-256 of 256 random bits that we do not keep. scopes: JSON list. used_at: to the hour.
+api_token = table(
+    "api_token",
+    Column("token_no", Id),
+    words("name"),
+    words("scopes"),
+    words("secret_hash"),
+    at("created_at", False),
+    at("used_at"),
+    at("revoked_at"),
+    keys=2,
+)
