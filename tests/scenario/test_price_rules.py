@@ -18,7 +18,7 @@ from oneshelf.db.store import Store
 from oneshelf.pricing import rule_file
 from oneshelf.pricing.rates import enter_rate
 from oneshelf.pricing.rules import drop_rule, sale_ticks, set_rule, set_sale
-from oneshelf.pricing.what_if import WhatIf, reached_by, what_if
+from oneshelf.pricing.what_if import WhatIf, changes, counted, reached_by, said, said_after
 from oneshelf.publish.price_waiting import NothingWaits, approve, refuse, waiting
 
 MINUTE, HOUR = 60, 3_600
@@ -245,7 +245,8 @@ def test_P20_a_preview_changes_nothing_and_says_what_the_change_then_does(bench:
 
     def look(tx: Any) -> WhatIf:
         reached = reached_by(tx, T, [where])
-        return what_if(tx, T, reached, lambda inner: set_rule(inner, T, where, says, bench.now, by="Ada"), bench.now)
+        after, _ = said_after(tx, T, lambda inner: set_rule(inner, T, where, says, bench.now, by="Ada"), bench.now)
+        return counted(changes(tx, T, reached, said(tx, T, bench.now), after, bench.now), len(reached))
 
     shown: WhatIf = bench.tx(look)  # type: ignore[assignment]
     after = bench.all("SELECT COUNT(*) FROM journal"), bench.all("SELECT COUNT(*) FROM price_rule")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -46,14 +47,19 @@ class PriceBook(msgspec.Struct, frozen=True):
         return put_together(rules, sales, at, fee=Fraction(fee), rates=self.rates)  # type: ignore[arg-type]
 
 
-def book_of(tx: Tx, tenant_id: int, skus: Iterable[str], at: int) -> PriceBook:
-    """Return the rules, the sales that are not over, and the rates that may concern these SKUs."""
-    wanted = set(skus)
+def book_of(tx: Tx, tenant_id: int, skus: Iterable[str] | None, at: int) -> PriceBook:
+    """Return the rules, the sales that are not over, and the rates that may concern these SKUs, or any."""
+    wanted = None if skus is None else set(skus)
     return PriceBook(
         Book(rules_of(tx, tenant_id, wanted)),
         Book(sales_of(tx, tenant_id, wanted, ending_after=at)),
         rates_of(tx, tenant_id),
     )
+
+
+@lru_cache(maxsize=4096)
+def _tags(text: str) -> tuple[str, ...]:
+    return tuple(msgspec.json.decode(text, type=list[str]))
 
 
 class _Listing(msgspec.Struct):
@@ -64,10 +70,17 @@ class _Listing(msgspec.Struct):
 
 
 def prices_of(
-    tx: Tx, tenant_id: int, outlet_ids: Iterable[int], currencies: Mapping[int, str], policy: PricePolicy, at: int
+    tx: Tx,
+    tenant_id: int,
+    outlet_ids: Iterable[int],
+    currencies: Mapping[int, str],
+    policy: PricePolicy,
+    at: int,
+    *,
+    book: PriceBook | None = None,
 ) -> dict[int, Priced | NoPrice]:
     """Return {outlet: its price at this instant, or why there is none} for every outlet asked about. `currencies`: the listings' own, as
-    far as known."""
+    far as known. `book`: by these rules instead of those that are kept."""
     wanted = sorted(set(outlet_ids))
     listings = {outlet_id: _Listing() for outlet_id in wanted}
     for outlet_id, account_id, channel, sku, units, *facts in tx.all(
@@ -84,10 +97,9 @@ def prices_of(
         one.account_id, one.channel = account_id, channel
         one.parts.append(_part(sku, units, *facts[:6]))
         tags, vendor, kind = facts[6:]
-        one.items.append(
-            ItemFacts(sku, tuple(msgspec.json.decode(tags or "[]", type=list[str])), vendor or "", kind or "")
-        )
-    book = book_of(tx, tenant_id, {item.sku for one in listings.values() for item in one.items}, at)
+        one.items.append(ItemFacts(sku, _tags(tags or "[]"), vendor or "", kind or ""))
+    if book is None:
+        book = book_of(tx, tenant_id, {item.sku for one in listings.values() for item in one.items}, at)
     found: dict[int, Priced | NoPrice] = {}
     for outlet_id, one in listings.items():
         terms = book.terms(one.items, one.account_id, one.channel, policy.fee, at) if one.items else NO_TERMS

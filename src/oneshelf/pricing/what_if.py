@@ -6,18 +6,24 @@ Never: works out a price in another way than the one that is told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from oneshelf.core.facts import Money
 from oneshelf.core.precedence import Selector
-from oneshelf.core.price import NoPrice, Priced, beyond_band
+from oneshelf.core.price import NoPrice, Priced, PricePolicy, beyond_band
 from oneshelf.db.tx import Tx
 
-from .levels import prices_of
+from .levels import PriceBook, book_of, prices_of
 from .policy import policy_of
 from .rules import reach
+
+T = TypeVar("T")
+
+#: How many outlets are looked at in one transaction.
+LOOKED_AT_ONCE = 250
 
 
 class PriceChange(msgspec.Struct, frozen=True):
@@ -50,8 +56,37 @@ class WhatIf(msgspec.Struct, frozen=True):
     rows: tuple[PriceChange, ...]
 
 
+class Said(msgspec.Struct, frozen=True):
+    """All that the merchant said about prices: rules, sales, rates, and the policy of each account."""
+
+    book: PriceBook
+    policies: dict[int, PricePolicy]
+
+
 class _TakenBack(Exception):
     """Ends the savepoint of a change that was only looked at."""
+
+
+def said(tx: Tx, tenant_id: int, at: int) -> Said:
+    """Return what is said now, as far as it matters at an instant."""
+    accounts = tx.all("SELECT account_id FROM account WHERE tenant_id = :t AND channel <> 'shopify'", t=tenant_id)
+    return Said(
+        book_of(tx, tenant_id, None, at),
+        {account_id: policy_of(tx, tenant_id, account_id) for (account_id,) in accounts},
+    )
+
+
+def said_after(tx: Tx, tenant_id: int, change: Callable[[Tx], T], at: int) -> tuple[Said, T]:
+    """Return what would be said after a change, and what the change gives back. Nothing is changed. Raises what the change raises."""
+    found: list[tuple[Said, T]] = []
+    try:
+        with tx.savepoint():
+            told = change(tx)
+            found.append((said(tx, tenant_id, at), told))
+            raise _TakenBack
+    except _TakenBack:
+        pass
+    return found[0]
 
 
 def reached_by(tx: Tx, tenant_id: int, selectors: Iterable[Selector]) -> list[int]:
@@ -59,59 +94,32 @@ def reached_by(tx: Tx, tenant_id: int, selectors: Iterable[Selector]) -> list[in
     return sorted({outlet for selector in selectors for outlet in reach(tx, tenant_id, selector)})
 
 
-def what_if(tx: Tx, tenant_id: int, outlet_ids: Iterable[int], change: Callable[[Tx], object], at: int) -> WhatIf:
-    """Return what these outlets would ask at an instant after a change. Nothing is changed. Raises what the change raises."""
-    wanted = sorted(set(outlet_ids))
-    before = _asked(tx, tenant_id, wanted, at)
-    after: dict[int, tuple[Priced | NoPrice, int]] = {}
-    try:
-        with tx.savepoint():
-            change(tx)
-            after = _asked(tx, tenant_id, wanted, at)
-            raise _TakenBack
-    except _TakenBack:
-        pass
-    return _counted(tx, tenant_id, before, after)
-
-
-def _asked(tx: Tx, tenant_id: int, wanted: list[int], at: int) -> dict[int, tuple[Priced | NoPrice, int]]:
-    """Return {outlet: (its price or why there is none, the band of its account)}."""
-    of_account: dict[int, dict[int, str]] = {}
-    for outlet_id, account_id, currency in tx.all(
-        """SELECT o.outlet_id, o.account_id, s.currency FROM outlet o
-             LEFT JOIN price_slot s ON s.tenant_id = o.tenant_id AND s.outlet_id = o.outlet_id
-            WHERE o.tenant_id = :t AND o.outlet_id {in:ids}""",
-        t=tenant_id,
-        ids=wanted,
-    ):
-        of_account.setdefault(account_id, {})[outlet_id] = currency or ""
-    found = {}
-    for account_id, currencies in of_account.items():
-        policy = policy_of(tx, tenant_id, account_id)
-        for outlet_id, price in prices_of(tx, tenant_id, currencies, currencies, policy, at).items():
-            found[outlet_id] = (price, policy.band)
-    return found
-
-
-def _counted(
-    tx: Tx,
-    tenant_id: int,
-    before: dict[int, tuple[Priced | NoPrice, int]],
-    after: dict[int, tuple[Priced | NoPrice, int]],
-) -> WhatIf:
-    changed = [outlet_id for outlet_id in before if _minor(before[outlet_id][0]) != _minor(after[outlet_id][0])]
-    rows = []
-    for outlet_id, account_id, channel, external_id, title, asks, currency in tx.all(
+def changes(tx: Tx, tenant_id: int, outlet_ids: Iterable[int], before: Said, after: Said, at: int) -> list[PriceChange]:
+    """Return those of these outlets whose price at an instant is another after than before. Many: some hundred at a time, so that the
+    writer is not held."""
+    rows = tx.all(
         """SELECT o.outlet_id, o.account_id, a.channel, o.external_id, o.title, s.believed, s.currency FROM outlet o
              JOIN account a ON a.tenant_id = o.tenant_id AND a.account_id = o.account_id
              LEFT JOIN price_slot s ON s.tenant_id = o.tenant_id AND s.outlet_id = o.outlet_id
             WHERE o.tenant_id = :t AND o.outlet_id {in:ids} ORDER BY o.outlet_id""",
         t=tenant_id,
-        ids=changed,
-    ):
-        (was, _), (will_be, band) = before[outlet_id], after[outlet_id]
+        ids=sorted(set(outlet_ids)),
+    )
+    of_account: dict[int, dict[int, str]] = {}
+    for row in rows:
+        of_account.setdefault(row[1], {})[row[0]] = row[6] or ""
+    prices: list[dict[int, Priced | NoPrice]] = [{}, {}]
+    for account_id, currencies in of_account.items():
+        for asked, words in zip(prices, (before, after), strict=True):
+            policy = words.policies[account_id]
+            asked |= prices_of(tx, tenant_id, currencies, currencies, policy, at, book=words.book)
+    found = []
+    for outlet_id, account_id, channel, external_id, title, asks, currency in rows:
+        was, will_be, band = prices[0][outlet_id], prices[1][outlet_id], after.policies[account_id].band
+        if _minor(was) == _minor(will_be):
+            continue
         priced = will_be if isinstance(will_be, Priced) else was
-        rows.append(
+        found.append(
             PriceChange(
                 outlet_id,
                 account_id,
@@ -126,9 +134,14 @@ def _counted(
                 isinstance(will_be, Priced) and bool(band) and beyond_band(asks, will_be.price.minor, band),
             )
         )
+    return found
+
+
+def counted(rows: Sequence[PriceChange], reached: int) -> WhatIf:
+    """Return the changes of so many outlets, with their counts."""
     return WhatIf(
-        reached=len(before),
-        same=len(before) - len(rows),
+        reached=reached,
+        same=reached - len(rows),
         rise=sum(_moves(row) > 0 for row in rows),
         fall=sum(_moves(row) < 0 for row in rows),
         without=sum(row.will_be is None for row in rows),

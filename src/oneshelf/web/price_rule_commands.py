@@ -1,11 +1,12 @@
 """Commands about price rules: look what they would change, set, take back, agree. One function each, as in commands.py.
 
-A change is looked at by being carried out and taken back in the same step that, with `yes`, carries it out for good.
+A change is looked at by being carried out and taken back; what it says is then worked out as it would be told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,7 +18,17 @@ from oneshelf.pricing.agreed import say
 from oneshelf.pricing.policy import policy_of, set_limits
 from oneshelf.pricing.rates import concerned_by, enter_rate
 from oneshelf.pricing.rules import drop_rule, selector_of, set_rule, set_sale
-from oneshelf.pricing.what_if import WhatIf, far_prices, reached_by, what_if
+from oneshelf.pricing.what_if import (
+    LOOKED_AT_ONCE,
+    PriceChange,
+    Said,
+    changes,
+    counted,
+    far_prices,
+    reached_by,
+    said,
+    said_after,
+)
 from oneshelf.publish.price_waiting import approve, refuse, waiting
 from oneshelf.wiring import Service
 
@@ -35,21 +46,31 @@ async def _look_or_do(
     """Say what a change would do to prices; with `yes` let it stand, with `far` agree to the far prices that are shown.
 
     `at`: the instant to look at, where it is not now. `change` gives what is answered beside the preview.
+    1. Whom it reaches, and what would be said after it.  2. Their prices, some hundred a transaction.  3. With `yes`, the change.
     """
-    tenant_id = service.tenant_id
+    tenant_id, yes = service.tenant_id, bool(payload.get("yes"))
 
-    def step(tx: Tx, now: int) -> tuple[WhatIf, Any]:
-        told: list[Any] = []
-        found = list(reached(tx))
-        shown = what_if(tx, tenant_id, found, lambda inner: told.append(change(inner, now)), max(at or now, now))
-        if not payload.get("yes"):
-            return shown, told[0]
+    def look(tx: Tx, now: int) -> tuple[list[int], Said, Said, Any, int]:
+        shown_at = max(at or now, now)
+        after, told = said_after(tx, tenant_id, lambda inner: change(inner, now), shown_at)
+        return sorted(reached(tx)), said(tx, tenant_id, shown_at), after, told, shown_at
+
+    found, before, after, told, shown_at = await act(service, look)
+    rows: list[PriceChange] = []
+    for start in range(0, len(found), LOOKED_AT_ONCE):
+        some = found[start : start + LOOKED_AT_ONCE]
+        rows += await service.writer.do(
+            partial(changes, tenant_id=tenant_id, outlet_ids=some, before=before, after=after, at=shown_at)
+        )
+    shown = counted(rows, len(found))
+
+    def stand(tx: Tx, now: int) -> Any:
         if payload.get("far"):
             say(tx, tenant_id, far_prices(shown), "yes", now, by=service.by)
-        return shown, change(tx, now)
+        return change(tx, now)
 
-    shown, told = await act(service, step)
-    return {**msgspec.to_builtins(shown), **told, "done": bool(payload.get("yes"))}
+    told = await act(service, stand) if yes else told
+    return {**msgspec.to_builtins(shown), **told, "done": yes}
 
 
 def _selector(payload: dict[str, Any]) -> Selector:
