@@ -19,7 +19,7 @@ from oneshelf.core.price_terms import PriceRule, PriceSale
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
 
-from .rules import drop_rule, named, rules_of, sales_of, set_rule, set_sale
+from .rules import drop_rule, mark_reach, named, rules_of, sales_of, set_rule, set_sale
 
 SAYS = ("price", "rounding", "floor", "ceiling", "margin", "currency")
 COLUMNS = ("kind", "account", "channel", "goods", "value", "rank", *SAYS, "starts_at", "ends_at")
@@ -153,6 +153,7 @@ def apply(tx: Tx, tenant_id: int, file: FileRead, now: int, *, by: str, keep_bef
     for one in gone.values():
         drop_rule(tx, tenant_id, one.rule_no, now, by=by)
         selectors.append(one.selector)
+    mark_reach(tx, tenant_id, selectors, now, "price rules were imported")
     if keep_before:
         tx.run(
             """INSERT INTO price_import (tenant_id, imported_at, imported_by, before) VALUES (:t, :now, :by, :before)
@@ -194,7 +195,7 @@ def _says_the_same(line: Line, found: PriceRule | PriceSale) -> bool:
 
 def _set(tx: Tx, tenant_id: int, line: Line, now: int, by: str) -> None:
     if line.starts_at is None or line.ends_at is None:
-        set_rule(tx, tenant_id, line.selector, line.says, now, by=by)
+        set_rule(tx, tenant_id, line.selector, line.says, now, by=by, mark=False)
         return
     for name in ("floor", "ceiling", "margin"):
         if line.says[name]:

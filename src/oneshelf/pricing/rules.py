@@ -57,8 +57,11 @@ def sales_of(
     return [PriceSale(row[0], row[1], row[2], row[3], Selector(*row[4:9]), row[9], row[10]) for row in rows]
 
 
-def set_rule(tx: Tx, tenant_id: int, selector: Selector, says: Mapping[str, str], now: int, *, by: str) -> int:
-    """Keep a rule; one with the same selector is replaced whole and keeps its number. Every outlet that it reaches is marked.
+def set_rule(
+    tx: Tx, tenant_id: int, selector: Selector, says: Mapping[str, str], now: int, *, by: str, mark: bool = True
+) -> int:
+    """Keep a rule; one with the same selector is replaced whole and keeps its number. Every outlet that it reaches is marked, unless the
+    caller does that (`mark`).
 
     `says`: price, rounding, floor, ceiling, margin, currency, as PriceRule has them. Returns its number. Raises ValueError with what is
     wrong, LookupError on an account that is not there.
@@ -71,7 +74,8 @@ def set_rule(tx: Tx, tenant_id: int, selector: Selector, says: Mapping[str, str]
     _keep(tx, tenant_id, rule_no, "rule", rule, now, by)
     said = {name: getattr(rule, name) for name in _SAYS if getattr(rule, name)}
     note(tx, tenant_id, now, by, "Price rule set", f"price_rule:{rule_no}", **msgspec.to_builtins(selector), **said)
-    mark_reach(tx, tenant_id, [selector], now, f"price rule {rule_no} changed")
+    if mark:
+        mark_reach(tx, tenant_id, [selector], now, f"price rule {rule_no} changed")
     return rule_no
 
 
@@ -177,49 +181,74 @@ def sale_ticks(tx: Tx, tenant_id: int, now: int) -> int:
 
 def mark_reach(tx: Tx, tenant_id: int, selectors: Iterable[Selector], now: int, why: str) -> int:
     """Mark every outlet of an account that follows which one of these selectors reaches. Returns how many."""
-    found = sorted({outlet for selector in selectors for outlet in reach(tx, tenant_id, selector)})
-    marks.mark_outlets(tx, tenant_id, found, now, why)
+    found: set[int] = set()
+    skus: dict[tuple[int, str], set[str]] = {}
+    for selector in selectors:
+        if selector.goods == "sku":  # a file may name thousands: they are looked for together
+            skus.setdefault((selector.account_id, selector.channel), set()).add(selector.value)
+        else:
+            found.update(reach(tx, tenant_id, selector))
+    for (account_id, channel), named_here in skus.items():
+        found.update(_selling(tx, tenant_id, account_id, channel, named_here))
+    marks.mark_outlets(tx, tenant_id, sorted(found), now, why)
     return len(found)
 
 
 def reach(tx: Tx, tenant_id: int, selector: Selector) -> list[int]:
     """Return the outlets of accounts that follow all of whose SKUs a selector fits, in order."""
-    skus = None if selector.goods == "all" else _skus_of(tx, tenant_id, selector)
-    rows = tx.all(
-        """SELECT o.outlet_id, SUM(CASE WHEN :every = 1 OR k.sku {in:skus} THEN 0 ELSE 1 END) FROM outlet o
-             JOIN account a ON a.tenant_id = o.tenant_id AND a.account_id = o.account_id
-             JOIN price_policy p ON p.tenant_id = o.tenant_id AND p.account_id = o.account_id AND p.mode = 'follow'
-             JOIN link k ON k.tenant_id = o.tenant_id AND k.outlet_id = o.outlet_id
-            WHERE o.tenant_id = :t AND (:a = 0 OR o.account_id = :a) AND (:c = '' OR a.channel = :c) AND a.channel <> 'shopify'
-              AND o.fulfilled_by_channel = 0 AND o.state NOT IN ('ended', 'draft', 'gone')
-              AND (:every = 1 OR o.outlet_id IN (SELECT l.outlet_id FROM link l WHERE l.tenant_id = :t AND l.sku {in:skus}))
-            GROUP BY o.outlet_id ORDER BY o.outlet_id""",
-        t=tenant_id,
-        a=selector.account_id,
-        c=selector.channel,
-        every=int(skus is None),
-        skus=skus or [],
-    )
-    return [outlet_id for outlet_id, foreign in rows if not foreign]
-
-
-def _skus_of(tx: Tx, tenant_id: int, selector: Selector) -> list[str]:
     if selector.goods == "sku":
-        return [selector.value]
-    return [
-        sku
-        for sku, facts in facts_of(tx, tenant_id).items()
-        if fits(selector, facts, selector.account_id, selector.channel)
+        skus = {selector.value}
+    elif selector.goods != "all":
+        place = selector.account_id, selector.channel
+        skus = {sku for sku, facts in facts_of(tx, tenant_id).items() if fits(selector, facts, *place)}
+    else:
+        rows = tx.all(
+            f"""SELECT o.outlet_id FROM outlet o {_FOLLOWS} AND EXISTS
+                  (SELECT 1 FROM link k WHERE k.tenant_id = o.tenant_id AND k.outlet_id = o.outlet_id) ORDER BY o.outlet_id""",
+            t=tenant_id,
+            a=selector.account_id,
+            c=selector.channel,
+        )
+        return [outlet_id for (outlet_id,) in rows]
+    return _selling(tx, tenant_id, selector.account_id, selector.channel, skus)
+
+
+#: CROSS JOIN: SQLite joins in the order written, so it begins with the few links of some SKUs and not with every outlet.
+_FOLLOWS = """CROSS JOIN account a CROSS JOIN price_policy p
+            WHERE o.tenant_id = :t AND a.tenant_id = o.tenant_id AND a.account_id = o.account_id AND p.tenant_id = o.tenant_id
+              AND p.account_id = o.account_id AND p.mode = 'follow' AND (:a = 0 OR o.account_id = :a) AND (:c = '' OR a.channel = :c)
+              AND a.channel <> 'shopify' AND o.fulfilled_by_channel = 0 AND o.state NOT IN ('ended', 'draft', 'gone')"""
+
+
+def _selling(tx: Tx, tenant_id: int, account_id: int, channel: str, skus: set[str]) -> list[int]:
+    """Return the outlets at a place that sell some of these SKUs and no others."""
+    wanted = [
+        outlet_id
+        for (outlet_id,) in tx.all(
+            f"""SELECT DISTINCT o.outlet_id FROM link k CROSS JOIN outlet o {_FOLLOWS}
+                   AND k.tenant_id = :t AND k.sku {{in:skus}} AND o.outlet_id = k.outlet_id ORDER BY o.outlet_id""",
+            t=tenant_id,
+            a=account_id,
+            c=channel,
+            skus=sorted(skus),
+        )
     ]
+    beside = {
+        outlet_id
+        for outlet_id, sku in tx.all(
+            "SELECT outlet_id, sku FROM link WHERE tenant_id = :t AND outlet_id {in:ids}", t=tenant_id, ids=wanted
+        )
+        if sku not in skus
+    }
+    return [outlet_id for outlet_id in wanted if outlet_id not in beside]
 
 
 def facts_of(tx: Tx, tenant_id: int, skus: Iterable[str] | None = None) -> dict[str, ItemFacts]:
     """Return {SKU: what rules may know of it} of these SKUs, or of all."""
+    which = "" if skus is None else " AND sku {in:skus}"
     rows = tx.all(
-        "SELECT sku, tags, vendor, product_type FROM item WHERE tenant_id = :t AND (:every = 1 OR sku {in:skus})",
-        t=tenant_id,
-        every=int(skus is None),
-        skus=sorted(skus or ()),
+        f"SELECT sku, tags, vendor, product_type FROM item WHERE tenant_id = :t{which}",
+        **{"t": tenant_id, **({} if skus is None else {"skus": sorted(skus)})},
     )
     return {
         sku: ItemFacts(sku, tuple(msgspec.json.decode(tags, type=list[str])), vendor, kind)
