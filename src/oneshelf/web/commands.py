@@ -32,6 +32,7 @@ from oneshelf.wiring import SIGN_INS, Running, Service, build_channel
 
 from . import (
     account_commands,
+    conflict_commands,
     offer_commands,
     order_commands,
     price_commands,
@@ -476,6 +477,7 @@ COMMANDS: dict[str, Command] = {
     "prices_off": price_commands.run_prices_off,
     "prices_retry": price_commands.run_prices_retry,
     **price_rule_commands.COMMANDS,
+    **conflict_commands.COMMANDS,
     **truth_commands.COMMANDS,
     **token_commands.COMMANDS,
 }
