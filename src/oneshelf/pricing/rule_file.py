@@ -173,9 +173,14 @@ def undo(tx: Tx, tenant_id: int, now: int, *, by: str) -> Imported:
     row = tx.one("SELECT before FROM price_import WHERE tenant_id = :t", t=tenant_id)
     if row is None:
         raise LookupError("no import is there to be undone")
-    # Sales that are over by now can't be set again and need not be.
+    # Sales that are over by now can't be set again and need not be; those that are still kept stay.
     file = read_csv(row[0])
-    lines = tuple(line for line in file.lines if line.ends_at is None or line.ends_at > now)
+    kept = {_name(sale.selector, sale.starts_at, sale.ends_at) for sale in sales_of(tx, tenant_id)}
+    lines = tuple(
+        line
+        for line in file.lines
+        if line.ends_at is None or line.ends_at > now or _name(line.selector, line.starts_at, line.ends_at) in kept
+    )
     done = apply(tx, tenant_id, msgspec.structs.replace(file, lines=lines), now, by=by, keep_before=False)
     tx.run("DELETE FROM price_import WHERE tenant_id = :t", t=tenant_id)
     note(

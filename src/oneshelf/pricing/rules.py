@@ -132,7 +132,7 @@ def set_sale(
 def drop_rule(tx: Tx, tenant_id: int, rule_no: int, now: int, *, by: str) -> bool:
     """Take a rule or sale back; a sale that is on ends. False: there is none of that number."""
     row = tx.one(
-        f"SELECT kind, phase, {_SELECTOR} FROM price_rule WHERE tenant_id = :t AND rule_no = :no",
+        f"SELECT kind, starts_at, {_SELECTOR} FROM price_rule WHERE tenant_id = :t AND rule_no = :no",
         t=tenant_id,
         no=rule_no,
     )
@@ -141,7 +141,7 @@ def drop_rule(tx: Tx, tenant_id: int, rule_no: int, now: int, *, by: str) -> boo
     tx.run("DELETE FROM price_rule WHERE tenant_id = :t AND rule_no = :no", t=tenant_id, no=rule_no)
     what = "Price rule taken back" if row[0] == "rule" else "Price sale taken back"
     note(tx, tenant_id, now, by, what, f"price_rule:{rule_no}")
-    if row[0] == "rule" or row[1] == "on":
+    if row[0] == "rule" or row[1] <= now:
         mark_reach(tx, tenant_id, [Selector(*row[2:])], now, f"price {row[0]} {rule_no} was taken back")
     return True
 
@@ -325,16 +325,17 @@ def _keep(tx: Tx, tenant_id: int, rule_no: int, kind: str, rule: PriceRule | Pri
 def spoken_of(tx: Tx, tenant_id: int) -> set[tuple[str, str]]:
     """Return what rules and sales name, as (goods, value in the form in which it is compared), SKUs left out; and ("cost", ""),
     ("compare_at", "") where one is made of these."""
-    found: set[tuple[str, str]] = set()
-    for goods, value, price, margin in tx.all(
-        "SELECT DISTINCT goods, value, price, margin FROM price_rule WHERE tenant_id = :t AND (goods <> 'sku' OR price <> '' OR margin <> '')",
-        t=tenant_id,
-    ):
-        if goods not in ("sku", "all"):
-            found.add((goods, folded(value)))
-        start = parse_formula(price).start if price not in ("", NONE) else ""
-        if start == "cost" or margin not in ("", NONE):
-            found.add(("cost", ""))
-        if start == "compare_at":
-            found.add(("compare_at", ""))
+    found = {
+        (goods, folded(value))
+        for goods, value in tx.all(
+            "SELECT DISTINCT goods, value FROM price_rule WHERE tenant_id = :t AND goods NOT IN ('sku', 'all')",
+            t=tenant_id,
+        )
+    }
+    for (price,) in tx.all("SELECT DISTINCT price FROM price_rule WHERE tenant_id = :t AND price <> ''", t=tenant_id):
+        start = "" if price == NONE else parse_formula(price).start
+        if start in ("cost", "compare_at"):
+            found.add((start, ""))
+    if tx.one("SELECT 1 FROM price_rule WHERE tenant_id = :t AND margin NOT IN ('', 'none') LIMIT 1", t=tenant_id):
+        found.add(("cost", ""))
     return found
