@@ -148,6 +148,7 @@ async def shop(tmp_path: Path) -> AsyncIterator[Service]:
         ("price_rule", {"price": "shop", "goods": "sku", "value": "NOPE"}, "the shop has no SKU NOPE"),
         ("price_rule", {"price": "shop", "account_id": 99}, "no marketplace account 99"),
         ("price_rule", {"price": "shop", "channel": "shopify"}, "what the rules start from"),
+        ("price_rule", {"price": "shop", "channel": "ebäy"}, "there is no channel 'ebäy': one of amazon, ebay, etsy"),
         ("price_sale", {"price": "price - 10%", "starts_at": 1, "ends_at": 2}, "does not end in the past"),
         ("price_drop", {"rule": 7}, "no price rule or sale 7"),
         ("price_limits", {"account_id": 1, "band": 10}, "no connected marketplace"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from oneshelf.core.instants import instant_of, to_us
@@ -56,7 +57,13 @@ def _say(done: dict[str, Any], as_json: bool, limit: int, kept: str, do_it: str)
     for row in done["rows"][:limit]:
         amounts = (in_words(row[name], row["currency"]) for name in ("asks", "was", "will_be"))
         note = row["why"] or ("waits for your word" if row["far"] else "")
-        table.add_row(str(row["listing"]), f"{row['channel']} {row['external_id']}", row["title"], *amounts, note)
+        table.add_row(
+            str(row["listing"]),
+            escape(f"{row['channel']} {row['external_id']}"),
+            escape(row["title"]),
+            *amounts,
+            escape(note),
+        )
     if done["rows"][:limit]:
         out.print(table)
     verb = "will" if done["done"] else "would"
@@ -65,6 +72,8 @@ def _say(done: dict[str, Any], as_json: bool, limit: int, kept: str, do_it: str)
         f"{done['without']} {verb} have no price and keep the one they have.",
         highlight=False,
     )
+    if not done["reached"]:
+        out.print("Rules are heard at accounts that follow the shop's prices; no listing of one is reached by this.")
     if done["far"]:
         out.print(
             f"{done['far']} of these prices are further away than the account's band and wait for your word: "
@@ -85,7 +94,7 @@ def prices_rules(as_json: Json = False) -> None:
         print_json(found)
         return
     for one in found:
-        out.print(f"{one.rule}  {one.where}: {one.says}", highlight=False, soft_wrap=True)
+        out.print(f"{one.rule}  {one.where}: {one.says}", highlight=False, soft_wrap=True, markup=False)
     if not found:
         out.print("There are no price rules: accounts that follow ask what the shop asks.")
 
@@ -207,7 +216,7 @@ def prices_waiting(
     for one in found:
         asks, would = in_words(one.asks, one.currency), in_words(one.would_ask, one.currency)
         line = f"{one.listing}  {one.channel} {one.external_id} {one.title}: asks {asks}, would ask {would}"
-        out.print(line, highlight=False, soft_wrap=True)
+        out.print(line, highlight=False, soft_wrap=True, markup=False)
     if found:
         out.print("Agree: oneshelf prices approve LISTING; or refuse LISTING; or --account for all of an account.")
     else:
@@ -278,7 +287,7 @@ def prices_import(
     done = ask_service("price_import", {"text": text, "yes": yes, "far": far})
     if not as_json:
         for number, words in done["problems"]:
-            out.print(f"row {number}: {words}", highlight=False, soft_wrap=True)
+            out.print(f"row {number}: {words}", highlight=False, soft_wrap=True, markup=False)
         _count(done)
     do_it = f"oneshelf prices import {file} --yes" if not done["problems"] else "mend the rows first"
     _say(done, as_json, limit, "Imported. Back again: oneshelf prices undo --yes.", do_it)

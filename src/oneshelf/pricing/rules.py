@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from oneshelf.core.ids import HUB, ChannelName
 from oneshelf.core.instants import iso
 from oneshelf.core.precedence import ItemFacts, Selector, check, fits, folded
 from oneshelf.core.price_formula import parse_formula, parse_rounding
@@ -262,8 +263,11 @@ def facts_of(tx: Tx, tenant_id: int, skus: Iterable[str] | None = None) -> dict[
 def _is_known(tx: Tx, tenant_id: int, selector: Selector) -> None:
     """Refuse a selector that can't be one, or that names an account, channel or SKU which is not there."""
     check(selector)
-    if selector.channel == "shopify":
+    if selector.channel == HUB:
         raise ValueError("the shop's prices are what the rules start from; a rule is for the marketplaces")
+    if selector.channel and selector.channel not in set(ChannelName):
+        names = ", ".join(sorted(name for name in ChannelName if name != HUB))
+        raise ValueError(f"there is no channel {selector.channel!r}: one of {names}")
     if selector.account_id:
         row = tx.one(
             "SELECT channel, state FROM account WHERE tenant_id = :t AND account_id = :a",
