@@ -20,14 +20,17 @@ from oneshelf.core.errors import OneshelfError
 
 # The order of the help.
 from . import (
+    alerts,
     bench,
     channels,
     conflicts,
+    guard,
     holds,
     inbox,
     key,
     listings,
     orders,
+    plans,
     price_rules,
     prices,
     privacy,
@@ -38,6 +41,7 @@ from . import (
     sales,
     shelf,
     sim,
+    tasks,
     tokens,
     truth,
 )

@@ -10,11 +10,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from oneshelf.core import spreadsheet
 from oneshelf.db.journal import note, open_task
 from oneshelf.db.tx import Tx
 
-from . import dirty, links
+from . import dirty, links, sheets
 from .suggest import Shop, Suggestion, Unlinked
 
 COLUMNS = ("listing", "account", "channel", "external_id", "sku_text", "title", "state", "parts")
@@ -105,12 +104,12 @@ def unlink(tx: Tx, tenant_id: int, outlet_id: int, now: int, *, by: str) -> bool
 
 def to_csv(found: Iterable[Row]) -> str:
     """Return rows as CSV; `parts` is "SKU=pieces" parts, a blank between them."""
-    rows = []
+    cells = []
     for row in found:
         parts = row.parts or ({row.suggestions[0].sku: row.suggestions[0].units} if row.suggestions else {})
         text = "; ".join(f"{sku}={units}" for sku, units in sorted(parts.items()))
-        rows.append((row.listing, row.account, row.channel, row.external_id, row.sku_text, row.title, row.state, text))
-    return spreadsheet.to_csv(COLUMNS, rows)
+        cells.append((row.listing, row.account, row.channel, row.external_id, row.sku_text, row.title, row.state, text))
+    return sheets.to_csv(COLUMNS, cells)
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -125,10 +124,9 @@ class Wanted(msgspec.Struct, frozen=True):
 def read_csv(tx: Tx, tenant_id: int, text: str) -> Wanted:
     """Check every row of a file with the columns `listing` and `parts` (others are ignored). An empty `parts` leaves a listing as it
     is, "-" unlinks it. The heading is row 1."""
-    try:
-        found = list(spreadsheet.rows_of(text, ("listing", "parts")))
-    except ValueError as error:
-        return Wanted({}, [], 0, [(1, str(error))])
+    rows, wrong = sheets.read_csv(text, ("listing", "parts"))
+    if wrong:
+        return Wanted({}, [], 0, [(1, wrong)])
     outlets = {
         outlet_id
         for (outlet_id,) in tx.all(
@@ -146,8 +144,8 @@ def read_csv(tx: Tx, tenant_id: int, text: str) -> Wanted:
     seen: dict[int, int] = {}
     problems: list[tuple[int, str]] = []
     same = 0
-    for number, row in found:
-        listing, parts = row["listing"], row["parts"]
+    for number, row in rows:
+        listing, parts = row["listing"], row["parts"].removeprefix("'")
         if not parts:
             same += 1
             continue

@@ -14,6 +14,7 @@ from oneshelf.core.precedence import ItemFacts
 from oneshelf.db.journal import open_task
 from oneshelf.db.tx import Tx
 from oneshelf.listings import links
+from oneshelf.listings.policy import hear_facts
 from oneshelf.orders.accounts import load_accounts
 from oneshelf.pricing.levels import ItemTold, hear_hub
 from oneshelf.reconcile import hub as judging
@@ -73,6 +74,7 @@ def keep_items(tx: Tx, tenant_id: int, account_id: int, found: Sequence[ListingF
             )
         else:
             single.append(same[0])
+    hear_facts(tx, tenant_id, {str(one.sku): _item_facts(one) for one in single}, now)
     hear_hub(tx, tenant_id, {str(one.sku): _told(one) for one in single}, now)
     tx.many(
         """INSERT INTO item (tenant_id, sku, title, variant_id, item_id, product_id, tracked, deleted, price_minor, currency,
@@ -111,8 +113,13 @@ def _told(listing: ListingFound) -> ItemTold:
         (listing.price_minor, listing.currency),
         (facts.cost.minor, facts.cost.currency) if facts.cost else (None, None),
         facts.compare_at.minor if facts.compare_at else None,
-        ItemFacts(str(listing.sku), facts.tags, facts.vendor, facts.product_type),
+        _item_facts(listing),
     )
+
+
+def _item_facts(found: ListingFound) -> ItemFacts:
+    facts = found.facts or HubFacts()
+    return ItemFacts(str(found.sku), facts.tags, facts.vendor, facts.product_type)
 
 
 def _facts(facts: HubFacts) -> tuple[Any, ...]:

@@ -5,11 +5,13 @@ In: his word. Out: the policy of an account. Tables it owns: price_policy. Never
 
 from __future__ import annotations
 
+from oneshelf.core.plan import Capability
 from oneshelf.core.precedence import Selector
 from oneshelf.core.price import OFF, PricePolicy
 from oneshelf.core.price_formula import number
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
+from oneshelf.tenants.plan import allows, require
 
 from . import marks
 from .rules import mark_reach
@@ -19,18 +21,24 @@ BAND_MAX = 10_000
 
 
 def policy_of(tx: Tx, tenant_id: int, account_id: int) -> PricePolicy:
-    """Return what may be done with an account's prices; nothing where he never said."""
+    """Return what may be done with an account's prices; nothing where he never said, or where his plan has no price sync."""
     row = tx.one(
         "SELECT mode, band, fee FROM price_policy WHERE tenant_id = :t AND account_id = :a", t=tenant_id, a=account_id
     )
-    return OFF if row is None else PricePolicy(row[0] == "follow", row[1], row[2])
+    if row is None:
+        return OFF
+    follows = row[0] == "follow" and allows(tx, tenant_id, Capability.PRICE_SYNC)
+    return PricePolicy(follows, row[1], row[2])
 
 
 def switch(tx: Tx, tenant_id: int, account_id: int, *, follow: bool, now: int, by: str) -> int:
     """Switch an account's prices on or off. On: every price is read, then told where it differs; returns how many listings that concerns.
+    Raises NotInPlan.
 
     Off: nothing more is told; listings keep the price that they have. A price that is on its way is still looked after.
     """
+    if follow:
+        require(tx, tenant_id, Capability.PRICE_SYNC)
     tx.run(
         """INSERT INTO price_policy (tenant_id, account_id, mode, changed_at, changed_by) VALUES (:t, :a, :m, :now, :by)
            ON CONFLICT (tenant_id, account_id) DO UPDATE SET mode = excluded.mode, changed_at = excluded.changed_at,

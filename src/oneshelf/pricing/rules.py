@@ -13,11 +13,13 @@ import msgspec
 
 from oneshelf.core.ids import HUB, ChannelName
 from oneshelf.core.instants import iso
+from oneshelf.core.plan import Capability
 from oneshelf.core.precedence import ItemFacts, Selector, check, fits, folded
 from oneshelf.core.price_formula import parse_formula, parse_rounding
 from oneshelf.core.price_terms import NONE, PriceRule, PriceSale, refuse_mistakes
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx, next_values
+from oneshelf.tenants.plan import require
 from oneshelf.tenants.rates import home_currency
 
 from . import marks
@@ -65,7 +67,7 @@ def set_rule(
     caller does that (`mark`).
 
     `says`: price, rounding, floor, ceiling, margin, currency, as PriceRule has them. Returns its number. Raises ValueError with what is
-    wrong, LookupError on an account that is not there.
+    wrong, LookupError on an account that is not there, NotInPlan.
     """
     selector = msgspec.structs.replace(selector, value=selector.value.strip())
     _is_known(tx, tenant_id, selector)
@@ -261,7 +263,8 @@ def facts_of(tx: Tx, tenant_id: int, skus: Iterable[str] | None = None) -> dict[
 
 
 def _is_known(tx: Tx, tenant_id: int, selector: Selector) -> None:
-    """Refuse a selector that can't be one, or that names an account, channel or SKU which is not there."""
+    """Refuse a selector that can't be one, or that names an account, channel or SKU which is not there; a plan without price sync."""
+    require(tx, tenant_id, Capability.PRICE_SYNC)
     check(selector)
     if selector.channel == HUB:
         raise ValueError("the shop's prices are what the rules start from; a rule is for the marketplaces")
