@@ -32,7 +32,9 @@ def plans_page() -> str:
         "# Plans\n\n"
         "What each plan has. Self-hosted, without a plan, everything is on. What happens at a change stands in\n"
         "[the page about plans](../concepts/plans.md).\n\n"
-        "This page is generated from the table that the tests hold the code against: `make docs`.\n\n" + "\n".join(rows) + "\n"
+        "This page is generated from the table that the tests hold the code against: `make docs`.\n\n"
+        + "\n".join(rows)
+        + "\n"
     )
 
 
