@@ -108,6 +108,8 @@ KINDS: Mapping[str, TaskKind] = MappingProxyType(
         "fulfil_copy": _order("warning", "Fulfil the order in the shop by hand"),
         "release_copy": _order("urgent", "Release the order's hold in the shop by hand", "", "", 4 * HOUR_S),
         "fulfilment_cancelled": _line("urgent", "Say to the buyer what happens: the marketplace thinks that it is on its way", "", "", DAY_S),
+        "choose_location": _order("urgent", "Say where the order leaves from, or move stock there", "", "a location has it, or nothing of it waits any more", DAY_S),
+        "move_copy": _order("warning", "Move the order in the shop to its location by hand", "", "it stands there"),
         # Parcels
         "ship": TaskKind(About.PARCEL, "urgent", "Mark it as shipped at the marketplace by hand", "oneshelf orders parcels", "the marketplace has it", DAY_S),
         "ship_tracking": TaskKind(About.PARCEL, "warning", "Enter a tracking number in the shop", "", "the marketplace has it", DAY_S),
@@ -128,6 +130,9 @@ KINDS: Mapping[str, TaskKind] = MappingProxyType(
         "price_never_seen": _listing("warning", "See at the channel why it does not take its price, then try again", "oneshelf prices retry {listing}", _ASKS_RIGHT),
         "someone_else_prices": _listing("warning", "Stop the other program or person that sets this price, then try again", "oneshelf prices retry {listing}", _ASKS_RIGHT),
         "no_price_to_follow": TaskKind(About.REASON, "notice", "Put right what has no price, or leave the account's prices alone", "oneshelf prices list", "no listing of the account has this reason any more"),
+        "price_waits": _account("warning", "Say whether the prices may change by so much", "oneshelf prices list", "none of the account waits any more"),
+        # Rules
+        "guard_waits": TaskKind(About.SERVICE, "urgent", "Approve the change, or refuse it", "", "you say so, or it lapses"),
         # Accounts
         "connect_again": _account("urgent", "Connect the account again: the channel refuses our keys", "oneshelf channels connect", "a call of the account is taken again", 4 * HOUR_S),
         "channel_silent": _account("urgent", "See why the channel can't be heard: its sales are not known", "oneshelf channels check {account}", "the channel is heard again", 2 * HOUR_S),
@@ -140,6 +145,7 @@ KINDS: Mapping[str, TaskKind] = MappingProxyType(
         "hub_without_sku": _account("notice", "Give the variants a SKU"),
         "hub_sku_renamed": TaskKind(About.ITEM, "notice", "Link by hand what has the new name elsewhere", "", "it has its old name again"),
         "hub_untracked": TaskKind(About.SKU, "warning", "Track its stock again in the shop, or unlink its listings"),
+        "hub_bundle": TaskKind(About.SKU, "notice", "Put the bundle right in the shop, or link its listings by hand", "", "it can be read"),
         "hub_deleted": TaskKind(About.SKU, "warning", "End its listings, or make it again in the shop"),
         "gone_from_hub": TaskKind(About.SKU, "warning", "Say what it is now"),
         "count": TaskKind(About.COUNT, "warning", "Enter the count in the shop by hand"),
@@ -149,6 +155,8 @@ KINDS: Mapping[str, TaskKind] = MappingProxyType(
         "privacy_export": TaskKind(About.REQUEST, "urgent", "Make the file and send it to the customer yourself", "oneshelf privacy export {subject}", "the request is closed"),
         "books_differ": TaskKind(About.SERVICE, "urgent", "Restore a backup: the ledger's sums are not its entries", "oneshelf check", "the nightly look finds them equal", HOUR_S),
         "alerts_not_sent": TaskKind(About.SERVICE, "warning", "See why they are not taken", "oneshelf alerts list", "one is taken again"),
+        "customers_differ": TaskKind(About.SERVICE, "warning", "See what differs, and restore a backup if orders are missing", "oneshelf check", "the nightly look finds them equal"),
+        "webhook_disabled": TaskKind(About.SERVICE, "warning", "Put the receiver right, and enable its endpoint again", "", "it is enabled again"),
         "sync_stopped": TaskKind(About.SERVICE, "urgent", "See why nothing was done meanwhile: was the machine off?", "oneshelf channels check", "", HOUR_S),
         "plan_lacks": TaskKind(About.SERVICE, "urgent", "Choose a plan that has it, or let listings show 0", "oneshelf plan show", "the plan has it", DAY_S),
     }
