@@ -35,6 +35,7 @@ class About(StrEnum):
     ITEM = "item"  # the shop's own id of a variant's stock
     MESSAGE = "message"  # 4711, from `inbox list`
     REQUEST = "request"  # 7, from `privacy list`
+    GUARD = "guard"  # 2, from `guard list`
     SERVICE = "service"  # "", the service itself
 
 
@@ -131,8 +132,6 @@ KINDS: Mapping[str, TaskKind] = MappingProxyType(
         "someone_else_prices": _listing("warning", "Stop the other program or person that sets this price, then try again", "oneshelf prices retry {listing}", _ASKS_RIGHT),
         "no_price_to_follow": TaskKind(About.REASON, "notice", "Put right what has no price, or leave the account's prices alone", "oneshelf prices list", "no listing of the account has this reason any more"),
         "price_waits": _account("warning", "Say whether the prices may change by so much", "oneshelf prices list", "none of the account waits any more"),
-        # Rules
-        "guard_waits": TaskKind(About.SERVICE, "urgent", "Approve the change, or refuse it", "", "you say so, or it lapses"),
         # Accounts
         "connect_again": _account("urgent", "Connect the account again: the channel refuses our keys", "oneshelf channels connect", "a call of the account is taken again", 4 * HOUR_S),
         "channel_silent": _account("urgent", "See why the channel can't be heard: its sales are not known", "oneshelf channels check {account}", "the channel is heard again", 2 * HOUR_S),
@@ -157,6 +156,7 @@ KINDS: Mapping[str, TaskKind] = MappingProxyType(
         "alerts_not_sent": TaskKind(About.SERVICE, "warning", "See why they are not taken", "oneshelf alerts list", "one is taken again"),
         "customers_differ": TaskKind(About.SERVICE, "warning", "See what differs, and restore a backup if orders are missing", "oneshelf check", "the nightly look finds them equal"),
         "webhook_disabled": TaskKind(About.SERVICE, "warning", "Put the receiver right, and enable its endpoint again", "", "it is enabled again"),
+        "guard_waits": TaskKind(About.GUARD, "urgent", "Look at what it would change, and say yes or no", "oneshelf guard approve {subject}", "you approve or refuse it, or its time is over"),
         "sync_stopped": TaskKind(About.SERVICE, "urgent", "See why nothing was done meanwhile: was the machine off?", "oneshelf channels check", "", HOUR_S),
         "plan_lacks": TaskKind(About.SERVICE, "urgent", "Choose a plan that has it, or let listings show 0", "oneshelf plan show", "the plan has it", DAY_S),
     }
