@@ -20,6 +20,7 @@ from oneshelf.core.errors import OneshelfError
 
 # The order of the help.
 from . import (
+    alerts,
     bench,
     channels,
     conflicts,
@@ -29,6 +30,7 @@ from . import (
     key,
     listings,
     orders,
+    plans,
     prices,
     privacy,
     probe,
@@ -38,6 +40,7 @@ from . import (
     sales,
     shelf,
     sim,
+    tasks,
     tokens,
     truth,
 )

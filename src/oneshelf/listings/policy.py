@@ -17,6 +17,7 @@ from oneshelf.core.offer_rule import NO_RULE, Numbers, OfferRule
 from oneshelf.core.precedence import Book, Fitting, ItemFacts, Selector, folded
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
+from oneshelf.tenants.plan import plan_of
 
 from . import dirty, items
 
@@ -68,10 +69,15 @@ class Rules:
 
 
 def rules_for(tx: Tx, tenant_id: int, account_id: int, skus: Iterable[str], changes: Sequence[Change] = ()) -> Rules:
-    """Return the rules of these SKUs at this account. `changes`: as if these had been made (for who asks what they would do)."""
+    """Return the rules of these SKUs at this account; none where the plan has no buffer stock and the raise was accepted.
+
+    `changes`: as if these had been made (for who asks what they would do).
+    """
     wanted = sorted(set(skus))
     row = tx.one("SELECT channel FROM account WHERE tenant_id = :t AND account_id = :a", t=tenant_id, a=account_id)
     channel = row[0] if row is not None else ""
+    if not plan_of(tx, tenant_id).rules_count:
+        return Rules(account_id, channel, (), {})
     rows = tx.all(
         f"""SELECT {_COLUMNS} FROM offer_rule WHERE tenant_id = :t AND account_id {{in:accounts}} AND channel {{in:channels}}
                AND goods IN ('all', 'tag', 'vendor', 'type')

@@ -12,9 +12,11 @@ import msgspec
 
 from oneshelf.channels.contract import Capabilities
 from oneshelf.core.guard import Weighed, alarm, weigh
+from oneshelf.core.plan import Capability
 from oneshelf.db.tx import Tx
 from oneshelf.listings import policy
 from oneshelf.listings.policy import Change
+from oneshelf.tenants.plan import require
 
 from . import guard
 from .numbers import numbers_of
@@ -131,7 +133,9 @@ def chunks(outlets: Sequence[int]) -> list[Sequence[int]]:
 
 
 def check(tx: Tx, tenant_id: int, changes: Sequence[Change]) -> None:
-    """Raise ValueError with words if a rule can't be kept, and LookupError if the only thing asked is to drop what is not there."""
+    """Raise ValueError with words if a rule can't be kept, LookupError if the only thing asked is to drop what is not there, NotInPlan if
+    the tenant's plan has no rules."""
+    require(tx, tenant_id, Capability.BUFFER_STOCK)
     skus = [change.selector.value for change in changes if change.selector.goods == "sku"]
     known = policy.known(tx, tenant_id, skus)
     for change in changes:
