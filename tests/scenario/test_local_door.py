@@ -167,7 +167,7 @@ async def test_a_rule_is_kept_by_the_running_service_and_by_the_file_at_rest(sho
         False,
     )
     assert (await ask(shop.settings, "rules_import", {**file, "yes": True}))["made"] is True
-    assert await shop.all("SELECT value, safety_stock FROM offer_rule WHERE tenant_id = 1") == [("MUG", 3)]
+    assert [one["says"] for one in await ask(shop.settings, "rules_list", {})] == ["keep 3 back"]
     assert (await ask(shop.settings, "rules_undo", {}))["made"] is True
     assert (await ask(shop.settings, "guard_limits", {"least": 4}))["least"] == 4
     assert (await ask(shop.settings, "guard_list", {}))["waiting"] == []

@@ -10,7 +10,6 @@ from tests.scenario.engine import AMAZON, CAN, EBAY, ETSY, SHOP, TENANT, World, 
 
 from oneshelf.channels.contract import HubFacts, ListingFound
 from oneshelf.core.offer_rule import Numbers, OfferRule
-from oneshelf.core.plan import NotInPlan, PlanName
 from oneshelf.core.precedence import Selector
 from oneshelf.core.stock import Entry
 from oneshelf.db.store import Store, transaction
@@ -19,7 +18,6 @@ from oneshelf.listings.policy import Change
 from oneshelf.onboarding import shop
 from oneshelf.publish import approving, guard, rule_changes
 from oneshelf.stock import ledger
-from oneshelf.tenants.plan import give
 from oneshelf.watch.explain import Explanation, explain
 from oneshelf.watch.replay import Offers, Replayed, replay
 
@@ -182,12 +180,6 @@ class TestWhichSpeaks:
     def test_what_can_t_be_kept_is_refused_in_words(self, world: World, rule: OfferRule, words: str) -> None:
         with pytest.raises(ValueError, match=words):
             in_tx(world, lambda tx: rule_changes.check(tx, TENANT, [Change(rule.selector, rule)]))
-
-
-def test_a_plan_without_rules_refuses_them(world: World) -> None:
-    in_tx(world, lambda tx: give(tx, TENANT, PlanName.STARTER, world.now, rules=False, by="Ada"))
-    with pytest.raises(NotInPlan):
-        in_tx(world, lambda tx: rule_changes.check(tx, TENANT, [rule(safety_stock=5)]))
 
 
 def rule(selector: Selector = Selector(), **numbers: Any) -> Change:

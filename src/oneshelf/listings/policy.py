@@ -73,11 +73,11 @@ def rules_for(tx: Tx, tenant_id: int, account_id: int, skus: Iterable[str], chan
 
     `changes`: as if these had been made (for who asks what they would do).
     """
+    if not plan_of(tx, tenant_id).rules_count:
+        return Rules(account_id, "", [], {})
     wanted = sorted(set(skus))
     row = tx.one("SELECT channel FROM account WHERE tenant_id = :t AND account_id = :a", t=tenant_id, a=account_id)
     channel = row[0] if row is not None else ""
-    if not plan_of(tx, tenant_id).rules_count:
-        return Rules(account_id, channel, (), {})
     rows = tx.all(
         f"""SELECT {_COLUMNS} FROM offer_rule WHERE tenant_id = :t AND account_id {{in:accounts}} AND channel {{in:channels}}
                AND goods IN ('all', 'tag', 'vendor', 'type')

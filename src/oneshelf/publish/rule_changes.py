@@ -133,8 +133,8 @@ def chunks(outlets: Sequence[int]) -> list[Sequence[int]]:
 
 
 def check(tx: Tx, tenant_id: int, changes: Sequence[Change]) -> None:
-    """Raise ValueError with words if a rule can't be kept, LookupError if the only thing asked is to drop what is not there, NotInPlan if
-    the tenant's plan has no rules."""
+    """Raise ValueError with words if a rule can't be kept, LookupError if the only thing asked is to drop what is not there, and NotInPlan
+    if the plan has no buffer stock."""
     require(tx, tenant_id, Capability.BUFFER_STOCK)
     skus = [change.selector.value for change in changes if change.selector.goods == "sku"]
     known = policy.known(tx, tenant_id, skus)
@@ -163,7 +163,8 @@ def decide(tx: Tx, tenant_id: int, changes: Sequence[Change], looked: Looked, no
 
 
 def make(tx: Tx, tenant_id: int, changes: Sequence[Change], now: int, *, by: str) -> int:
-    """Make the changes without asking. Returns how many rules that were to be dropped were not there."""
+    """Make the changes without asking. Returns how many rules that were to be dropped were not there. Raises NotInPlan."""
+    require(tx, tenant_id, Capability.BUFFER_STOCK)
     missing = 0
     for change in changes:
         if change.rule is not None:
