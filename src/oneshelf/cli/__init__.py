@@ -20,14 +20,17 @@ from oneshelf.core.errors import OneshelfError
 
 # The order of the help.
 from . import (
+    alerts,
     bench,
     channels,
     conflicts,
+    guard,
     holds,
     inbox,
     key,
     listings,
     orders,
+    plans,
     prices,
     privacy,
     probe,
@@ -37,6 +40,7 @@ from . import (
     sales,
     shelf,
     sim,
+    tasks,
     tokens,
     truth,
 )
