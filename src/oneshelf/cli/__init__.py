@@ -24,6 +24,7 @@ from . import (
     bench,
     channels,
     conflicts,
+    customers,
     guard,
     holds,
     inbox,
