@@ -24,6 +24,7 @@ from oneshelf.onboarding import bring_up as onboarding
 from oneshelf.orders import claims, intents, lines, parcels, provisional
 from oneshelf.publish import numbers
 from oneshelf.publish import worker as publish_worker
+from oneshelf.publish.slots import WriteCall
 from oneshelf.shipping import telling
 from oneshelf.stock import ledger
 from oneshelf.wiring import service as wiring
@@ -278,6 +279,21 @@ def _imports_forgotten(stack: ExitStack) -> None:
     _put(stack, imports_worker.copy_orders, "settle_create", wrong)
 
 
+def _two_writes_a_unit(stack: ExitStack) -> None:
+    """A slot whose write is not answered may be written again."""
+    right = publish_worker.plan
+
+    def wrong(tx: Any, tenant_id: int, *arguments: Any, **more: Any) -> Any:
+        call = right(tx, tenant_id, *arguments, **more)
+        if isinstance(call, WriteCall):
+            sql = "UPDATE slot SET state = 'WAITING', wait_until = NULL, verified = 1 WHERE outlet_id = :o"
+            for item in call.items:
+                tx.run(sql, o=item.outlet_id)
+        return call
+
+    _put(stack, publish_worker, "plan", wrong)
+
+
 _LOSSY = {"timeout_after": 0.08}
 _CRASHY = {"crash_at_await": 4, "crash_at_answer": 4, "crash_after_commit": 3}
 
@@ -311,6 +327,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "publishing_dawdles": Mutant("numbers leave ten minutes late", _publishing_dawdles, caught_by="late"),
     "token_in_the_log": Mutant("a refresh token stands in a log line", _token_in_the_log, caught_by="I21"),
+    "two_writes_a_unit": Mutant("a second write before the first is answered", _two_writes_a_unit, caught_by="I12"),
     "imports_forgotten": Mutant(
         "an import without an answer counts as done", _imports_forgotten, {"chances": _LOSSY}, "late"
     ),

@@ -38,8 +38,8 @@ REST_S = 1_800.0
 QUIET_S = 1_800.0
 #: How often the auditor looks at everything, seconds.
 LOOK_S = 600.0
-#: How long a dead engine stays down, seconds.
-DOWN_S = (1.0, 240.0)
+#: After a death nothing can be told for so long at most, seconds (it stays down for `Options.down_s_max`).
+DOWN_S_MAX = 240.0
 #: How often a supervisor looks whether the service runs, seconds.
 SUPERVISE_S = 5.0
 #: How long a person takes to see that an account must be signed in again, or that a listing is parked, seconds.
@@ -209,7 +209,7 @@ class World:
     def _died(self, how: str) -> None:
         self.trace.note("died", how)
         self.auditor.close()
-        self.oversold.trouble("*", DOWN_S[1])
+        self.oversold.trouble("*", DOWN_S_MAX)
 
     def _committed(self) -> None:
         self._judge(self.auditor.after_commit)
@@ -291,6 +291,7 @@ class World:
                     # `tokens_expired` and the network's own losses, not in every run.
                     theirs.set(name, chance, channel, spare="createToken" if channel == "etsy" else "")
         self.engine.fates.memory_chance = self.options.chances.get("memory", 0.0)
+        self.engine.fates.sweep(self.options.crash_point, self.options.crash_every, self.options.crash_offset)
         for fault, times in self.options.counts.items():
             for _ in range(times):
                 at = self.rng.uniform(0.0, self.options.fault_s)
@@ -302,6 +303,7 @@ class World:
         self.emulation.world.faults.once.clear()
         self.engine.fates.armed.clear()
         self.engine.fates.memory_chance = 0.0
+        self.engine.fates.sweep("", 0, 0)
         self.net.dark_until.clear()
         self.net.slow_until = self.net.lost_until = 0.0
 
@@ -383,7 +385,7 @@ class World:
                 await self._person_looks()
 
     async def _start_again(self) -> None:
-        await asyncio.sleep(self.rng.uniform(*DOWN_S) if self.is_raining else 1.0)
+        await asyncio.sleep(self.rng.uniform(1.0, self.options.down_s_max) if self.is_raining else 1.0)
         try:
             await self.engine.start()
         except (ConnectionError, Exception) as error:
