@@ -75,6 +75,7 @@ attempt = table(
     words("outcome", "SENDING"),
     words("reason", ""),
     words("why", "{}"),  # the terms of the number
+    flag("renews"),  # reopens a sold-out listing: its channel takes a fee (S8.16)
     keys=2,
     indexes=(
         Index("attempt_by_outlet", "tenant_id", "outlet_id", "attempt_no"),
