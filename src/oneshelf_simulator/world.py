@@ -28,7 +28,7 @@ from .loop import SimLoop
 from .net import Net, queue_of
 from .options import Options, expanded
 from .oversold import LIE_S, Oversold
-from .shelf import Shelf
+from .shelf import RENEWAL_S, Shelf
 from .trace import Trace
 from .workload import Workload
 
@@ -143,7 +143,7 @@ class World:
             on_commit=self._committed,
         )
         self.shelf = Shelf(self.emulation, self.products)
-        self.auditor = Auditor(self.shelf, self.engine.database, self._now_us)
+        self.auditor = Auditor(self.shelf, self.engine.database, self._now_us, adaptive=options.adaptive)
         self.workload = Workload(
             self.net,
             self.shelf,
@@ -417,23 +417,33 @@ class World:
         await self._stay_at_rest()
 
     async def _stay_at_rest(self) -> None:
-        """I14: nothing that we write makes another write. A payment or a cancel meanwhile may make one an outlet of its two SKUs."""
-        writes, facts = self.auditor.writes(), self.outside_facts
+        """I14: nothing that we write makes another write. A payment or a cancel meanwhile may make one an outlet of its two SKUs; a
+        sold-out listing that had to wait for its hour is reopened, once, when it is over."""
+        writes, facts, waiting = self.auditor.writes(), self.outside_facts, len(self.auditor.waiting())
         await asyncio.sleep(QUIET_S)
         self._judge(self.auditor.look)
-        more, allowed = self.auditor.writes() - writes, 6 * (self.outside_facts - facts)
+        more, allowed = self.auditor.writes() - writes, 6 * (self.outside_facts - facts) + waiting
         if more > allowed and self.failure is None:
             self.failure = Breach("I14", f"{more} writes after everything was at rest, {allowed} explained")
+        await self._rest_again()
+        if waiting:
+            ends = self.loop.time() + RENEWAL_S
+            while self.loop.time() < ends and self.failure is None and self.auditor.waiting():
+                await asyncio.sleep(LOOK_S)
+            await self._rest_again()
+        self._judge(self._check_pace)
+        self._judge(self._check_secrets)
+
+    async def _rest_again(self) -> None:
+        """It is at rest still. An hourly reading again may be under way at this very moment."""
         reasons = self.auditor.why_not_at_rest()
-        for _ in range(10):  # an hourly reading again may be under way at this very moment
+        for _ in range(10):
             if not reasons or self.failure is not None:
-                break
+                return
             await asyncio.sleep(30.0)
             reasons = self.auditor.why_not_at_rest()
         if reasons and self.failure is None:
             self.failure = Breach(reasons[0].split()[0], "after rest: " + "; ".join(reasons[:6]))
-        self._judge(self._check_pace)
-        self._judge(self._check_secrets)
 
     def _check_pace(self) -> None:
         """I19. A new life has forgotten what was spent in the last seconds of the one before."""
