@@ -23,7 +23,7 @@ from oneshelf.orders.sales import sales_of
 from .exposure import of_slot, room_for
 from .numbers import Number, numbers_of
 from .rations import USED_UP_WAIT_S, rations_of, reopened_until
-from .resting import CHOSEN, left_alone, rest_or_look_again, shown_range, weigh
+from .resting import CHOSEN, RATIONED, left_alone, rest_or_look_again, shown_range, weigh
 from .slots import (
     AccountRow,
     Mark,
@@ -389,7 +389,7 @@ def _within_rations(
             kept.append(one)
         elif slot.state is SlotState.WAITING:
             slot.wait_until = wait_until
-            slot.reason = "waits: the channel lets this listing be told only so often"
+            slot.reason = RATIONED
     return kept if any(not one.along for one in kept) else []
 
 
