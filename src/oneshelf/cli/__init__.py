@@ -8,6 +8,8 @@ Never: writes beside a running service; takes a secret as an argument.
 Read next: base.py; one module a group of commands.
 """
 
+# ruff: noqa: F401  (what is imported is a group of commands)
+
 from __future__ import annotations
 
 import signal
@@ -16,7 +18,27 @@ from typing import Any
 
 from oneshelf.core.errors import OneshelfError
 
-from . import bench, channels, inbox, key, listings, orders, prices, privacy, rates, rules, running, sales, shelf, sim  # noqa: F401  the order of the help
+# The order of the help.
+from . import (
+    bench,
+    channels,
+    holds,
+    inbox,
+    key,
+    listings,
+    orders,
+    prices,
+    privacy,
+    probe,
+    rates,
+    rules,
+    running,
+    sales,
+    shelf,
+    sim,
+    tokens,
+    truth,
+)
 from .base import app, err
 
 __all__ = ["app", "main"]

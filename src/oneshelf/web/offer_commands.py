@@ -34,7 +34,7 @@ async def run_strict(service: Service, payload: dict[str, Any]) -> Any:
     """Make a SKU strict, or no more."""
     sku, strict = payload["sku"], bool(payload["strict"])
     changed = await _do(
-        service, lambda tx, now: risk.set_strict(tx, service.tenant_id, sku, strict, now, by="merchant")
+        service, lambda tx, now: risk.set_strict(tx, service.tenant_id, sku, strict, now, by=service.by)
     )
     return {"sku": sku, "strict": strict, "changed": changed}
 
@@ -43,7 +43,7 @@ async def run_risk(service: Service, payload: dict[str, Any]) -> Any:
     """Keep what an unsold piece and an oversold order cost, or take it back."""
     sku = payload.get("sku") or ""
     money = None if payload.get("drop") else (int(payload["margin"]), int(payload["oversold"]))
-    epsilon = await _do(service, lambda tx, now: risk.set_risk(tx, service.tenant_id, sku, money, now, by="merchant"))
+    epsilon = await _do(service, lambda tx, now: risk.set_risk(tx, service.tenant_id, sku, money, now, by=service.by))
     if epsilon is None:
         raise NotTaken("There is nothing to take back.")
     return {"sku": sku, "epsilon": epsilon, "dropped": money is None}
@@ -55,7 +55,7 @@ async def run_locations(service: Service, payload: dict[str, Any]) -> Any:
     if account_id not in service.running:
         raise NotTaken(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
     await _do(
-        service, lambda tx, now: risk.set_locations(tx, service.tenant_id, account_id, wanted, now, by="merchant")
+        service, lambda tx, now: risk.set_locations(tx, service.tenant_id, account_id, wanted, now, by=service.by)
     )
     return {"account_id": account_id, "locations": wanted}
 
@@ -73,7 +73,7 @@ async def run_announce(service: Service, payload: dict[str, Any]) -> Any:
             int(payload["ends_at"]),
             float(payload["factor"]),
             now,
-            by="merchant",
+            by=service.by,
         )
         _plan_again(service, tx, payload["skus"], now)
         return sale_no
@@ -86,7 +86,7 @@ async def run_call_off(service: Service, payload: dict[str, Any]) -> Any:
     sale_no = int(payload["sale"])
 
     def step(tx: Tx, now: int) -> bool:
-        skus = announced.call_off(tx, service.tenant_id, sale_no, now, by="merchant")
+        skus = announced.call_off(tx, service.tenant_id, sale_no, now, by=service.by)
         _plan_again(service, tx, skus or [], now)
         return skus is not None
 
