@@ -296,6 +296,32 @@ class TestTick:
         assert world.offers("MUG") == (6, 6, 6)
         assert sum(marks) == 3 and skus == []  # below three in 300 s it was over
 
+    def test_I17_what_a_tick_found_is_found_again_if_it_dies_before_it_has_planned(self, world: World) -> None:
+        assert world.planner_tick(dies=True) == (["MUG"], 0)  # the night's
+        assert world.planner_tick() == (["MUG"], 0)
+        sell(world, SHOP, 3, every_s=5)
+        world.wake()
+        world.tick(300)
+        world.complete()
+        assert world.planner_tick(dies=True) == (["MUG"], 0)  # its burst is over
+        world.tick(30)
+        world.complete()
+        assert world.planner_tick() == (["MUG"], 3)
+        world.tick(30)
+        world.complete()
+        assert world.planner_tick() == ([], 0)
+
+    def test_I17_a_window_that_moved_is_not_forgotten_if_the_tick_dies(self, world: World) -> None:
+        sell(world, SHOP, 1)
+        world.complete()
+        world.tick(3600)
+        world.complete()
+        world.planner_tick()
+        in_tx(world, lambda tx: tx.run("UPDATE channel_window SET publish = publish * 9 WHERE account_id = :a", a=EBAY))
+        assert world.planner_tick(dies=True) == (["MUG"], 0)  # measured anew, it is another
+        assert world.planner_tick()[0] == ["MUG"]
+        assert world.planner_tick()[0] == []
+
     def test_S3_7_an_announced_sale_from_its_windows_before_the_start_until_its_end(self, world: World) -> None:
         sell(world, SHOP, 3, every_s=400)
         world.complete()

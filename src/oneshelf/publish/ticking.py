@@ -2,6 +2,7 @@
 
 1. Measure each account's windows.  2. Say which SKUs time may have moved: a burst, a channel we can't hear, an edge of an announced
 sale, a window that changed; every SKU once a night.  3. Plan those again, some hundred a transaction.  4. Mark whose offer changed.
+5. When all are planned, say so: a tick that a crash cut off is made again from where the last whole one stood.
 Tables it owns: channel_window, planner. Never: marks an outlet whose offer is what it was; calls anybody.
 """
 
@@ -174,36 +175,56 @@ def measure_medians(tx: Tx, tenant_id: int, now: int) -> None:
 # --- which SKUs -------------------------------------------------------------------------------------------------------
 
 
-def tick(tx: Tx, tenant_id: int, heard: Sequence[Heard], now: int) -> list[str]:
-    """Measure, and return the SKUs that time may have moved since the last tick; give them to `plan_again`, PLANNED_AT_ONCE at a time."""
-    row = tx.one("SELECT ticked_at, nightly_at FROM planner WHERE tenant_id = :t", t=tenant_id)
-    ticked_at, nightly_at = row or (0, 0)
+class Tick(msgspec.Struct, frozen=True):
+    """What one tick asks for: `skus` to plan again; `at`: its instant (microseconds); `nightly`: it is a night's."""
+
+    at: int
+    skus: list[str]
+    nightly: bool
+
+
+def tick(tx: Tx, tenant_id: int, heard: Sequence[Heard], now: int) -> Tick:
+    """Measure, and return the SKUs that time may have moved since the last whole tick; give them to `plan_again`, PLANNED_AT_ONCE at a
+    time, then say `planned`."""
+    row = tx.one("SELECT ticked_at, nightly_at, moved FROM planner WHERE tenant_id = :t", t=tenant_id)
+    ticked_at, nightly_at, unplanned = row or (0, 0, "[]")
     was_deaf = _deaf_at(tx, tenant_id, ticked_at)
-    moved = set(measure(tx, tenant_id, heard, now))
+    moved = {*json.loads(unplanned), *measure(tx, tenant_id, heard, now)}
     nightly = nightly_at < pace.day_of(now)
     if nightly:
         measure_medians(tx, tenant_id, now)
-    tx.run(
-        """INSERT INTO planner (tenant_id, ticked_at, nightly_at) VALUES (:t, :now, :night)
-           ON CONFLICT (tenant_id) DO UPDATE SET ticked_at = excluded.ticked_at, nightly_at = excluded.nightly_at""",
-        t=tenant_id,
-        now=now,
-        night=now if nightly else nightly_at,
-    )
+    _remember(tx, tenant_id, ticked_at, nightly_at, sorted(moved))
     if nightly:
-        return [
-            sku for (sku,) in tx.all("SELECT DISTINCT sku FROM link WHERE tenant_id = :t ORDER BY sku", t=tenant_id)
-        ]
+        rows = tx.all("SELECT DISTINCT sku FROM link WHERE tenant_id = :t ORDER BY sku", t=tenant_id)
+        return Tick(now, [sku for (sku,) in rows], nightly)
     found = windows_of(tx, tenant_id, now)
     blind = {a for a, window in found.items() if window.blind} | was_deaf.keys()
-    skus = set(_bursting(tx, tenant_id, ticked_at, now))
+    skus = set(_bursting(tx, tenant_id, min(ticked_at, now)))
     ahead = max((window.whole for window in found.values()), default=0)
     skus.update(edges_between(tx, tenant_id, pace.step_of(ticked_at), pace.step_of(now), ahead))
     if moved or blind:
         # Who could not be heard until now was at most this much wider.
         widest = ahead + (max(0, now - min(was_deaf.values())) if was_deaf else 0)
         skus.update(_that_sell(tx, tenant_id, moved | blind, widest, now))
-    return sorted(skus)
+    return Tick(now, sorted(skus), nightly)
+
+
+def planned(tx: Tx, tenant_id: int, done: Tick) -> None:
+    """All that this tick asked for is planned again: the next one begins here."""
+    row = tx.one("SELECT nightly_at FROM planner WHERE tenant_id = :t", t=tenant_id)
+    nightly_at = done.at if done.nightly else row[0] if row else 0
+    _remember(tx, tenant_id, done.at, nightly_at, [])
+
+
+def _remember(tx: Tx, tenant_id: int, ticked_at: int, nightly_at: int, moved: list[int]) -> None:
+    tx.run(
+        """INSERT INTO planner (tenant_id, ticked_at, nightly_at, moved) VALUES (:t, :at, :night, :moved)
+           ON CONFLICT (tenant_id) DO UPDATE SET ticked_at = excluded.ticked_at, nightly_at = excluded.nightly_at, moved = excluded.moved""",
+        t=tenant_id,
+        at=ticked_at,
+        night=nightly_at,
+        moved=json.dumps(moved),
+    )
 
 
 def _deaf_at(tx: Tx, tenant_id: int, at: int) -> dict[int, int]:
@@ -213,7 +234,7 @@ def _deaf_at(tx: Tx, tenant_id: int, at: int) -> dict[int, int]:
     return {account_id: since for account_id, (since, until) in last.items() if until >= at}
 
 
-def _bursting(tx: Tx, tenant_id: int, before: int, now: int) -> list[str]:
+def _bursting(tx: Tx, tenant_id: int, before: int) -> list[str]:
     """Return the SKUs whose burst counter says that something is going on, or said so at the last tick (it may be over)."""
     then = pace.step_of(before)
     counters: dict[str, float] = {}

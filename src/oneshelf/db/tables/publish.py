@@ -55,8 +55,8 @@ channel_window = table(
     keys=2,
 )
 
-# Where the planner's tick stands (S3.8).
-planner = table("planner", count("ticked_at"), count("nightly_at"), keys=1)
+# Where the planner's tick stands (S3.8): up to when all is planned again. moved: accounts whose window moved since.
+planner = table("planner", count("ticked_at"), count("nightly_at"), words("moved", "[]"), keys=1)
 
 # One try to tell an outlet a number. outcome: SENDING ACCEPTED SEEN REJECTED THROTTLED UNKNOWN, and of what may land although nobody
 # waits for it: SUPERSEDED UNSEEN DOUBTED (seen, but a sale that was heard later may have made it look so).
