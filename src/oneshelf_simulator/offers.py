@@ -84,11 +84,10 @@ class Offers:
         self._rows = rows
         self._now = now_us
         self._windows = {
-            account_id: (channel, (notice + max(0, now_us - (complete or now_us) - grace)) / 1e6, publish / 1e6, absolute, since, median)
-            for account_id, channel, notice, publish, grace, absolute, since, median, complete in rows(
-                "SELECT a.account_id, a.channel, w.notice, w.publish, w.grace, w.absolute, a.connected_at, w.median, f.complete_through_at "
-                "FROM account a JOIN channel_window w ON w.tenant_id = a.tenant_id AND w.account_id = a.account_id "
-                "LEFT JOIN feed f ON f.tenant_id = a.tenant_id AND f.account_id = a.account_id AND f.name = 'orders'"
+            account_id: (channel, notice / 1e6, publish / 1e6, absolute, since, median)
+            for account_id, channel, notice, publish, absolute, since, median in rows(
+                "SELECT a.account_id, a.channel, w.notice, w.publish, w.absolute, a.connected_at, w.median "
+                "FROM account a JOIN channel_window w ON w.tenant_id = a.tenant_id AND w.account_id = a.account_id"
             )
         }  # fmt: skip
 

@@ -51,6 +51,7 @@ channel_window = table(
     flag("absolute", "1"),
     words("deaf", "[]"),  # spans in which we could not hear it, [from, until] each: no measure of how late news is
     real("median"),  # pieces a second of the account's median SKU (S3.5)
+    count("ahead"),  # by how much its clock is ahead of ours, when that was last known
     at("measured_at", False),
     keys=2,
 )
