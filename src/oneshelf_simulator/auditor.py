@@ -59,6 +59,8 @@ NUMBERS = frozenset(
 )  # fmt: skip
 #: Open orders are read again every hour, at rest too: one that is younger is no unrest. Clocks may differ by five minutes.
 REREAD_US = 900 * 1_000_000
+#: What arrives this soon after a cancel may have been written before it.
+ON_ITS_WAY_US = 1_000_000
 LEVELS = "on_hand, committed, reserved, foreign_reserved, unavailable, incoming"
 _MOVES = ("reserve:", "commit:", "release:", "ship:", "unship:", "alloc:")
 
@@ -98,6 +100,9 @@ class Auditor:
         self._unheard: dict[str, set[str]] = defaultdict(set)
         self._known_sales = 0
         self.heard_at: dict[tuple[str, str], int] = {}
+        #: Cancels after which the channel put the pieces back on sale: when, and when the engine had news of that order again.
+        self.put_back_at: dict[tuple[str, str], int] = {}
+        self.put_back_heard_at: dict[tuple[str, str], int] = {}
         self.stored_ids: set[tuple[str, str]] = set()
         #: When a good answer to a call about numbers was last delivered, by channel.
         self.proofs: dict[str, int] = {}
@@ -125,6 +130,14 @@ class Auditor:
         for order_id in [one for one in self._unheard[channel] if one.encode() in body]:
             self._unheard[channel].discard(order_id)
             self.heard_at[(channel, order_id)] = self.now_us()
+        for key, at in self.put_back_at.items():
+            known = key in self.put_back_heard_at or self.now_us() < at + ON_ITS_WAY_US
+            if key[0] == channel and not known and key[1].encode() in body:
+                self.put_back_heard_at[key] = self.now_us()
+
+    def put_back(self, channel: str, order_id: str) -> None:
+        """A channel has cancelled an order and put its pieces back on sale."""
+        self.put_back_at.setdefault((channel, plain_id(order_id)), self.now_us())
 
     def _take_sales(self) -> None:
         sales = self.shelf.emulation.world.sales

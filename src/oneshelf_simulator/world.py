@@ -153,7 +153,13 @@ class World:
             edited=self._edited,
             sold=self._sold,
         )
-        self.oversold = Oversold(self.shelf, self.auditor.heard_at, self._now_us, self.auditor.raised)
+        self.oversold = Oversold(
+            self.shelf,
+            self.auditor.heard_at,
+            (self.auditor.put_back_at, self.auditor.put_back_heard_at),
+            self._now_us,
+            self.auditor.raised,
+        )
         self._wire()
 
     def _wire(self) -> None:
@@ -186,6 +192,8 @@ class World:
                 self.auditor.renamed("ebay", detail["before"], detail["after"])
             case "order_cancelled" | "cancelled" | "order_paid":
                 self.outside_facts += 1
+                if detail.get("gives_back") or detail.get("restock"):
+                    self.auditor.put_back(happening.channel, str(detail.get("order") or detail["order_id"]))
                 if detail.get("by") in ("AMAZON", "BUYER"):
                     self.faults["pending_cancelled"] += 1
 
@@ -196,8 +204,8 @@ class World:
         if sale.channel == "ebay" and self.options.ebay_order_lag_s > 1:
             self.faults["listed_late"] += 1
         if self.oversold.late:
-            what = self.oversold.late.pop(0)
-            self._judge(lambda: _breach("late", what))
+            cause, what = self.oversold.late.pop(0)
+            self._judge(lambda: _breach(cause, what))
 
     def _delivered(self, channel: str, body: bytes) -> None:
         self.auditor.delivered(channel, body)
