@@ -43,6 +43,7 @@ class Shows:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr(probe, "FIRST_LOOKS_EVERY_S", 0.001)
 
 
 async def probed(world: World, *shows: tuple[int, Shows], limit_s: float = 600.0) -> ProbeRow:

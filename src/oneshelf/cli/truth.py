@@ -12,7 +12,7 @@ from oneshelf.core.instants import SECOND, to_us
 from oneshelf.runtime.clock import SystemClock
 from oneshelf.tenants.accounts import FIRST_TENANT
 
-from .base import Json, app, instant, out, print_json, reader, settings_of
+from .base import Json, app, err, instant, out, print_json, reader, settings_of
 
 group = typer.Typer(no_args_is_help=True, help="What we knew at a moment: of a SKU, a listing, an order.")
 app.add_typer(group, name="as-of")
@@ -51,6 +51,15 @@ def drift(
     raise typer.Exit(1 if any(one.cause == FOUGHT_OVER.name for one in found.counted) else 0)
 
 
+def past(text: str) -> int:
+    """Return a moment that has been; one to come ends the command."""
+    moment = instant(text)
+    if moment > to_us(SystemClock().now()):
+        err.print(f"{text} is still to come. Nobody knows it yet.", highlight=False)
+        raise typer.Exit(2)
+    return moment
+
+
 def _then(read: Callable[[Any], Any], as_json: bool) -> Any:
     with reader(settings_of()) as tx:
         found = read(tx)
@@ -64,7 +73,7 @@ def stock_then(sku: Annotated[str, typer.Argument(help="The SKU.")], at: Moment,
     """What was on the books of a SKU."""
     from oneshelf.watch.time_travel import stock_at
 
-    moment = instant(at)
+    moment = past(at)
     found = _then(lambda tx: stock_at(tx, FIRST_TENANT, sku, moment), as_json)
     if as_json:
         return
@@ -89,7 +98,7 @@ def listing_then(
     """What a listing had been told, and what it had been seen to show."""
     from oneshelf.watch.time_travel import listing_at
 
-    moment = instant(at)
+    moment = past(at)
     found = _then(lambda tx: listing_at(tx, FIRST_TENANT, outlet_id, moment), as_json)
     if as_json:
         return
@@ -118,7 +127,7 @@ def order_then(
     """How an order stood with us, and what had happened to it."""
     from oneshelf.watch.time_travel import order_at
 
-    moment = instant(at)
+    moment = past(at)
     found = _then(lambda tx: order_at(tx, FIRST_TENANT, order, moment, account_id=account), as_json)
     if as_json:
         return

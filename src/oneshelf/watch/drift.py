@@ -1,7 +1,7 @@
 """Where numbers drifted from ours, by cause, and what is open now (SEMANTICS 9.4).
 
 In: a span of time. Out: counts by cause, channel and day; the SKUs it happens to most; differences that are not explained yet.
-Tables: reads journal, provisional, slot, hub_level, attempt, task. Never: calls a fact drift (a sale that a read showed first is none).
+Tables: reads journal, provisional, slot, hub_level, task. Never: calls a fact drift (a sale that a read showed first is none).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import msgspec
 from oneshelf.core.instants import from_us, iso
 from oneshelf.db.tx import Tx
 from oneshelf.publish.price_slots import FOUGHT as PRICE_FOUGHT
-from oneshelf.publish.resting import EDITED, FOUGHT
+from oneshelf.publish.price_slots import NEVER_SEEN as PRICE_NEVER_SEEN
+from oneshelf.publish.resting import EDITED, FOUGHT, NEVER_SEEN
 
 from .accounts import accounts_now
 
@@ -38,7 +39,7 @@ FALLEN = Cause(
     "fallen", "A listing showed fewer and no order came", "searched for an order, then told its number again"
 )
 PRICE = Cause("price", "A listing asked another price than it was told", "told its price again")
-NOT_SEEN = Cause("not_seen", "A number was accepted and never shown", "told again; the third time it is parked")
+NOT_SEEN = Cause("not_seen", "A number or price was accepted three times and never shown", "parked with a task")
 FOUGHT_OVER = Cause(
     "fought_over", "Someone or something else writes there", "parked with a task: nobody repairs for ever"
 )
@@ -50,6 +51,15 @@ _JOURNAL = {
     "Drift +: a listing showed more than any order explains": RAISED,
     "Drift −: a listing showed fewer than believed and no order came": FALLEN,
     "A listing asked another price than it was told": PRICE,
+}
+
+#: Kinds of tasks → cause.
+_TASKS = {
+    FOUGHT: FOUGHT_OVER,
+    EDITED: FOUGHT_OVER,
+    PRICE_FOUGHT: FOUGHT_OVER,
+    NEVER_SEEN: NOT_SEEN,
+    PRICE_NEVER_SEEN: NOT_SEEN,
 }
 
 
@@ -109,25 +119,15 @@ def drift_report(tx: Tx, tenant_id: int, since: int, until: int) -> DriftReport:
         counts[where] += 1
         pieces[where] += int(said.get("pieces") or said.get("listings") or 0)
         most[str(said.get("sku") or name)] += 1
-    for account_id, started_at, external_id in tx.all(
-        """SELECT o.account_id, a.started_at, o.external_id FROM attempt a
-             JOIN outlet o ON o.tenant_id = a.tenant_id AND o.outlet_id = a.outlet_id
-            WHERE a.tenant_id = :t AND a.started_at >= :s AND a.started_at < :u AND a.outcome = 'UNSEEN' AND a.accepted_at IS NOT NULL""",
+    for kind, kind_at, subject in tx.all(
+        "SELECT kind, opened_at, subject FROM task WHERE tenant_id = :t AND kind {in:kinds} AND opened_at >= :s AND opened_at < :u",
         t=tenant_id,
-        s=since,
-        u=until,
-    ):
-        counts[NOT_SEEN, channel_of.get(account_id, ""), f"{from_us(started_at):%Y-%m-%d}"] += 1
-        most[external_id] += 1
-    for kind_at, subject in tx.all(
-        "SELECT opened_at, subject FROM task WHERE tenant_id = :t AND kind {in:kinds} AND opened_at >= :s AND opened_at < :u",
-        t=tenant_id,
-        kinds=[FOUGHT, EDITED, PRICE_FOUGHT],
+        kinds=sorted(_TASKS),
         s=since,
         u=until,
     ):
         account_id, _ = _outlets(tx, tenant_id, {subject}).get(subject, (0, ""))
-        counts[FOUGHT_OVER, channel_of.get(account_id, ""), f"{from_us(kind_at):%Y-%m-%d}"] += 1
+        counts[_TASKS[kind], channel_of.get(account_id, ""), f"{from_us(kind_at):%Y-%m-%d}"] += 1
     heard = tx.one(
         "SELECT COUNT(*) FROM provisional WHERE tenant_id = :t AND state = 'CONSUMED' AND read_at >= :s AND read_at < :u",
         t=tenant_id,

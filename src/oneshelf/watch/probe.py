@@ -31,7 +31,8 @@ log = structlog.get_logger()
 
 #: So long a listing is looked at before it counts as not seen.
 LIMIT_S = 600.0
-#: Between two looks at a listing; each costs a call of the account's budget.
+#: Between two looks at a listing, the first few and then; each costs a call of the account's budget.
+FIRST_LOOKS, FIRST_LOOKS_EVERY_S = 6, 0.5
 LOOK_EVERY_S = 2.0
 #: What a merchant is promised of the way to every other channel.
 GOAL_S = 30.0
@@ -292,7 +293,7 @@ async def _look_at(
         if now >= until:
             seen.verdict = "no_answer" if seen.looks == 0 else "not_shown"
             return
-        await pause.wait(LOOK_EVERY_S, stop)
+        await pause.wait(FIRST_LOOKS_EVERY_S if seen.looks < FIRST_LOOKS else LOOK_EVERY_S, stop)
 
 
 async def _shows(begun: Begun, target: _Target) -> dict[str, int]:
