@@ -425,10 +425,9 @@ class Auditor:
         self.checks["22"] += 1
         through = {self.channel(account_id): at for account_id, at in self._through.items()}
         for sale in self.shelf.sales():
-            placed = int(sale.placed_at.timestamp() * 1_000_000)
             key = (sale.channel, plain_id(sale.order_id))
             if (
-                placed <= through.get(sale.channel, -1)
+                self.shelf.seen_from(sale) <= through.get(sale.channel, -1)
                 and key not in self.stored_ids
                 and not self.shelf.is_hidden(sale)
                 and self.shelf.is_listed(sale)

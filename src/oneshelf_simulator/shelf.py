@@ -94,6 +94,14 @@ class Shelf:
         order = self.emulation.marketplaces["ebay"].order_desk.orders.get(sale.order_id)
         return order is None or order.visible_at is None
 
+    def seen_from(self, sale: Sale) -> int:
+        """From which instant on its marketplace shows a purchase that is not hidden (microseconds): eBay shows a checkout once it is paid."""
+        at = sale.placed_at
+        if sale.channel == "ebay":
+            order = self.emulation.marketplaces["ebay"].order_desk.orders.get(sale.order_id)
+            at = max(at, order.visible_at) if order is not None and order.visible_at is not None else at
+        return int(at.timestamp() * 1_000_000)
+
     def is_listed(self, sale: Sale) -> bool:
         """Whether the marketplace's own order feed ever shows it (Amazon's search misses some)."""
         if sale.channel != "amazon":
