@@ -343,7 +343,10 @@ MUTANTS: dict[str, Mutant] = {
         "how blind a channel is goes by our own clock", _clocks_not_minded, {"clock_skew_s": 299.0}, "I13"
     ),
     "put_back_waits": Mutant(
-        "what a cancel puts back waits for the feed", _put_back_waits, {"pending_cancel_chance": 0.6, "stock_max": 3}, "late"
+        "what a cancel puts back waits for the feed",
+        _put_back_waits,
+        {"pending_cancel_chance": 0.6, "stock_max": 3},
+        "late",
     ),
     "token_in_the_log": Mutant("a refresh token stands in a log line", _token_in_the_log, caught_by="I21"),
     "imports_forgotten": Mutant(

@@ -100,9 +100,13 @@ class Oversold:
         unknown = sum(pieces for at, one, pieces in self._edits if one == sku and now - at < EDIT_S * SECOND)
         for other in self.shelf.sales():
             elsewhere = other.channel != sale.channel and sku in other.lines and not other.cancelled_at
-            if elsewhere and self._known_from(other, sale.channel) > now:
-                unknown += other.lines[sku]
-            elif other.channel == sale.channel and sku in other.lines and self._put_back_known_from(other) > now:
+            if (
+                elsewhere
+                and self._known_from(other, sale.channel) > now
+                or other.channel == sale.channel
+                and sku in other.lines
+                and self._put_back_known_from(other) > now
+            ):
                 unknown += other.lines[sku]
         if k + unknown >= 0:
             return "window"

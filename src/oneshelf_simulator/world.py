@@ -411,7 +411,7 @@ class World:
             if not self.engine.is_up or self.engine.has_stopped_itself:
                 continue
             self._judge(self.auditor.look)
-            reasons = self.auditor.why_not_at_rest()
+            reasons = self.auditor.rest.why_not()
             calm = calm + 1 if not reasons else 0
             if calm == 1:
                 self.rest_at = self.loop.time() - began
@@ -427,7 +427,7 @@ class World:
     async def _stay_at_rest(self) -> None:
         """I14: nothing that we write makes another write. A payment or a cancel meanwhile may make one an outlet of its two SKUs; a
         sold-out listing that had to wait for its hour is reopened, once, when it is over."""
-        writes, facts, waiting = self.auditor.writes(), self.outside_facts, len(self.auditor.waiting())
+        writes, facts, waiting = self.auditor.writes(), self.outside_facts, len(self.auditor.rest.waiting())
         await asyncio.sleep(QUIET_S)
         self._judge(self.auditor.look)
         more, allowed = self.auditor.writes() - writes, 6 * (self.outside_facts - facts) + waiting
@@ -435,21 +435,19 @@ class World:
             self.failure = Breach("I14", f"{more} writes after everything was at rest, {allowed} explained")
         await self._rest_again()
         if waiting:
-            ends = self.loop.time() + RENEWAL_S
-            while self.loop.time() < ends and self.failure is None and self.auditor.waiting():
-                await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(RENEWAL_S - QUIET_S)
             await self._rest_again()
         self._judge(self._check_pace)
         self._judge(self._check_secrets)
 
     async def _rest_again(self) -> None:
         """It is at rest still. An hourly reading again may be under way at this very moment."""
-        reasons = self.auditor.why_not_at_rest()
+        reasons = self.auditor.rest.why_not()
         for _ in range(10):
             if not reasons or self.failure is not None:
                 return
             await asyncio.sleep(30.0)
-            reasons = self.auditor.why_not_at_rest()
+            reasons = self.auditor.rest.why_not()
         if reasons and self.failure is None:
             self.failure = Breach(reasons[0].split()[0], "after rest: " + "; ".join(reasons[:6]))
 

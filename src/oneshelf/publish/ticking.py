@@ -252,7 +252,9 @@ def _remember(tx: Tx, tenant_id: int, ticked_at: int, nightly_at: int, moved: li
 
 def _deaf_at(tx: Tx, tenant_id: int, at: int) -> dict[int, int]:
     """Return {account: since when} of the accounts that could not be heard at the last tick."""
-    rows = tx.all("SELECT account_id, deaf, ahead FROM channel_window WHERE tenant_id = :t AND deaf <> '[]'", t=tenant_id)
+    rows = tx.all(
+        "SELECT account_id, deaf, ahead FROM channel_window WHERE tenant_id = :t AND deaf <> '[]'", t=tenant_id
+    )
     last = {account_id: (*json.loads(deaf)[-1], ahead) for account_id, deaf, ahead in rows}
     return {account_id: since - ahead for account_id, (since, until, ahead) in last.items() if until >= at + ahead}
 
