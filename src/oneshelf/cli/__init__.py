@@ -24,6 +24,8 @@ from . import (
     bench,
     channels,
     conflicts,
+    customers,
+    guard,
     holds,
     inbox,
     key,
