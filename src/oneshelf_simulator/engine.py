@@ -54,8 +54,8 @@ SHOP_URL = "http://oneshelf.test"
 #: simulated minute then, and a bell that somebody forgot to ring would not be noticed.
 LOOK_EVERY_S = 300.0
 #: Each outlet is read again in this time, seconds; in production six hours. Of a number typed at a channel there is no other news,
-#: and the rest phase is half an hour.
-SWEEP_EVERY_S = 1_200.0
+#: and the rest phase is half an hour: in it, it has to be found, its feed waited for (S9.3), and a number told and seen.
+SWEEP_EVERY_S = 900.0
 START = datetime(2026, 11, 23, 6, 0, 0, tzinfo=UTC)
 
 

@@ -26,7 +26,7 @@ class Options(msgspec.Struct):
     orders_per_h: float = 17.0
     stock_max: int = 12
     #: Offers by pace and window (S2.2 to 2.8). False: the plain number, as a merchant who switched them off.
-    adaptive: bool = False
+    adaptive: bool = True
     restocks_per_h: float = 1.5
     edits_per_h: float = 0.7
     cancels_per_h: float = 1.0

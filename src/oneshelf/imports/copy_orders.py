@@ -287,6 +287,8 @@ def settle_correction(tx: Tx, tenant_id: int, call: CorrectCall, outcome: Outcom
     """Record it; what it did to the copy comes back as the copy's own news. What was cancelled meanwhile is corrected next."""
     if isinstance(outcome, Accepted):
         intents.settle(tx, tenant_id, call.intent, "DONE", now)
+        for kind in ("cancel_copy", "remove"):  # a person was asked, and meanwhile it could be done
+            close_task(tx, tenant_id, now, kind, call.intent.entity)
         order_no = call.intent.payload["order_no"]
         order = load_orders_by_no(tx, tenant_id, [order_no])[order_no]
         lines = load_lines(tx, tenant_id, [order_no]).get(order_no, {}).values()

@@ -175,6 +175,7 @@ class Service:
                 one.channel.can,
                 self.settings.poll_interval_s(one.channel.name, one.channel.can.poll_interval_s),
                 notified=one.is_notified(self.callback_url(one.channel.name)),
+                ahead_s=one.session.clock_ahead_s if one.session.clocks_compared else None,
             )
             for one in self.running.values()
         ]
