@@ -20,15 +20,18 @@ from oneshelf.core.errors import OneshelfError
 
 # The order of the help.
 from . import (
+    alerts,
     bench,
     channels,
     conflicts,
     customers,
+    guard,
     holds,
     inbox,
     key,
     listings,
     orders,
+    plans,
     prices,
     privacy,
     probe,
@@ -38,6 +41,7 @@ from . import (
     sales,
     shelf,
     sim,
+    tasks,
     tokens,
     truth,
 )

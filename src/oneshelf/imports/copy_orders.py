@@ -15,6 +15,7 @@ from oneshelf.channels.contract import HubCopy, HubOrderDraft
 from oneshelf.core.facts import Address, BuyerSeen, OrderSeen
 from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Unknown
+from oneshelf.core.plan import Capability
 from oneshelf.customers.hub_customer import hub_customer_of
 from oneshelf.db.journal import close_task, note
 from oneshelf.db.tx import Tx
@@ -22,9 +23,12 @@ from oneshelf.orders import claims, copies, intents, keeping_up, releases
 from oneshelf.orders.accounts import Account, external_key, load_accounts
 from oneshelf.orders.intents import Intent
 from oneshelf.orders.rows import LineRow, OrderRow, load_lines, load_orders_by_no
+from oneshelf.tenants.plan import allows
 
 from .draft import CannotImport, HubItem, Rate, draft
 
+KIND = "import"
+CORRECTIONS = ("cancel_copy", "remove")
 #: How long after the call a "not found" may count for the second time (S14.3).
 NOT_FOUND_AFTER_S = 60.0
 #: A hold of the order's pieces is under way: wait so long, because it decides how the import claims (S14.4).
@@ -55,9 +59,9 @@ class CorrectCall(msgspec.Struct):
 
 
 def plan(tx: Tx, tenant_id: int, now: int) -> CreateCall | FindCall | None:
-    """Return the next import call, or None."""
+    """Return the next import call, or None. Without order import in the plan only those that had no answer are looked for."""
     accounts = load_accounts(tx, tenant_id)
-    for intent in intents.due(tx, tenant_id, ("import",), now, 20):
+    for intent in intents.due(tx, tenant_id, (KIND,), now, 20, new=allows(tx, tenant_id, Capability.ORDER_IMPORT)):
         order = load_orders_by_no(tx, tenant_id, [intent.payload["order_no"]])[intent.payload["order_no"]]
         account = accounts.get(order.account_id)
         if account is None or not account.is_live:
@@ -266,7 +270,7 @@ def _imported(tx: Tx, tenant_id: int, intent: Intent, hub_order_id: str, now: in
 
 def plan_correction(tx: Tx, tenant_id: int, now: int) -> CorrectCall | None:
     """S5.6: the next copy to cancel or to take pieces off."""
-    for intent in intents.due(tx, tenant_id, ("cancel_copy", "remove"), now, 1):
+    for intent in intents.due(tx, tenant_id, CORRECTIONS, now, 1):
         pieces = intent.payload["pieces"]
         mine = tx.all(
             "SELECT sku, location_id, line_id FROM claim WHERE tenant_id = :t AND order_no = :no",

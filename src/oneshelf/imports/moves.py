@@ -14,12 +14,15 @@ import msgspec
 from oneshelf.channels.contract import Move
 from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Accepted, Outcome, Rejected
+from oneshelf.core.plan import Capability
 from oneshelf.db.tx import Tx, next_values
 from oneshelf.orders import claims, intents
 from oneshelf.orders.intents import Intent
+from oneshelf.tenants.plan import allows
 
 KINDS = ("hold", "unhold")
 BATCH_KIND = "move_batch"
+ALL_KINDS = (*KINDS, BATCH_KIND)
 #: Shopify refuses arrays of more than 250 entries. Source: Shopify API usage limits, read 2026-11.
 MOVES_MAX = 250
 #: Shopify forgets idempotency keys after 24 h; older than this we read instead of sending again (S4.2).
@@ -41,7 +44,7 @@ class MoveCall(msgspec.Struct):
 
 
 def plan(tx: Tx, tenant_id: int, now: int) -> MoveCall | None:
-    """Return the next call, or None. An unanswered batch goes before new ones."""
+    """Return the next call, or None. An unanswered batch goes before new ones. Without inventory sync in the plan nothing new is held."""
     for batch in intents.due(tx, tenant_id, (BATCH_KIND,), now, 1):
         if batch.first_sent_at is not None and now - batch.first_sent_at > KEY_LIFE_S * SECOND:
             _abandon(tx, tenant_id, batch, now)
@@ -50,7 +53,8 @@ def plan(tx: Tx, tenant_id: int, now: int) -> MoveCall | None:
         return MoveCall(batch, _moves(batch), batch.payload["members"], again=True)
     members: list[Member] = []
     refused = False
-    for intent in intents.due(tx, tenant_id, KINDS, now, MOVES_MAX):
+    kinds = KINDS if allows(tx, tenant_id, Capability.INVENTORY_SYNC) else ("unhold",)
+    for intent in intents.due(tx, tenant_id, kinds, now, MOVES_MAX):
         alone = bool(intent.payload.get("alone"))
         if alone and members:
             continue
@@ -228,6 +232,18 @@ def hold_what_waits(tx: Tx, tenant_id: int, now: int) -> None:
     ]
     claims.plan(tx, tenant_id, waiting, now, at_once=True)
     claims.save(tx, tenant_id, waiting)
+
+
+def next_wait_ends_at(tx: Tx, tenant_id: int, now: int) -> int | None:
+    """When `hold_what_waits` may have something to do next."""
+    wait = int(claims.HOLD_AFTER_S * SECOND)
+    row = tx.one(
+        "SELECT MIN(since_at) FROM claim WHERE tenant_id = :t AND open = 1 AND refused = 0 AND want > held + imported "
+        "AND since_at > :bound",
+        t=tenant_id,
+        bound=now - wait,
+    )
+    return None if row is None or row[0] is None else row[0] + wait
 
 
 def _is_live(tx: Tx, tenant_id: int, claim: claims.ClaimRow) -> bool:
