@@ -32,6 +32,7 @@ from . import (
     listings,
     orders,
     plans,
+    price_rules,
     prices,
     privacy,
     probe,
