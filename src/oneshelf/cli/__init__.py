@@ -39,6 +39,7 @@ from . import (
     rates,
     rules,
     running,
+    safe_pause,
     sales,
     shelf,
     sim,
