@@ -8,16 +8,17 @@ from typing import Any
 
 import structlog
 
-from oneshelf.channels.abilities import ChangesCopy, FulfilsCopy, HoldsCopy
+from oneshelf.channels.abilities import ChangesCopy, FulfilsCopy, HoldsCopy, MovesCopy
 from oneshelf.channels.contract import Http, Hub, NoAnswer
 from oneshelf.core.errors import Park, Retry, Stop
-from oneshelf.core.instants import to_us
+from oneshelf.core.instants import SECOND, to_us
 from oneshelf.core.outcome import Outcome, Throttled, Unknown
+from oneshelf.orders import routing
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 
-from . import changes, copy_orders, counts, holding, moves
+from . import changes, copy_orders, counts, holding, moves, rerouting
 
 log = structlog.get_logger()
 
@@ -39,6 +40,7 @@ async def run(
 ) -> None:
     """Carry out what is due, up to `at_once` calls at a time, until `stop`."""
     running: set[asyncio.Task[None]] = set()
+    look_at = looked_through = 0
 
     async def settle(step: Callable[..., Any], *args: Any) -> None:
         await writer.do(lambda tx: step(tx, tenant_id, *args, to_us(clock.now())))
@@ -104,6 +106,20 @@ async def run(
         elif left is not None:
             await settle(changes.settle_fulfilment, left, changes.NO_ABILITY)
         await hold()
+        await reroute()
+
+    async def reroute() -> None:
+        """Copies whose fulfilment orders stand elsewhere than it was decided; orders whose location ran out (R6, R7)."""
+        nonlocal look_at, looked_through
+        now = to_us(clock.now())
+        if now >= look_at:
+            looked_through = await writer.do(lambda tx: routing.leave_empty(tx, tenant_id, looked_through, now))
+            look_at = now + (0 if looked_through else rerouting.LOOK_EVERY_S * SECOND)
+        call = await writer.do(lambda tx: rerouting.plan(tx, tenant_id, now))
+        if call is not None and isinstance(hub, MovesCopy):
+            start(settle_after(hub.move_copy(http, call.hub_order_id, call.wanted), rerouting.settle, call))
+        elif call is not None:
+            await settle(rerouting.settle, call, changes.NO_ABILITY)
 
     async def hold() -> None:
         call = await writer.do(lambda tx: holding.plan(tx, tenant_id, to_us(clock.now())))

@@ -15,6 +15,7 @@ from oneshelf.pricing.levels import hear_hub
 from oneshelf.reconcile import hub as judging
 from oneshelf.reconcile import opening
 from oneshelf.reconcile.worker import wait_for_export
+from oneshelf.routing.locations import keep_hub_addresses
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 from oneshelf.tenants.accounts import set_state
@@ -47,6 +48,7 @@ def keep_locations(tx: Tx, tenant_id: int, places: Sequence[HubLocation]) -> Non
             s=int(place.active and place.fulfils_online and not place.is_fulfillment_service),
             p=priority,
         )
+    keep_hub_addresses(tx, tenant_id, places)
 
 
 def keep_items(tx: Tx, tenant_id: int, account_id: int, found: Sequence[ListingFound], now: int) -> int:

@@ -155,11 +155,14 @@ LOCATIONS = Document(
     "Locations",
     """query Locations($cursor: String) {
   locations(first: 50, after: $cursor, includeInactive: true, includeLegacy: true, sortKey: ID) {
-    nodes { id name isActive fulfillsOnlineOrders isFulfillmentService }
+    nodes {
+      id name isActive fulfillsOnlineOrders isFulfillmentService
+      address { address1 city provinceCode zip countryCode latitude longitude }
+    }
     pageInfo { hasNextPage endCursor }
   }
 }""",
-    cost=51,
+    cost=101,
 )
 
 #: All quantity names of an item at a location, in one read (S0.3).
@@ -346,7 +349,7 @@ COPY_LINES = Document(
     refunds(first: 50) { id note totalRefundedSet { presentmentMoney { amount currencyCode } } }
     lineItems(first: 50, after: $cursor) {
       nodes {
-        id quantity currentQuantity unfulfilledQuantity
+        id sku quantity currentQuantity unfulfilledQuantity
         customAttributes { key value }
         originalUnitPriceSet { presentmentMoney { amount currencyCode } }
         discountAllocations { allocatedAmountSet { presentmentMoney { amount currencyCode } } }
@@ -506,6 +509,17 @@ RELEASE_COPY = Document(
     "ReleaseCopy",
     """mutation ReleaseCopy($id: ID!, $holdIds: [ID!]) {
   fulfillmentOrderReleaseHold(id: $id, holdIds: $holdIds) { fulfillmentOrder { id status } userErrors { code field message } }
+}""",
+    cost=10,
+    writes=True,
+)
+MOVE_COPY = Document(
+    "MoveCopy",
+    """mutation MoveCopy($id: ID!, $location: ID!, $items: [FulfillmentOrderLineItemInput!]) {
+  fulfillmentOrderMove(id: $id, newLocationId: $location, fulfillmentOrderLineItems: $items) {
+    movedFulfillmentOrder { id assignedLocation { location { id } } }
+    userErrors { code field message }
+  }
 }""",
     cost=10,
     writes=True,

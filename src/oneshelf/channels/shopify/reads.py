@@ -25,6 +25,7 @@ from oneshelf.channels.shopify.form import text, whole
 from oneshelf.channels.shopify.graphql import GraphQL
 from oneshelf.channels.shopify.money import to_minor
 from oneshelf.core.errors import Retry
+from oneshelf.core.facts import Address
 
 #: Pages of locations or of one item's levels: 20 × 50, the most that any plan allows.
 PAGES_MAX = 20
@@ -160,7 +161,27 @@ def _location(node: dict[str, Any]) -> HubLocation:
         active=node.get("isActive") is True,
         fulfils_online=node.get("fulfillsOnlineOrders") is True,
         is_fulfillment_service=node.get("isFulfillmentService") is True,
+        address=_address(node.get("address") or {}),
+        point=_point(node.get("address") or {}),
     )
+
+
+def _address(told: dict[str, Any]) -> Address | None:
+    """A location's address; Shopify may know no more than its country. Source: LocationAddress, 2026-10."""
+    found = Address(
+        line1=text(told.get("address1")),
+        city=text(told.get("city")),
+        region=text(told.get("provinceCode")),
+        postal_code=text(told.get("zip")),
+        country=text(told.get("countryCode")),
+    )
+    return found if found != Address() else None
+
+
+def _point(told: dict[str, Any]) -> tuple[float, float] | None:
+    lat, lon = told.get("latitude"), told.get("longitude")
+    known = isinstance(lat, int | float) and isinstance(lon, int | float) and (lat, lon) != (0, 0)
+    return (float(lat), float(lon)) if known else None  # type: ignore[arg-type]
 
 
 def quantities(level: dict[str, Any]) -> dict[str, int]:
