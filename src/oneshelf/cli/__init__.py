@@ -16,7 +16,24 @@ from typing import Any
 
 from oneshelf.core.errors import OneshelfError
 
-from . import bench, channels, inbox, key, listings, orders, prices, privacy, rates, rules, running, sales, shelf, sim  # noqa: F401  the order of the help
+from . import (  # noqa: F401  the order of the help
+    bench,
+    channels,
+    inbox,
+    key,
+    listings,
+    locations,
+    orders,
+    prices,
+    privacy,
+    rates,
+    routing,
+    rules,
+    running,
+    sales,
+    shelf,
+    sim,
+)
 from .base import app, err
 
 __all__ = ["app", "main"]

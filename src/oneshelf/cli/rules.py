@@ -135,8 +135,14 @@ def rules_locations(
     only: Annotated[
         list[str] | None, typer.Option("--only", help="A location's id; may be given several times. None: all.")
     ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--except", help="A location's id that does not serve it; new ones do. May be given several times."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say which of the shop's locations serve an account."""
-    done = ask_service("locations", {"account_id": account, "locations": only or []})
+    done = ask_service("locations", {"account_id": account, "locations": only or [], "excluded": without or []})
     print_json(done) if as_json else out.print("Kept. The numbers are on their way.")

@@ -76,6 +76,7 @@ class Route(msgspec.Struct, frozen=True):
 class _Plan(msgspec.Struct):
     places: dict[str, str]
     short: list[str]
+    missing: int = 0
 
 
 def km_between(one: Point, other: Point) -> float:
@@ -158,10 +159,11 @@ def _deal(wanted: Sequence[Wanted], some: Sequence[Candidate], criteria: Sequenc
             continue
         for line in group:
             having = [one for one in some if _has(left, one, line, [line])]
-            if not having:
-                plan.short.append(line.line)
             most = max(left.get((one.location_id, line.sku), 0) for one in some)
             nearly = [one for one in some if left.get((one.location_id, line.sku), 0) == most]
+            if not having:
+                plan.short.append(line.line)
+                plan.missing += line.pieces - max(0, most)
             _put(plan, left, [line], _best(having or nearly, criteria, used))
     return plan
 
@@ -244,9 +246,9 @@ _Value = Callable[[_Plan, Sequence[Wanted], Mapping[str, Candidate], frozenset[s
 def _short(
     plan: _Plan, wanted: Sequence[Wanted], by_id: Mapping[str, Candidate], used: frozenset[str]
 ) -> tuple[int, ...]:
-    """Lines that their location has not whole; then bundles that are torn apart."""
+    """Lines that their location has not whole, the pieces that are missing; then bundles that are torn apart."""
     torn = sum(len({plan.places[line.line] for line in group}) > 1 for group in _groups(wanted))
-    return (len(plan.short), torn)
+    return (len(plan.short), plan.missing, torn)
 
 
 def _too_much(

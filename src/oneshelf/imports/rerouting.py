@@ -49,8 +49,8 @@ def plan(tx: Tx, tenant_id: int, now: int) -> RerouteCall | None:
             intents.settle(tx, tenant_id, intent, "DONE", now, reason="nothing of it is to be moved")
             deciding.became(tx, tenant_id, order_no, decision.version, deciding.OVER, now, "nothing is to be moved")
             continue
-        if releases.state_of(tx, tenant_id, order_no) in ("NEW", "HELD"):
-            why = "it is not released yet"
+        if releases.state_of(tx, tenant_id, order_no) == "HELD":
+            why = "it is held until it is sure whose pieces these are"
             intents.settle(tx, tenant_id, intent, intent.state, now, reason=why, due_at=now + HELD_WAIT_S * SECOND)
             continue
         intent.payload["moves"] = _moves(lines, decision)

