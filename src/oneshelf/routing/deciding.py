@@ -170,13 +170,13 @@ def _taken_today(tx: Tx, tenant_id: int, one: LocationNow, now: int) -> list[int
     return [0, 0] if row is None else [int(row[0]), int(row[1])]
 
 
-def router(tx: Tx, tenant_id: int, now: int) -> Router | None:
-    """Return what decides, None where the shop routes its orders or there is nothing to choose."""
+def router(tx: Tx, tenant_id: int, now: int, *, least: int = 2) -> Router | None:
+    """Return what decides; None where the shop routes its orders, or where fewer than `least` locations send any."""
     in_force = policy.in_force(tx, tenant_id)
     if in_force is None:
         return None
     made = Router(tx, tenant_id, now, in_force)
-    return made if len(made.locations) > 1 else None
+    return made if len(made.locations) >= least else None
 
 
 # --- kept -------------------------------------------------------------------------------------------------------------

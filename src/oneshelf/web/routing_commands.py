@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
 
 from oneshelf.db.tx import Tx
 from oneshelf.orders import routing
-from oneshelf.routing import locations, policy
+from oneshelf.routing import locations, places, policy
 from oneshelf.watch.routes import order_route
 from oneshelf.wiring import Service
 
@@ -42,6 +43,8 @@ async def run_routing(service: Service, payload: dict[str, Any]) -> Any:
             split=payload.get("split"),
         ),
     )
+    if done.router == "oneshelf":
+        await asyncio.to_thread(places.load)
     service.hub_bell.ring()
     return msgspec.to_builtins(done)
 
