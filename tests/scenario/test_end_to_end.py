@@ -481,9 +481,8 @@ async def test_R2_an_order_of_two_lines_leaves_from_two_locations_and_amazon_hea
     """THERE lies in the north only, HERE at both; the shop lets all of it leave from the north. Ours: the most important location first,
     so HERE leaves from the main one. Its fulfilment order is moved; both parcels are told, each once."""
 
-    async def console(action: str, **more: Any) -> Any:
-        done = await street.marketplaces.ask("POST", "/console", {"channel": "shopify", "action": action, **more})
-        return done["result"] if "result" in done else done
+    async def console(action: str, **more: Any) -> None:
+        await street.marketplaces.ask("POST", "/console", {"channel": "shopify", "action": action, **more})
 
     await console("add_location", name="North")
     main = str((await street.shop.one("SELECT location_id FROM location") or ("",))[0])

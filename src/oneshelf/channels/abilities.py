@@ -335,6 +335,15 @@ class HoldsCopy(Protocol):
         """Lift our holds of the copy, and no others."""
 
 
+@runtime_checkable
+class HasBundles(Protocol):
+    """A hub whose variants may be made of others."""
+
+    async def components(self, http: Http, variant_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Return {variant id: {SKU: pieces}} of those of these variants that are bundles; SKU '' for a component without one. Raises
+        NoAnswer, Retry."""
+
+
 class Placed(msgspec.Struct, frozen=True):
     """What is still open of one SKU of a marketplace line is to leave from this location. `line_id`: the marketplace's."""
 

@@ -18,6 +18,7 @@ from oneshelf.core.errors import OneshelfError
 
 from . import (  # noqa: F401  the order of the help
     bench,
+    bundles,
     channels,
     inbox,
     key,

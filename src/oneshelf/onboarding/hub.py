@@ -20,6 +20,8 @@ from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 from oneshelf.tenants.accounts import set_state
 
+from .bundles import components_of, keep_bundles
+
 
 async def read_catalogue(
     tenant_id: int, account_id: int, hub: Hub, http: Http, writer: Writer, clock: Clock, look_every_s: float = 1.0
@@ -32,7 +34,15 @@ async def read_catalogue(
         raise Retry(f"Shopify did not start the catalogue export: {started}")
     state = await wait_for_export(hub, http, started, look_every_s)
     found = [one async for batch in hub.catalogue_export(http, state) for one in batch]
-    return await writer.do(lambda tx: keep_items(tx, tenant_id, account_id, found, to_us(clock.now())))
+    made_of = await components_of(hub, http, found)
+
+    def keep(tx: Tx) -> int:
+        now = to_us(clock.now())
+        count = keep_items(tx, tenant_id, account_id, found, now)
+        keep_bundles(tx, tenant_id, made_of, found, now)
+        return count
+
+    return await writer.do(keep)
 
 
 def keep_locations(tx: Tx, tenant_id: int, places: Sequence[HubLocation]) -> None:

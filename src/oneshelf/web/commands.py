@@ -31,7 +31,7 @@ from oneshelf.tenants.accounts import accounts, change_setting, load_secret
 from oneshelf.watch.check import Checked, check
 from oneshelf.wiring import SIGN_INS, Running, Service, build_channel
 
-from . import account_commands, offer_commands, order_commands, price_commands, routing_commands
+from . import account_commands, bundle_commands, offer_commands, order_commands, price_commands, routing_commands
 
 Command = Callable[[Service, dict[str, Any]], Awaitable[Any]]
 
@@ -502,6 +502,7 @@ COMMANDS: dict[str, Command] = {
     "pin": order_commands.run_pin,
     "leave": order_commands.run_leave,
     **routing_commands.COMMANDS,
+    **bundle_commands.COMMANDS,
     "prices_follow": price_commands.run_prices_follow,
     "prices_off": price_commands.run_prices_off,
     "prices_retry": price_commands.run_prices_retry,

@@ -179,6 +179,9 @@ class Shopify:
             cursor = page.cursor
         raise Retry(f"{gid} has more than {PAGES_OF_ONE_MAX} pages of variants")
 
+    async def components(self, http: Http, variant_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+        return await self._reader.components(http, variant_ids)
+
     async def read_prices(self, http: Http, outlets: Sequence[Outlet]) -> list[PriceSeen]:
         return await self._pricer.read(http, outlets)
 

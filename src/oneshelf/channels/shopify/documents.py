@@ -212,6 +212,22 @@ VARIANTS = Document(
     + _VARIANT,
     cost=302,
 )
+#: Bundles of one reading of components: 10 × (2 + 30 × 3) points, and a bundle has at most 30. Source:
+#: productVariantRelationshipBulkUpdate, 2026-10.
+BUNDLES_A_CALL = 10
+COMPONENTS = Document(
+    "Components",
+    """query Components($ids: [ID!]!) {
+  nodes(ids: $ids) {
+    ... on ProductVariant {
+      id requiresComponents
+      productVariantComponents(first: 30) { nodes { quantity productVariant { sku } } }
+    }
+  }
+}""",
+    cost=1,
+    cost_each=92,
+)
 VARIANTS_OF_ITEM = Document(
     "VariantsOfItem",
     """query VariantsOfItem($id: ID!) {

@@ -126,6 +126,20 @@ class Reader:
             levels += page.get("nodes") or []
         raise Retry(f"more than {PAGES_MAX} pages of levels of {item['id']}")
 
+    async def components(self, http: Http, variant_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Return {variant gid: {SKU: pieces}} of the bundles among these; SKU '' for a component without one."""
+        found: dict[str, dict[str, int]] = {}
+        for start in range(0, len(variant_ids), docs.BUNDLES_A_CALL):
+            asked = [ids.gid("ProductVariant", one) for one in variant_ids[start : start + docs.BUNDLES_A_CALL]]
+            answer = await self._graphql.ask(http, docs.COMPONENTS, {"ids": asked}, each=len(asked))
+            for node in answer.data.get("nodes") or []:
+                if node and node.get("requiresComponents"):
+                    parts = found.setdefault(str(node["id"]), {})
+                    for one in (node.get("productVariantComponents") or {}).get("nodes") or []:
+                        sku = text((one.get("productVariant") or {}).get("sku")) or ""
+                        parts[sku] = parts.get(sku, 0) + (whole(one.get("quantity")) or 0)
+        return {variant: parts for variant, parts in found.items() if parts}
+
     async def catalogue(self, http: Http, cursor: dict[str, Any] | None) -> CataloguePage:
         """Read a page of variants. `cursor` {"only": gid}: just those of that product or inventory item (a CatalogueHint)."""
         only = str((cursor or {}).get("only") or "")
@@ -254,6 +268,7 @@ def listing(node: dict[str, Any], currency: str) -> ListingFound:
             "variant_id": str(node.get("id")),
             "item_id": item_id,
             "product_id": text(product.get("id")) or "",
+            **({"bundle": True} if node.get("requiresComponents") is True else {}),
         },
     )
 
