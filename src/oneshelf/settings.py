@@ -73,6 +73,9 @@ class Settings(BaseSettings):
         le=64 * 1024 * 1024,
         description="Largest webhook that is taken in, bytes; a larger one is answered 413.",
     )
+    api_requests_per_minute: int = Field(
+        600, ge=1, le=1_000_000, description="Requests that one API token may make a minute; more are answered 429."
+    )
     answer_body_bytes_max: int = Field(
         64 * 1024 * 1024, ge=1024, le=1024 * 1024 * 1024, description="Largest answer of a channel that is read, bytes."
     )

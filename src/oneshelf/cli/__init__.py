@@ -8,6 +8,8 @@ Never: writes beside a running service; takes a secret as an argument.
 Read next: base.py; one module a group of commands.
 """
 
+# ruff: noqa: F401  (what is imported is a group of commands)
+
 from __future__ import annotations
 
 import signal
@@ -16,10 +18,12 @@ from typing import Any
 
 from oneshelf.core.errors import OneshelfError
 
-from . import (  # noqa: F401  the order of the help
+# The order of the help.
+from . import (
     bench,
     bundles,
     channels,
+    holds,
     inbox,
     key,
     listings,
@@ -27,6 +31,7 @@ from . import (  # noqa: F401  the order of the help
     orders,
     prices,
     privacy,
+    probe,
     rates,
     routing,
     rules,
@@ -34,6 +39,8 @@ from . import (  # noqa: F401  the order of the help
     sales,
     shelf,
     sim,
+    tokens,
+    truth,
 )
 from .base import app, err
 

@@ -13,6 +13,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from oneshelf.core.instants import instant_of
 from oneshelf.db.store import store_for
 from oneshelf.runtime.logs import configure_logs
 from oneshelf.settings import Settings, load_settings
@@ -71,3 +72,12 @@ def reader(settings: Settings) -> Any:
     """Return a read-only transaction."""
     needs_shelf(settings)
     return store_for(settings.database).reader()
+
+
+def instant(text: str) -> int:
+    """Return a moment that was given on the command line, in microseconds; one that can't be read ends the command."""
+    try:
+        return instant_of(text)
+    except ValueError as error:
+        err.print(str(error), highlight=False)
+        raise typer.Exit(2) from None

@@ -27,6 +27,10 @@ class Park(OneshelfError):
     """This one message or call can't go on by itself; it is kept in sight with its reason and stops nothing else."""
 
 
+class NotThere(Park):
+    """What was named is not there."""
+
+
 class Stop(OneshelfError):
     """The process can't go on: what happened, and what a person can do."""
 

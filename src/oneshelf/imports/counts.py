@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from oneshelf.channels.contract import Http, Hub
-from oneshelf.core.errors import Park
+from oneshelf.core.errors import NotThere, Park
 from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Accepted, Outcome, Rejected
 from oneshelf.core.stock import Entry
@@ -36,7 +36,8 @@ class CountCall(msgspec.Struct):
 
 
 def enter(tx: Tx, tenant_id: int, sku: str, location_id: str, quantity: int, now: int, *, by: str) -> int:
-    """Take up a count: `quantity` pieces lie at the location (0 or more). Returns the intent's number. Raises CannotCount.
+    """Take up a count: `quantity` pieces lie at the location (0 or more). Returns the intent's number.
+    Raises CannotCount, and NotThere for a SKU or a place that the shop does not have.
 
     The ledger moves when the hub has taken the number: it works there, and a count that it refuses never happened.
     """
@@ -44,10 +45,10 @@ def enter(tx: Tx, tenant_id: int, sku: str, location_id: str, quantity: int, now
         raise CannotCount(f"{sku}: {quantity} pieces can't lie on a shelf. Enter 0 or more.")
     item = tx.one("SELECT item_id FROM item WHERE tenant_id = :t AND sku = :s AND tracked = 1", t=tenant_id, s=sku)
     if item is None:
-        raise CannotCount(f"{sku} is not a tracked SKU of the shop.")
+        raise NotThere(f"{sku} is not a tracked SKU of the shop.")
     place = tx.one("SELECT 1 FROM location WHERE tenant_id = :t AND location_id = :l", t=tenant_id, l=location_id)
     if place is None:
-        raise CannotCount(f"{location_id!r} is not a location of the shop. `oneshelf stock {sku}` lists them.")
+        raise NotThere(f"{location_id!r} is not a location of the shop. `oneshelf stock {sku}` lists them.")
     version = next_values(tx, tenant_id, "count")[0]
     payload = {"sku": sku, "location_id": location_id, "quantity": quantity, "item_id": item[0], "by": by}
     claims.add_intent(tx, tenant_id, "count", f"{sku}|{location_id}", version, payload, now, priority=2)

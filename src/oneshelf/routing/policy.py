@@ -11,9 +11,11 @@ from collections.abc import Sequence
 
 import msgspec
 
+from oneshelf.core.plan import Capability
 from oneshelf.core.routing import CRITERIA
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
+from oneshelf.tenants.plan import allows, require
 
 ROUTERS = ("shopify", "oneshelf")
 
@@ -38,7 +40,7 @@ def policy_of(tx: Tx, tenant_id: int) -> Policy:
 def in_force(tx: Tx, tenant_id: int) -> Policy | None:
     """Return the policy by which we decide, None if the shop does. The one place where a plan without routing stops it."""
     policy = policy_of(tx, tenant_id)
-    return policy if policy.router == "oneshelf" else None
+    return policy if policy.router == "oneshelf" and allows(tx, tenant_id, Capability.ROUTING) else None
 
 
 def set_policy(
@@ -53,7 +55,8 @@ def set_policy(
 ) -> Policy:
     """Keep what is named, leave the rest. It counts for orders that come from now on.
 
-    Raises ValueError for a router or criterion that does not exist, one that stands twice, or without `stock`.
+    Raises NotInPlan where the plan has no routing, ValueError for a router or criterion that does not exist, one that stands twice, or
+    without `stock`.
     """
     before = policy_of(tx, tenant_id)
     wanted = Policy(
@@ -61,6 +64,8 @@ def set_policy(
         before.criteria if criteria is None else tuple(criteria),
         before.split if split is None else split,
     )
+    if router == "oneshelf":
+        require(tx, tenant_id, Capability.ROUTING)
     if wanted.router not in ROUTERS:
         raise ValueError(f"{wanted.router!r} is no router; say {' or '.join(ROUTERS)}")
     if strange := [one for one in wanted.criteria if one not in CRITERIA]:

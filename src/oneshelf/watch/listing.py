@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from oneshelf.core.instants import iso
@@ -46,17 +48,29 @@ class OrderOfList(msgspec.Struct, frozen=True):
     lines: list[LineOfOrder]
 
 
-def stock_rows(tx: Tx, tenant_id: int, *, sku: str | None = None, prefix: str = "", limit: int = 200) -> list[StockRow]:
-    """Return levels by SKU and location, at most `limit`."""
+def stock_rows(
+    tx: Tx,
+    tenant_id: int,
+    *,
+    sku: str | None = None,
+    prefix: str = "",
+    after: Sequence[str] | None = None,
+    limit: int = 200,
+) -> list[StockRow]:
+    """Return levels by SKU and location, at most `limit`; those `after` a (SKU, location)."""
+    after_sku, after_location = after or ("", "")
     rows = tx.all(
         """SELECT s.sku, COALESCE(i.title, ''), s.location_id, COALESCE(l.name, ''), s.on_hand, s.committed, s.reserved, s.unavailable,
                   s.incoming, s.on_hand - s.committed - s.reserved - s.unavailable
              FROM stock_level s LEFT JOIN item i ON i.tenant_id = s.tenant_id AND i.sku = s.sku
              LEFT JOIN location l ON l.tenant_id = s.tenant_id AND l.location_id = s.location_id
             WHERE s.tenant_id = :t AND (CAST(:sku AS TEXT) IS NULL OR s.sku = :sku) AND substr(s.sku, 1, :n) = :prefix
+              AND (s.sku, s.location_id) > (:after_sku, :after_location)
             ORDER BY s.sku, s.location_id LIMIT :limit""",
         t=tenant_id,
         sku=sku,
+        after_sku=after_sku,
+        after_location=after_location,
         n=len(prefix),
         prefix=prefix,
         limit=limit,

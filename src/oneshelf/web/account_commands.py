@@ -27,7 +27,7 @@ async def run_pause(service: Service, payload: dict[str, Any]) -> Any:
     def step(tx: Tx) -> tuple[bool, pausing.Exposed]:
         # What is exposed is said of the numbers as they ought to be, not of the zeros that were just asked for.
         found = pausing.exposed(tx, service.tenant_id, one.account_id, one.channel.can, now)
-        return pausing.pause(tx, service.tenant_id, one.account_id, now, zero_first=zero_first, by="merchant"), found
+        return pausing.pause(tx, service.tenant_id, one.account_id, now, zero_first=zero_first, by=service.by), found
 
     paused, found = await service.writer.do(step)
     one.bell.ring()
@@ -39,7 +39,7 @@ async def run_resume(service: Service, payload: dict[str, Any]) -> Any:
     one = _running(service, payload)
     now = to_us(service.clock.now())
     marked = await service.writer.do(
-        lambda tx: pausing.resume(tx, service.tenant_id, one.account_id, now, by="merchant")
+        lambda tx: pausing.resume(tx, service.tenant_id, one.account_id, now, by=service.by)
     )
     one.bell.ring()
     return {"account_id": one.account_id, "paused": False, "to_be_read": marked}
@@ -57,7 +57,7 @@ async def run_inbox_set_aside(service: Service, payload: dict[str, Any]) -> Any:
 
 async def _with_parked(service: Service, payload: dict[str, Any], step: Callable[..., int]) -> Any:
     seqs, now = {int(seq) for seq in payload.get("seqs") or ()}, to_us(service.clock.now())
-    done = await service.writer.do(lambda tx: step(tx, service.tenant_id, seqs, now, by="merchant"))
+    done = await service.writer.do(lambda tx: step(tx, service.tenant_id, seqs, now, by=service.by))
     service.news.ring()
     return {"messages": done}
 

@@ -52,9 +52,9 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
 }
 
-#: Below these addresses the channels knock (their messages are signed) and send the merchant back after a sign-in (which is known by its
-#: state): any Host may bring them.
-DOORS = ("/webhooks/", "/connect/")
+#: Below these addresses the channels knock (their messages are signed), send the merchant back after a sign-in (which is known by its
+#: state), and programs ask (each with its token, which no browser sends by itself): any Host may bring them.
+DOORS = ("/webhooks/", "/connect/", "/api/")
 #: Style sheet and icon, which the sign-in pages need under any name; they say nothing of the shop.
 ASSETS = "/static/"
 

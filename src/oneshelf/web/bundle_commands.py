@@ -19,7 +19,7 @@ async def run_bundle(service: Service, payload: dict[str, Any]) -> Any:
     done = await do_now(
         service,
         lambda tx, now: define(
-            tx, service.tenant_id, sku, parts, now, by="merchant", retake=bool(payload.get("retake"))
+            tx, service.tenant_id, sku, parts, now, by=service.by, retake=bool(payload.get("retake"))
         ),
         preview=bool(payload.get("preview")),
     )
@@ -29,7 +29,7 @@ async def run_bundle(service: Service, payload: dict[str, Any]) -> Any:
 async def run_drop_bundle(service: Service, payload: dict[str, Any]) -> Any:
     """Forget a bundle; its listings stay tied to its parts."""
     sku = str(payload["sku"])
-    tied = await do_now(service, lambda tx, now: bundles.drop_bundle(tx, service.tenant_id, sku, now, by="merchant"))
+    tied = await do_now(service, lambda tx, now: bundles.drop_bundle(tx, service.tenant_id, sku, now, by=service.by))
     return {"sku": sku, "listings": tied}
 
 

@@ -28,10 +28,19 @@ from oneshelf.onboarding.connect import Entered
 from oneshelf.pricing import marks
 from oneshelf.tenants import sign_ins
 from oneshelf.tenants.accounts import accounts, change_setting, load_secret
-from oneshelf.watch.check import Checked, check
+from oneshelf.watch.check import check
 from oneshelf.wiring import SIGN_INS, Running, Service, build_channel
 
-from . import account_commands, bundle_commands, offer_commands, order_commands, price_commands, routing_commands
+from . import (
+    account_commands,
+    bundle_commands,
+    offer_commands,
+    order_commands,
+    price_commands,
+    routing_commands,
+    token_commands,
+    truth_commands,
+)
 
 Command = Callable[[Service, dict[str, Any]], Awaitable[Any]]
 
@@ -42,10 +51,7 @@ class NotPossible(Park):
 
 async def run_check(service: Service, payload: dict[str, Any]) -> Any:
     """Audit the books against the channels."""
-    checked = [
-        Checked(one.account_id, one.channel, one.session.with_priority(Priority.VERIFY), one.row.connected_at)
-        for one in service.running.values()
-    ]
+    checked = truth_commands.checked_accounts(service)
     return msgspec.to_builtins(await check(service.tenant_id, checked, service.writer, service.clock))
 
 
@@ -56,7 +62,7 @@ async def run_count(service: Service, payload: dict[str, Any]) -> Any:
         location = payload.get("location") or _only_location(tx, service.tenant_id)
         now = to_us(service.clock.now())
         return counts.enter(
-            tx, service.tenant_id, payload["sku"], location, int(payload["quantity"]), now, by="merchant"
+            tx, service.tenant_id, payload["sku"], location, int(payload["quantity"]), now, by=service.by
         )
 
     number = await service.writer.do(step)
@@ -250,7 +256,7 @@ async def run_disconnect(service: Service, payload: dict[str, Any]) -> Any:
     tenant_id, now = service.tenant_id, to_us(service.clock.now())
     shown = await service.writer.do(lambda tx: leaving.showing_more_than_zero(tx, tenant_id, account_id))
     if payload.get("zero"):
-        await service.writer.do(lambda tx: set_rule(tx, tenant_id, account_id, EVERY_SKU, now, by="merchant", cap=0))
+        await service.writer.do(lambda tx: set_rule(tx, tenant_id, account_id, EVERY_SKU, now, by=service.by, cap=0))
         service.wake_all()
         return {"account_id": account_id, "disconnected": False, "showing": shown, "on_the_way_to_zero": True}
     if not payload.get("yes"):
@@ -325,7 +331,7 @@ async def run_link(service: Service, payload: dict[str, Any]) -> Any:
             raise NotPossible(f"The shop has no SKU {', '.join(missing)}.")
         if not _is_marketplace_listing(tx, service.tenant_id, outlet_id):
             raise NotPossible(f"There is no listing {outlet_id}: oneshelf listings list --all.")
-        links.link(tx, service.tenant_id, outlet_id, payload["parts"], now, by="merchant")
+        links.link(tx, service.tenant_id, outlet_id, payload["parts"], now, by=service.by)
         marks.mark_outlets(tx, service.tenant_id, [outlet_id], now, "linked")
         return relink(tx, service.tenant_id, outlet_id, now)
 
@@ -355,7 +361,7 @@ async def run_unlink(service: Service, payload: dict[str, Any]) -> Any:
         if not _is_marketplace_listing(tx, service.tenant_id, outlet_id):
             return False
         marks.mark_outlets(tx, service.tenant_id, [outlet_id], now, "unlinked")
-        return mapping.unlink(tx, service.tenant_id, outlet_id, now, by="merchant")
+        return mapping.unlink(tx, service.tenant_id, outlet_id, now, by=service.by)
 
     if not await service.writer.do(step):
         raise NotPossible(f"Listing {outlet_id} is not linked.")
@@ -372,7 +378,7 @@ async def run_import_links(service: Service, payload: dict[str, Any]) -> Any:
         if not payload.get("yes"):
             return wanted, 0
         now = to_us(service.clock.now())
-        mapping.apply(tx, service.tenant_id, wanted, now, by="merchant")
+        mapping.apply(tx, service.tenant_id, wanted, now, by=service.by)
         marks.mark_outlets(tx, service.tenant_id, [*wanted.links, *wanted.unlinks], now, "linked by a file")
         return wanted, sum(relink(tx, service.tenant_id, outlet_id, now) for outlet_id in wanted.links)
 
@@ -431,13 +437,13 @@ async def run_rule(service: Service, payload: dict[str, Any]) -> Any:
         if sku and not payload.get("drop") and _unknown(tx, service.tenant_id, sku):
             raise NotPossible(f"The shop has no SKU {sku}.")
         if payload.get("drop"):
-            return drop_rule(tx, service.tenant_id, account_id, sku, now, by="merchant")
+            return drop_rule(tx, service.tenant_id, account_id, sku, now, by=service.by)
         wanted = {
             name: payload[name]
             for name in ("safety_stock", "safety_percent", "cap", "min_show", "adaptive", "cap_auto")
             if payload.get(name) is not None
         }
-        set_rule(tx, service.tenant_id, account_id, sku, now, by="merchant", **wanted)
+        set_rule(tx, service.tenant_id, account_id, sku, now, by=service.by, **wanted)
         return True
 
     try:
@@ -506,4 +512,6 @@ COMMANDS: dict[str, Command] = {
     "prices_follow": price_commands.run_prices_follow,
     "prices_off": price_commands.run_prices_off,
     "prices_retry": price_commands.run_prices_retry,
+    **truth_commands.COMMANDS,
+    **token_commands.COMMANDS,
 }

@@ -53,7 +53,7 @@ async def run_strict(service: Service, payload: dict[str, Any]) -> Any:
     """Make a SKU strict, or no more."""
     sku, strict = payload["sku"], bool(payload["strict"])
     changed = await do_now(
-        service, lambda tx, now: risk.set_strict(tx, service.tenant_id, sku, strict, now, by="merchant")
+        service, lambda tx, now: risk.set_strict(tx, service.tenant_id, sku, strict, now, by=service.by)
     )
     return {"sku": sku, "strict": strict, "changed": changed}
 
@@ -63,7 +63,7 @@ async def run_risk(service: Service, payload: dict[str, Any]) -> Any:
     sku = payload.get("sku") or ""
     money = None if payload.get("drop") else (int(payload["margin"]), int(payload["oversold"]))
     epsilon = await do_now(
-        service, lambda tx, now: risk.set_risk(tx, service.tenant_id, sku, money, now, by="merchant")
+        service, lambda tx, now: risk.set_risk(tx, service.tenant_id, sku, money, now, by=service.by)
     )
     if epsilon is None:
         raise NotTaken("There is nothing to take back.")
@@ -78,7 +78,7 @@ async def run_locations(service: Service, payload: dict[str, Any]) -> Any:
     await do_now(
         service,
         lambda tx, now: risk.set_locations(
-            tx, service.tenant_id, account_id, wanted, now, by="merchant", excluded=without
+            tx, service.tenant_id, account_id, wanted, now, by=service.by, excluded=without
         ),
     )
     return {"account_id": account_id, "locations": wanted, "excluded": list(without)}
@@ -97,7 +97,7 @@ async def run_announce(service: Service, payload: dict[str, Any]) -> Any:
             int(payload["ends_at"]),
             float(payload["factor"]),
             now,
-            by="merchant",
+            by=service.by,
         )
         _plan_again(service, tx, payload["skus"], now)
         return sale_no
@@ -110,7 +110,7 @@ async def run_call_off(service: Service, payload: dict[str, Any]) -> Any:
     sale_no = int(payload["sale"])
 
     def step(tx: Tx, now: int) -> bool:
-        skus = announced.call_off(tx, service.tenant_id, sale_no, now, by="merchant")
+        skus = announced.call_off(tx, service.tenant_id, sale_no, now, by=service.by)
         _plan_again(service, tx, skus or [], now)
         return skus is not None
 

@@ -44,7 +44,7 @@ async def run_decide(service: Service, payload: dict[str, Any]) -> Any:
         word=word,
         channels=service.cancel_channels(),
         now=to_us(service.clock.now()),
-        by="merchant",
+        by=service.by,
     )
     said = await service.writer.do(step)
     service.wake_all()
@@ -74,7 +74,7 @@ async def run_answer(service: Service, payload: dict[str, Any]) -> Any:
             accounts = ", ".join(str(row[2]) for row in rows)
             raise NotTaken(f"Several accounts have an order {name}. Say whose: --account with one of {accounts}.")
         order_no, order_id, whose = rows[0]
-        relink.answer(tx, service.tenant_id, order_no, said, now, by="merchant")
+        relink.answer(tx, service.tenant_id, order_no, said, now, by=service.by)
         return order_id, whose
 
     order_id, whose = await service.writer.do(step)
@@ -96,7 +96,7 @@ async def run_pin(service: Service, payload: dict[str, Any]) -> Any:
         line_id=line,
         word=word,
         now=to_us(service.clock.now()),
-        by="merchant",
+        by=service.by,
     )
     try:
         said = await service.writer.do(step)
@@ -132,7 +132,7 @@ async def run_leave(service: Service, payload: dict[str, Any]) -> Any:
             tx,
             service.tenant_id,
             now,
-            "merchant",
+            service.by,
             "What is left to Oneshelf changed",
             f"account:{account_id}",
             **changes,

@@ -44,7 +44,7 @@ async def run_prices_follow(service: Service, payload: dict[str, Any]) -> Any:
         accept(shown, yes=True, far=bool(payload.get("far")))
         now = to_us(service.clock.now())
         switched = partial(
-            switch, tenant_id=service.tenant_id, account_id=one.account_id, follow=True, now=now, by="merchant"
+            switch, tenant_id=service.tenant_id, account_id=one.account_id, follow=True, now=now, by=service.by
         )
         await service.writer.do(switched)
         one.bell.ring()
@@ -56,7 +56,7 @@ async def run_prices_off(service: Service, payload: dict[str, Any]) -> Any:
     one, _ = _account(service, payload)
     now = to_us(service.clock.now())
     await service.writer.do(
-        partial(switch, tenant_id=service.tenant_id, account_id=one.account_id, follow=False, now=now, by="merchant")
+        partial(switch, tenant_id=service.tenant_id, account_id=one.account_id, follow=False, now=now, by=service.by)
     )
     return {"account_id": one.account_id, "follows": False}
 
@@ -65,7 +65,7 @@ async def run_prices_retry(service: Service, payload: dict[str, Any]) -> Any:
     """Try a parked price again."""
     outlet_id, now = int(payload["outlet_id"]), to_us(service.clock.now())
     tried = await service.writer.do(
-        partial(retry_prices, tenant_id=service.tenant_id, outlet_ids=[outlet_id], now=now, by="merchant")
+        partial(retry_prices, tenant_id=service.tenant_id, outlet_ids=[outlet_id], now=now, by=service.by)
     )
     if not tried:
         raise NoPrices(f"The price of listing {outlet_id} is not parked.")

@@ -24,7 +24,7 @@ async def run_location(service: Service, payload: dict[str, Any]) -> Any:
     except msgspec.ValidationError as error:
         raise NotTaken(f"It was not taken: {error}.") from error
     done = await do_now(
-        service, lambda tx, now: locations.set_location(tx, service.tenant_id, name, wanted, now, by="merchant")
+        service, lambda tx, now: locations.set_location(tx, service.tenant_id, name, wanted, now, by=service.by)
     )
     return msgspec.to_builtins(done)
 
@@ -37,7 +37,7 @@ async def run_routing(service: Service, payload: dict[str, Any]) -> Any:
             tx,
             service.tenant_id,
             now,
-            by="merchant",
+            by=service.by,
             router=payload.get("router"),
             criteria=payload.get("criteria"),
             split=payload.get("split"),
@@ -62,7 +62,7 @@ async def run_route(service: Service, payload: dict[str, Any]) -> Any:
             service.tenant_id,
             name,
             now,
-            by="merchant",
+            by=service.by,
             to=find(payload["to"]) if payload.get("to") else "",
             not_from=[find(one) for one in payload.get("not_from") or ()],
         )

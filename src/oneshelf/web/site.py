@@ -13,6 +13,7 @@ from oneshelf.intake.webhook import routes
 from oneshelf.wiring import Service
 
 from . import signing_in
+from .api.app import mount
 from .app import build
 from .local import open_door
 
@@ -56,7 +57,7 @@ def site(service: Service, url: str) -> Starlette:
 
     app = build(
         State(service),
-        extra_routes=[*doors, *signing_in.routes(service, page), *open_door(service, url)],
+        extra_routes=[*doors, *signing_in.routes(service, page), *open_door(service, url), mount(service)],
         can=service.capabilities,
         stopping=service.stopping.is_set,
     )

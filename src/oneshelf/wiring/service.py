@@ -50,6 +50,7 @@ from oneshelf.shipping import deadlines, telling
 from oneshelf.tenants.accounts import FIRST_TENANT, AccountRow, accounts, departed_accounts, load_secret
 from oneshelf.tenants.credentials import StoredCredentials
 from oneshelf.tenants.seal import Sealer, new_key_file
+from oneshelf.watch import probe
 
 from .connectors import build_channel
 from .loops import loops_of
@@ -98,6 +99,8 @@ class Service:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.tenant_id = tenant_id
+        #: Who is said to have done what is asked of us: the journal's actor.
+        self.by = "merchant"
         self.machine = machine
         self.store: Store = machine.store(settings.database)
         self.writer = machine.writer(self.store, on_broken=self._on_broken)
@@ -155,6 +158,8 @@ class Service:
                 await asyncio.to_thread(places.load)  # no order waits for the table of towns
             where = (self.tenant_id, self.heard, self.writer, self.clock)
             self._start_loop(tick_loop.run(*where, self.stopping, self.wake_all))
+            probing = (self.tenant_id, self.probed, self.writer, self.clock)
+            self._start_loop(probe.run(*probing, self.stopping, self.wake_all))
 
     def heard(self) -> list[Heard]:
         """How each account is heard (S3.1, S3.2)."""
@@ -165,6 +170,13 @@ class Service:
                 self.settings.poll_interval_s(one.channel.name, one.channel.can.poll_interval_s),
                 notified=one.is_notified(self.callback_url(one.channel.name)),
             )
+            for one in self.running.values()
+        ]
+
+    def probed(self) -> list[probe.Probed]:
+        """Return every account as a probe asks it: behind everything else in its budget (S12.2)."""
+        return [
+            probe.Probed(one.account_id, one.channel, one.session.with_priority(Priority.VERIFY))
             for one in self.running.values()
         ]
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, LargeBinary, text
 
-from .form import Id, at, count, table, words
+from .form import Id, at, count, flag, table, words
 
 tenant = table("tenant", words("name"), at("created_at", False), keys=1)
+
+# What a tenant's plan is; no row: self-hosted, everything. frozen: rules in force at a downgrade count on without buffer stock.
+plan = table("plan", words("name"), at("since_at", False), words("changed_by", ""), flag("frozen"), keys=1)
 
 # One channel account. state: CONNECTED MATCHED PREVIEWED LIVE PAUSED DISCONNECTED (S0.7). settings: the connector's plain strings.
 account = table(
@@ -74,3 +77,16 @@ upkeep = table(
 
 # Counters per tenant and name (order_no, seq, …): given out by the writer, which owns the tenant.
 counter = table("counter", words("name"), count("value"), keys=2)
+
+# A key to the API. secret_hash: SHA-256 of 256 random bits that we do not keep. scopes: JSON list. used_at: to the hour.
+api_token = table(
+    "api_token",
+    Column("token_no", Id),
+    words("name"),
+    words("scopes"),
+    words("secret_hash"),
+    at("created_at", False),
+    at("used_at"),
+    at("revoked_at"),
+    keys=2,
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index
 
-from .form import Id, at, table, words
+from .form import Id, at, count, table, words
 
 # A thing only a person can do. One open row a (kind, subject).
 task = table(
@@ -32,4 +32,20 @@ journal = table(
     words("detail", "{}"),
     keys=2,
     indexes=(Index("journal_by_subject", "tenant_id", "subject", "line_no"),),
+)
+
+# One active measurement of how long a number needs (S12.2): one piece held, every listing read until it shows, the piece given back.
+# state: RUNNING DONE FAILED. seen: what was measured an account, JSON.
+probe = table(
+    "probe",
+    Column("probe_no", Id),
+    words("sku"),
+    words("asked_by"),
+    words("state", "RUNNING"),
+    count("hold_no", None),
+    at("began_at", False),
+    at("ended_at"),
+    words("seen", "[]"),
+    words("problem", ""),
+    keys=2,
 )
