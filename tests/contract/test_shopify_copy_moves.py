@@ -12,6 +12,7 @@ from oneshelf.channels.abilities import IN_PROGRESS, NOT_OPEN, NOT_THERE, MovesC
 from oneshelf.channels.contract import NoAnswer
 from oneshelf.channels.shopify import connect, copy_moves
 from oneshelf.channels.shopify.form import LINE_KEY
+from oneshelf.core.facts import Address
 from oneshelf.core.outcome import Accepted, Rejected, Throttled, Unknown
 from oneshelf_emulator.shopify import console
 from oneshelf_emulator.shopify.order_records import Order
@@ -96,6 +97,15 @@ async def test_what_is_being_packed_or_has_left_stays() -> None:
     assert isinstance(outcome, Rejected) and outcome.code == NOT_OPEN
     missing = await hub.move_copy(wire, "1", [Placed("L1", sku_of(wire), goal)])
     assert isinstance(missing, Rejected) and missing.code == "NOT_FOUND"
+
+
+async def test_a_location_tells_its_address_as_far_as_the_shop_knows_it() -> None:
+    wire = Wire("shopify")
+    console.set_address(wire.market, "Main warehouse", "Hafen 1", "Hamburg", "20457", latitude=53.54, longitude=9.98)
+    console.add_location(wire.market, "North")
+    first, second = await wire.channel.locations(wire)  # type: ignore[attr-defined]
+    assert first.address == Address(line1="Hafen 1", city="Hamburg", postal_code="20457", country="DE")
+    assert (first.point, second.address, second.point) == ((53.54, 9.98), Address(country="DE"), None)
 
 
 LINES = {

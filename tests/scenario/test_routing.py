@@ -14,6 +14,7 @@ from oneshelf.channels.contract import HubLocation
 from oneshelf.core.facts import Address, OrderSeen
 from oneshelf.core.instants import SECOND, from_us
 from oneshelf.core.outcome import Rejected, Unknown
+from oneshelf.core.plan import NotInPlan, PlanName
 from oneshelf.db.store import Store, transaction
 from oneshelf.imports.rerouting import RerouteCall
 from oneshelf.listings import risk
@@ -134,6 +135,8 @@ class TestDeciding:
         assert stands(world, "A-1") == {"POT": "L1", "CUP": "L2"}
         assert set(stands(world, "A-2").values()) in ({"L1"}, {"L2"})
         world.to_rest()
+        whole = list(world.hub.orders.values())[-1]
+        assert len({line.location_id for line in whole.lines}) == 1  # no part of it is moved
         check_at_rest(world, dict(POT=2, CUP=2))
 
     def test_R4_capacity_counts_orders_of_one_batch_and_of_the_day(self, world: World) -> None:
@@ -320,6 +323,29 @@ class TestExplained:
             routing.route_by_hand(tx, TENANT, "A-1", world.now, by="a test", not_from=["L1"])
             raise RuntimeError
         assert (stands(world, "A-1"), len(routes(world, "A-1"))) == ({"MUG": "L1"}, 1)
+
+
+class TestPlan:
+    def test_R9_a_plan_without_routing_stops_deciding_and_keeps_what_was_said(self, world: World) -> None:
+        give_plan(world, PlanName.PRO)
+        world.hear(AMAZON, order("A-1", world.now, MUG=1, CUP=1))
+        assert (stands(world, "A-1"), routes(world, "A-1")) == ({"MUG": "L1", "CUP": "L2"}, [])
+        with pytest.raises(NotInPlan, match="Multi-warehouse routing is not in the plan Pro"):
+            by_us(world)
+        say(world, "L1", priority=3)  # what is known of a location is kept all the same
+        give_plan(world, PlanName.AGENCY)
+        world.hear(AMAZON, order("A-2", world.now, MUG=1, CUP=1))
+        assert routes(world, "A-2") == [("bought", "WANTED")]
+
+
+def give_plan(world: World, name: PlanName) -> None:
+    with transaction(world.store) as tx:
+        tx.run(
+            "INSERT INTO plan (tenant_id, name, since_at) VALUES (1, :n, :now) "
+            "ON CONFLICT (tenant_id) DO UPDATE SET name = excluded.name",
+            n=str(name),
+            now=world.now,
+        )
 
 
 class TestLocations:

@@ -74,7 +74,7 @@ def _say(done: dict[str, Any], retake: bool) -> None:
             )
         out.print(table)
     if done["booked"]:
-        out.print(f"{done['booked']} orders waited for this link.")
+        out.print(f"Orders that waited for this link: {done['booked']}.")
     if done["open_orders"]:
         table = Table("open order", "line", "took", "would take", "")
         for one in done["open_orders"]:

@@ -44,7 +44,7 @@ def locations_show(name: Name, as_json: Json = False) -> None:
         try:
             one = find(tx, FIRST_TENANT, name)
         except LookupError as error:
-            err.print(str(error.args[0]).capitalize() + ".", highlight=False)
+            err.print(f"Not found: {error.args[0]}.", highlight=False)
             raise typer.Exit(1) from None
     if as_json:
         print_json(one)

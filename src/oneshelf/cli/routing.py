@@ -96,7 +96,7 @@ def orders_route(
             try:
                 route = msgspec.to_builtins(order_route(tx, FIRST_TENANT, order))
             except LookupError as error:
-                err.print(str(error.args[0]).capitalize() + ".", highlight=False)
+                err.print(f"Not found: {error.args[0]}.", highlight=False)
                 raise typer.Exit(1) from None
     if as_json:
         print_json(route if changed is None else {"changed": changed, "done": yes, "route": route})

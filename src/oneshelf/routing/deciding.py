@@ -109,7 +109,8 @@ class Router:
             excluded={one.location_id: one.excluded for one in candidates if one.excluded},
             distance_from=place.found_by,
             distance_why=place.why,
-            short=route.short,
+            # What may not be split and can't leave whole stays together, wherever it is (R3).
+            short=[line.line for line in wanted] if route.short and not self.policy.split else route.short,
         )
 
     def _candidate(
