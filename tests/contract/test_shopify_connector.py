@@ -567,10 +567,7 @@ async def test_locations_by_pages() -> None:
         return {"id": f"gid://shopify/Location/{number}", "name": f"L{number}", **flags, **changes}
 
     http = Script(
-        (
-            "Locations",
-            {"locations": {"nodes": [place(1)], "pageInfo": {"hasNextPage": True, "endCursor": "a"}}},
-        ),
+        ("Locations", {"locations": {"nodes": [place(1)], "pageInfo": {"hasNextPage": True, "endCursor": "a"}}}),
         (
             "Locations",
             {"locations": {"nodes": [place(2, isActive=False, isFulfillmentService=True)], "pageInfo": PAGE_END}},
