@@ -23,6 +23,7 @@ from . import (
     bench,
     bundles,
     channels,
+    conflicts,
     holds,
     inbox,
     key,
