@@ -402,9 +402,9 @@ def _take_hint(
     is_hub: bool,
     hint: hints.Hint,
     found: Sequence[ListingFound],
-    made_of: Mapping[str, Mapping[str, int]],
     wait_s: float | None,
     now: int,
+    made_of: Mapping[str, Mapping[str, int]] | None = None,
 ) -> None:
     if wait_s is not None:
         hints.again(tx, tenant_id, account_id, hint, now, empty=False, wait_s=wait_s)
@@ -414,7 +414,7 @@ def _take_hint(
         return
     if is_hub:
         shop.keep_variants(tx, tenant_id, account_id, found, now)
-        keep_bundles(tx, tenant_id, made_of, found, now)
+        keep_bundles(tx, tenant_id, made_of or {}, found, now)
         missing = shop.missing_items(
             tx, tenant_id, {str(one.extra.get("item_id", "")) for one in found}, hint.external_id
         )

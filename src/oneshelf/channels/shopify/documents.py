@@ -212,7 +212,7 @@ VARIANTS = Document(
     + _VARIANT,
     cost=402,
 )
-#: Bundles of one reading of components: 10 × (2 + 30 × 3) points, and a bundle has at most 30. Source:
+#: Bundles of one reading of components: 10 × (2 + 30 × 2) points, and a bundle has at most 30. Source:
 #: productVariantRelationshipBulkUpdate, 2026-10.
 BUNDLES_A_CALL = 10
 COMPONENTS = Document(
@@ -226,7 +226,7 @@ COMPONENTS = Document(
   }
 }""",
     cost=1,
-    cost_each=92,
+    cost_each=62,
 )
 VARIANTS_OF_ITEM = Document(
     "VariantsOfItem",
