@@ -86,6 +86,10 @@ class TestDeciding:
         world.hear(AMAZON, order("A-1", world.now, MUG=1))
         world.run_hub()
         assert (stands(world, "A-1"), routes(world, "A-1")) == ({"MUG": "L1"}, [])
+        with transaction(world.store) as tx:  # it stands at a location that serves its channel all the same
+            risk.set_locations(tx, TENANT, AMAZON, ["L2"], world.now, by="a test")
+        world.hear(AMAZON, order("A-2", world.now, MUG=1))
+        assert stands(world, "A-2") == {"MUG": "L2"}
 
     def test_R2_one_parcel_goes_before_the_place_with_most(self, world: World) -> None:
         world.hear(AMAZON, order("A-1", world.now, MUG=1, CUP=1))
@@ -131,6 +135,7 @@ class TestDeciding:
     def test_R3_two_parcels_only_if_the_merchant_lets_it_be_split(self, world: World) -> None:
         world.hear(AMAZON, order("A-1", world.now, POT=1, CUP=1))
         by_us(world, split=False)
+        say(world, "L1", priority=5)  # so that L2, which has no POT, would be the one
         world.hear(AMAZON, order("A-2", world.now, POT=1, CUP=1))
         assert stands(world, "A-1") == {"POT": "L1", "CUP": "L2"}
         assert set(stands(world, "A-2").values()) in ({"L1"}, {"L2"})
