@@ -74,7 +74,13 @@ def generator() -> ModuleType:
 
 @pytest.mark.parametrize(
     ("page", "made_by"),
-    [("settings.md", "settings_page"), ("cli.md", "commands_page"), ("channels.md", "channels_page")],
+    [
+        ("settings.md", "settings_page"),
+        ("cli.md", "commands_page"),
+        ("channels.md", "channels_page"),
+        ("plans.md", "plans_page"),
+        ("tasks.md", "tasks_page"),
+    ],
 )
 def test_generated_pages_are_up_to_date(page: str, made_by: str) -> None:
     written = (ROOT / "docs" / "reference" / page).read_text(encoding="utf-8")
@@ -147,7 +153,7 @@ MODULE_OF = {
     "pydantic-settings": "pydantic_settings",
     "sqlalchemy": "sqlalchemy",
 }
-NOT_IMPORTED = {"flask", "flask-cors"}
+NOT_IMPORTED = {"flask", "flask-cors", "tzdata"}
 
 
 def declared(extra: str | None = None) -> set[str]:

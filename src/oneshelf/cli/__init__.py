@@ -20,16 +20,19 @@ from oneshelf.core.errors import OneshelfError
 
 # The order of the help.
 from . import (
+    alerts,
     bench,
     bundles,
     channels,
     conflicts,
+    guard,
     holds,
     inbox,
     key,
     listings,
     locations,
     orders,
+    plans,
     prices,
     privacy,
     probe,
@@ -40,6 +43,7 @@ from . import (
     sales,
     shelf,
     sim,
+    tasks,
     tokens,
     truth,
 )

@@ -65,6 +65,16 @@ def listings_unlink(
     print_json(done) if as_json else out.print("Unlinked. It keeps the number that it shows; nobody corrects it now.")
 
 
+@group.command("retry")
+def listings_retry(
+    listing: Annotated[int, typer.Argument(help="The listing's number, from its task or `oneshelf explain`.")],
+    as_json: Json = False,
+) -> None:
+    """Try the number of a parked listing again: it is read first."""
+    done = ask_service("listing_retry", {"outlet_id": listing})
+    print_json(done) if as_json else out.print("It is tried again.")
+
+
 @group.command("migrate")
 def listings_migrate(
     account_id: Annotated[int, typer.Argument(help="The account's number, from `oneshelf channels list`.")],
@@ -154,10 +164,14 @@ def listings_import(
     else:
         for number, problem in done["problems"][:50]:
             out.print(f"row {number}: {problem}", highlight=False)
-        verb = "linked" if yes else "would be linked"
+        verb = "linked" if done["done"] else "would be linked"
         out.print(
             f"{done['links']} listings {verb}, {done['unlinks']} unlinked, {done['same']} stay; {len(done['problems'])} rows wrong."
         )
         if not yes and done["links"] + done["unlinks"]:
             out.print(f"Do it: oneshelf listings import {file} --yes")
-    raise typer.Exit(1 if done["problems"] else 0)
+        if done["waits"]:
+            out.print(
+                f"Nothing is linked yet: {done['alarm']}. Do it all the same: oneshelf guard approve {done['waits']}"
+            )
+    raise typer.Exit(1 if done["problems"] or done["waits"] else 0)

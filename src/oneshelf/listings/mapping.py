@@ -5,8 +5,6 @@ In: the tables, rows of a CSV file. Out: rows, problems by row. Never: links wha
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -15,7 +13,7 @@ import msgspec
 from oneshelf.db.journal import note, open_task
 from oneshelf.db.tx import Tx
 
-from . import dirty, links
+from . import dirty, links, sheets
 from .suggest import Shop, Suggestion, Unlinked
 
 COLUMNS = ("listing", "account", "channel", "external_id", "sku_text", "title", "state", "parts")
@@ -105,21 +103,13 @@ def unlink(tx: Tx, tenant_id: int, outlet_id: int, now: int, *, by: str) -> bool
 
 
 def to_csv(found: Iterable[Row]) -> str:
-    """Return rows as CSV; `parts` is "SKU=pieces" parts, a blank between them. A text that a spreadsheet would take for a formula gets a
-    leading apostrophe."""
-    out = io.StringIO()
-    write = csv.writer(out)
-    write.writerow(COLUMNS)
+    """Return rows as CSV; `parts` is "SKU=pieces" parts, a blank between them."""
+    cells = []
     for row in found:
         parts = row.parts or ({row.suggestions[0].sku: row.suggestions[0].units} if row.suggestions else {})
         text = "; ".join(f"{sku}={units}" for sku, units in sorted(parts.items()))
-        cells = (row.listing, row.account, row.channel, row.external_id, row.sku_text, row.title, row.state, text)
-        write.writerow([_plain(str(cell)) for cell in cells])
-    return out.getvalue()
-
-
-def _plain(cell: str) -> str:
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+        cells.append((row.listing, row.account, row.channel, row.external_id, row.sku_text, row.title, row.state, text))
+    return sheets.to_csv(COLUMNS, cells)
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -134,9 +124,9 @@ class Wanted(msgspec.Struct, frozen=True):
 def read_csv(tx: Tx, tenant_id: int, text: str) -> Wanted:
     """Check every row of a file with the columns `listing` and `parts` (others are ignored). An empty `parts` leaves a listing as it
     is, "-" unlinks it. The heading is row 1."""
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
-    if reader.fieldnames is None or not {"listing", "parts"} <= set(reader.fieldnames):
-        return Wanted({}, [], 0, [(1, "the file needs the columns listing and parts")])
+    rows, wrong = sheets.read_csv(text, ("listing", "parts"))
+    if wrong:
+        return Wanted({}, [], 0, [(1, wrong)])
     outlets = {
         outlet_id
         for (outlet_id,) in tx.all(
@@ -154,8 +144,8 @@ def read_csv(tx: Tx, tenant_id: int, text: str) -> Wanted:
     seen: dict[int, int] = {}
     problems: list[tuple[int, str]] = []
     same = 0
-    for number, row in enumerate(reader, 2):
-        listing, parts = (row["listing"] or "").strip(), (row["parts"] or "").strip().removeprefix("'")
+    for number, row in rows:
+        listing, parts = row["listing"], row["parts"].removeprefix("'")
         if not parts:
             same += 1
             continue

@@ -6,6 +6,7 @@ Facts are never refused. An older snapshot, or the same again, changes nothing a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -18,6 +19,7 @@ from oneshelf.listings import dirty
 from oneshelf.listings.links import Tie
 from oneshelf.routing import deciding
 from oneshelf.stock import ledger
+from oneshelf.tenants import usage
 
 from . import copies, covering, heading, parcels, provisional, routing
 from .accounts import Account
@@ -65,6 +67,8 @@ def _write(batch: Batch) -> None:
     dirty.mark_outlets(tx, tenant_id, sorted(batch.reread_outlets), now, "own cancel", reread=True)
     covering.recompute(tx, tenant_id, ledger.skus_of(batch.entries) | batch.touched, now)
     copies.follow_up(batch, handed_over)
+    fresh = Counter(order.account_id for order in batch.new_orders if order.standing != "copy")
+    usage.add(tx, tenant_id, now, "orders", fresh.items())
 
 
 def _use_up_provisionals(batch: Batch) -> dict[str, int]:
@@ -90,6 +94,7 @@ def _book_one(batch: Batch, h: Heard) -> Booked:
     order = batch.orders.get(key)
     if order is None:
         order = batch.orders[key] = heading.new_order(batch, account, h, batch.numbers[key])
+        batch.new_orders.append(order)
     elif not h.again:
         match heading.news(order, h):
             case "nothing":

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from oneshelf.core.coverage import OpenLine, cover
+from oneshelf.core.plan import Capability
 from oneshelf.db.journal import close_task, note, open_task
 from oneshelf.db.tx import Tx
 from oneshelf.stock.levels import available_of
+from oneshelf.tenants.plan import allows
 
 from .rows import LineRow, load_open_lines
 
@@ -85,6 +87,7 @@ def _store(
     tx: Tx, tenant_id: int, sku: str, lines: list[LineRow], verdicts: dict[tuple[int, str], str], now: int
 ) -> None:
     rows = []
+    asks = "SHORT" not in verdicts.values() or allows(tx, tenant_id, Capability.CONFLICT_DETECTION)
     for line in lines:
         verdict = verdicts.get((line.order_no, line.line_id), "")
         if verdict == line.coverage:
@@ -92,7 +95,7 @@ def _store(
         rows.append((verdict, now if verdict == "SHORT" else None, tenant_id, line.order_no, line.line_id, sku))
         if verdict == "SHORT":
             note(tx, tenant_id, now, "coverage", "A line became short", f"sku:{sku}", order=line.order_id)
-            if line.state == "M":  # its merchant is asked already
+            if line.state == "M" or not asks:  # its merchant is asked already, or his plan does not ask him
                 continue
             open_task(
                 tx,

@@ -36,6 +36,7 @@ from oneshelf.db.journal import note, open_task
 from oneshelf.db.tx import Tx
 from oneshelf.pricing import marks
 from oneshelf.pricing.levels import prices_of
+from oneshelf.tenants import usage
 
 from . import carrying
 from .price_slots import (
@@ -317,6 +318,7 @@ def settle_price_write(
     tx.many(
         "UPDATE price_attempt SET outcome = ?, reason = ?, accepted_at = ? WHERE tenant_id = ? AND attempt_no = ?", rows
     )
+    usage.add(tx, tenant_id, now, "prices", [(account_id, sum(row[2] is not None for row in rows))])
     save(tx, tenant_id, slots.values())
     _hear_again(tx, tenant_id, slots.values())
     if call.along:

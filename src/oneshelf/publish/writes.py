@@ -26,6 +26,7 @@ from oneshelf.core.slot import (
 )
 from oneshelf.db.journal import open_task
 from oneshelf.db.tx import Tx
+from oneshelf.tenants import usage
 
 from .numbers import numbers_of
 from .resting import REASON_MAX, REFUSED, ask_to_sign_in, rest, subject_of, us, weigh, words
@@ -69,6 +70,7 @@ def settle_write(
         "UPDATE attempt SET outcome = ?, reason = ?, accepted_at = ?, seen_at = ? WHERE tenant_id = ? AND attempt_no = ?",
         ended,
     )
+    usage.add(tx, tenant_id, now, "numbers", [(account_id, sum(one[2] is not None for one in ended))])
     save(tx, tenant_id, slots.values())
 
 

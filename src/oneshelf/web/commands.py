@@ -21,11 +21,11 @@ from oneshelf.customers import privacy
 from oneshelf.db.tx import Tx
 from oneshelf.imports import counts
 from oneshelf.listings import links, mapping
-from oneshelf.listings.policy import EVERY_ACCOUNT, EVERY_SKU, drop_rule, set_rule
 from oneshelf.onboarding import checking, following, leaving, marketplace, signing_in, subscribing, unmanaged
 from oneshelf.onboarding.bring_up import bring_up
 from oneshelf.onboarding.connect import Entered
 from oneshelf.pricing import marks
+from oneshelf.publish import approving, pausing
 from oneshelf.tenants import sign_ins
 from oneshelf.tenants.accounts import accounts, change_setting, load_secret
 from oneshelf.watch.check import check
@@ -33,12 +33,16 @@ from oneshelf.wiring import SIGN_INS, Running, Service, build_channel
 
 from . import (
     account_commands,
+    alert_commands,
     bundle_commands,
     conflict_commands,
     offer_commands,
     order_commands,
+    plan_commands,
     price_commands,
     routing_commands,
+    rule_commands,
+    task_commands,
     token_commands,
     truth_commands,
 )
@@ -257,7 +261,9 @@ async def run_disconnect(service: Service, payload: dict[str, Any]) -> Any:
     tenant_id, now = service.tenant_id, to_us(service.clock.now())
     shown = await service.writer.do(lambda tx: leaving.showing_more_than_zero(tx, tenant_id, account_id))
     if payload.get("zero"):
-        await service.writer.do(lambda tx: set_rule(tx, tenant_id, account_id, EVERY_SKU, now, by=service.by, cap=0))
+        await service.writer.do(
+            lambda tx: pausing.pause(tx, tenant_id, account_id, now, zero_first=True, by=service.by)
+        )
         service.wake_all()
         return {"account_id": account_id, "disconnected": False, "showing": shown, "on_the_way_to_zero": True}
     if not payload.get("yes"):
@@ -371,27 +377,27 @@ async def run_unlink(service: Service, payload: dict[str, Any]) -> Any:
 
 
 async def run_import_links(service: Service, payload: dict[str, Any]) -> Any:
-    """Check a CSV file of links; with `yes` carry out its right rows, and book the orders that waited."""
-    from oneshelf.orders.relink import relink
+    """Check a CSV file of links; with `yes` carry out its right rows (or let them wait), and book the orders that waited."""
+    can = {one.account_id: one.can for one in service.heard()}
 
-    def step(tx: Tx) -> tuple[mapping.Wanted, int]:
+    def step(tx: Tx) -> tuple[mapping.Wanted, approving.Done]:
         wanted = mapping.read_csv(tx, service.tenant_id, payload["text"])
         if not payload.get("yes"):
-            return wanted, 0
+            return wanted, approving.Done()
         now = to_us(service.clock.now())
-        mapping.apply(tx, service.tenant_id, wanted, now, by=service.by)
-        marks.mark_outlets(tx, service.tenant_id, [*wanted.links, *wanted.unlinks], now, "linked by a file")
-        return wanted, sum(relink(tx, service.tenant_id, outlet_id, now) for outlet_id in wanted.links)
+        return wanted, approving.change_links(tx, service.tenant_id, wanted, can, now, by=service.by)
 
-    wanted, booked = await service.writer.do(step)
+    wanted, done = await service.writer.do(step)
     service.wake_all()
     return {
         "links": len(wanted.links),
         "unlinks": len(wanted.unlinks),
         "same": wanted.same,
         "problems": wanted.problems,
-        "orders_booked": booked,
-        "done": bool(payload.get("yes")),
+        "orders_booked": done.orders_booked,
+        "done": bool(payload.get("yes")) and not done.guard_no,
+        "waits": done.guard_no,
+        "alarm": done.alarm,
     }
 
 
@@ -425,40 +431,6 @@ async def run_rate(service: Service, payload: dict[str, Any]) -> Any:
     waiting = await service.writer.do(step)
     service.hub_bell.ring()
     return {"currency": currency, "rate": rate, "orders_tried_again": waiting}
-
-
-async def run_rule(service: Service, payload: dict[str, Any]) -> Any:
-    """Set (or with `drop` take back) what is held back at an account and for a SKU; 0 and "" mean all. The narrowest rule wins whole."""
-    account_id, sku = int(payload.get("account_id") or EVERY_ACCOUNT), payload.get("sku") or EVERY_SKU
-    if account_id and account_id not in service.running:
-        raise NotPossible(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
-    now = to_us(service.clock.now())
-
-    def step(tx: Tx) -> bool:
-        if sku and not payload.get("drop") and _unknown(tx, service.tenant_id, sku):
-            raise NotPossible(f"The shop has no SKU {sku}.")
-        if payload.get("drop"):
-            return drop_rule(tx, service.tenant_id, account_id, sku, now, by=service.by)
-        wanted = {
-            name: payload[name]
-            for name in ("safety_stock", "safety_percent", "cap", "min_show", "adaptive", "cap_auto")
-            if payload.get(name) is not None
-        }
-        set_rule(tx, service.tenant_id, account_id, sku, now, by=service.by, **wanted)
-        return True
-
-    try:
-        done = await service.writer.do(step)
-    except ValueError as error:
-        raise NotPossible(f"The rule can't be kept: {error}.") from error
-    if not done:
-        raise NotPossible("There is no such rule.")
-    service.wake_all()
-    return {"account_id": account_id, "sku": sku, "dropped": bool(payload.get("drop"))}
-
-
-def _unknown(tx: Tx, tenant_id: int, sku: str) -> bool:
-    return tx.one("SELECT 1 FROM item WHERE tenant_id = :t AND sku = :s", t=tenant_id, s=sku) is None
 
 
 async def run_privacy_export(service: Service, payload: dict[str, Any]) -> Any:
@@ -498,7 +470,6 @@ COMMANDS: dict[str, Command] = {
     "live": run_live,
     "link": run_link,
     "rate": run_rate,
-    "rule": run_rule,
     "strict": offer_commands.run_strict,
     "risk": offer_commands.run_risk,
     "locations": offer_commands.run_locations,
@@ -513,7 +484,11 @@ COMMANDS: dict[str, Command] = {
     "prices_follow": price_commands.run_prices_follow,
     "prices_off": price_commands.run_prices_off,
     "prices_retry": price_commands.run_prices_retry,
+    **rule_commands.COMMANDS,
     **conflict_commands.COMMANDS,
     **truth_commands.COMMANDS,
     **token_commands.COMMANDS,
+    **plan_commands.COMMANDS,
+    **task_commands.COMMANDS,
+    **alert_commands.COMMANDS,
 }

@@ -9,6 +9,7 @@ from oneshelf.core.errors import Park
 from oneshelf.core.instants import to_us
 from oneshelf.db.tx import Tx
 from oneshelf.listings import announced, risk
+from oneshelf.publish import approving
 from oneshelf.publish.ticking import plan_again
 from oneshelf.wiring import Service
 
@@ -75,13 +76,15 @@ async def run_locations(service: Service, payload: dict[str, Any]) -> Any:
     account_id, wanted, without = int(payload["account_id"]), list(payload["locations"]), payload.get("excluded") or []
     if account_id not in service.running:
         raise NotTaken(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
-    await do_now(
+    can = {one.account_id: one.can for one in service.heard()}
+    done = await do_now(
         service,
-        lambda tx, now: risk.set_locations(
-            tx, service.tenant_id, account_id, wanted, now, by=service.by, excluded=without
+        lambda tx, now: approving.change_locations(
+            tx, service.tenant_id, account_id, wanted, can, now, by=service.by, excluded=without
         ),
     )
-    return {"account_id": account_id, "locations": wanted, "excluded": list(without)}
+    said = {"locations": wanted, "excluded": list(without)}
+    return {"account_id": account_id, **said, "waits": done.guard_no, "alarm": done.alarm}
 
 
 async def run_announce(service: Service, payload: dict[str, Any]) -> Any:
