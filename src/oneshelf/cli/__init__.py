@@ -25,6 +25,7 @@ from . import (
     bundles,
     channels,
     conflicts,
+    customers,
     guard,
     holds,
     inbox,

@@ -150,6 +150,7 @@ KINDS: Mapping[str, TaskKind] = MappingProxyType(
         "privacy_export": TaskKind(About.REQUEST, "urgent", "Make the file and send it to the customer yourself", "oneshelf privacy export {subject}", "the request is closed"),
         "books_differ": TaskKind(About.SERVICE, "urgent", "Restore a backup: the ledger's sums are not its entries", "oneshelf check", "the nightly look finds them equal", HOUR_S),
         "alerts_not_sent": TaskKind(About.SERVICE, "warning", "See why they are not taken", "oneshelf alerts list", "one is taken again"),
+        "customers_differ": TaskKind(About.SERVICE, "warning", "Look at whose counters are not the sum of their orders", "oneshelf check", "the nightly look finds them equal"),
         "guard_waits": TaskKind(About.GUARD, "urgent", "Look at what it would change, and say yes or no", "oneshelf guard approve {subject}", "you approve or refuse it, or its time is over"),
         "sync_stopped": TaskKind(About.SERVICE, "urgent", "See why nothing was done meanwhile: was the machine off?", "oneshelf channels check", "", HOUR_S),
         "plan_lacks": TaskKind(About.SERVICE, "urgent", "Choose a plan that has it, or let listings show 0", "oneshelf plan show", "the plan has it", DAY_S),

@@ -16,6 +16,7 @@ from oneshelf.core.facts import Address, BuyerSeen, OrderSeen
 from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Unknown
 from oneshelf.core.plan import Capability
+from oneshelf.customers.hub_customer import hub_customer_of
 from oneshelf.db.journal import close_task, note
 from oneshelf.db.tx import Tx
 from oneshelf.orders import claims, copies, intents, keeping_up, releases, routing
@@ -90,7 +91,7 @@ def _plan_create(
         intents.settle(tx, tenant_id, intent, "WAITING", now, reason="a hold is under way", due_at=due_at)
         return None
     try:
-        made = _draft(tx, tenant_id, order, lines, key, accounts)
+        made = _draft(tx, tenant_id, order, lines, key, accounts, not intent.payload.get("without_customer"))
     except (CannotImport, ArithmeticError, LookupError, ValueError) as error:  # one odd order never stops the others
         what = f"Import order {order.order_id} from {accounts[order.account_id].label}"
         intents.give_to_person(tx, tenant_id, intent, what, str(error) or type(error).__name__, now)
@@ -130,7 +131,13 @@ def whole_order(order: OrderRow) -> OrderSeen:
 
 
 def _draft(
-    tx: Tx, tenant_id: int, order: OrderRow, lines: Sequence[LineRow], key: str, accounts: dict[int, Account]
+    tx: Tx,
+    tenant_id: int,
+    order: OrderRow,
+    lines: Sequence[LineRow],
+    key: str,
+    accounts: dict[int, Account],
+    with_customer: bool,
 ) -> HubOrderDraft:
     items = {
         row[0]: HubItem(row[0], row[1], row[2], row[3] or 0)
@@ -161,6 +168,8 @@ def _draft(
         external_key=key,
         shop_currency=row[0],
         rate=rate,
+        customer_id=hub_customer_of(tx, tenant_id, order.order_no) if with_customer else None,
+        with_customer=with_customer,
     )
 
 
@@ -178,6 +187,11 @@ def settle_create(tx: Tx, tenant_id: int, call: CreateCall, outcome: Outcome, no
         intents.settle(tx, tenant_id, intent, "WAITING", now, reason="the shop had too few: claimed all the same")
     elif isinstance(outcome, Rejected) and outcome.code == "KEY_TAKEN":
         intents.settle(tx, tenant_id, intent, "UNKNOWN", now, reason="the shop has an order with this key")
+    elif isinstance(outcome, Rejected) and outcome.code == "CUSTOMER_REFUSED" and call.draft.with_customer:
+        # Deleted or merged there meanwhile: the order is a fact, whose it is there is not worth its waiting.
+        intent.payload["without_customer"] = True
+        intent.payload.pop("moves")
+        intents.settle(tx, tenant_id, intent, "WAITING", now, reason="the shop refused its customer: sent without one")
     elif isinstance(outcome, Rejected):
         intent.payload.pop("moves", None)
         what = f"Import order {call.draft.marketplace_order_id} from {call.draft.channel.title()} by hand"

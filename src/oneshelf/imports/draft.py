@@ -48,8 +48,13 @@ def draft(
     external_key: str,
     shop_currency: str,
     rate: Rate | None,
+    customer_id: str | None = None,
+    with_customer: bool = True,
 ) -> HubOrderDraft:
-    """Return the hub order to make. Raises CannotImport with what a person can do."""
+    """Return the hub order to make. Raises CannotImport with what a person can do.
+
+    `customer_id`, `with_customer`: as in HubOrderDraft.
+    """
     totals = seen.totals
     if totals is None:
         raise CannotImport(f"Order {order.order_id} came without its money; read it again at the channel.")
@@ -103,6 +108,8 @@ def draft(
         rate=rate.value if rate is not None and currency != shop_currency else None,
         rate_source=rate.source if rate is not None and currency != shop_currency else "",
         tags=("oneshelf", str(channel)),
+        customer_id=customer_id,
+        with_customer=with_customer,
     )
 
 
