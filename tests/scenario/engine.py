@@ -416,11 +416,17 @@ class World:
     def heard(self, *, notified: bool = True) -> list[ticking.Heard]:
         return [ticking.Heard(a, can, can.poll_interval_s, notified) for a, can in CAN.items()]
 
-    def planner_tick(self) -> tuple[list[str], int]:
-        """What the planner's loop does at a step. Returns (SKUs planned again, outlets that became dirty)."""
+    def planner_tick(self, *, dies: bool = False) -> tuple[list[str], int]:
+        """What the planner's loop does at a step; `dies`: before it has planned. Returns (SKUs planned again, outlets that became dirty)."""
         with transaction(self.store) as tx:
-            skus = ticking.tick(tx, TENANT, self.heard(), self.now)
-            return skus, ticking.plan_again(tx, TENANT, CAN, skus, self.now)
+            due = ticking.tick(tx, TENANT, self.heard(), self.now)
+        if dies:
+            return due.skus, 0
+        with transaction(self.store) as tx:
+            marked = ticking.plan_again(tx, TENANT, CAN, due.skus, self.now)
+        with transaction(self.store) as tx:
+            ticking.planned(tx, TENANT, due)
+        return due.skus, marked
 
     def offers(self, name: str) -> tuple[int, int, int]:
         """What Amazon, eBay and Etsy ought to show."""

@@ -252,7 +252,10 @@ class FakeHub:
         return None if order_id is None else HubCopy(order_id, f"#{order_id}", self.orders[order_id].cancelled)
 
     def cancel_copy(self, order_id: str, now: int) -> Outcome:
-        if not self.orders[order_id].cancelled:
+        order = self.orders[order_id]
+        if any(line.shipped for line in order.lines):
+            return Rejected("Cannot cancel an order with fulfilled line items", "fulfilled")
+        if not order.cancelled:
             self.cancel(now, order_id)
         return Accepted()
 

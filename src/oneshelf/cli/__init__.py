@@ -34,6 +34,7 @@ from . import (
     locations,
     orders,
     plans,
+    price_rules,
     prices,
     privacy,
     probe,

@@ -23,9 +23,9 @@ from oneshelf.orders import claims, copies, intents, keeping_up, releases, routi
 from oneshelf.orders.accounts import Account, external_key, load_accounts
 from oneshelf.orders.intents import Intent
 from oneshelf.orders.rows import LineRow, OrderRow, load_lines, load_orders_by_no
-from oneshelf.tenants.plan import allows
+from oneshelf.tenants.rates import rates_of
 
-from .draft import CannotImport, HubItem, Rate, draft
+from .draft import CannotImport, HubItem, draft
 
 KIND = "import"
 CORRECTIONS = ("cancel_copy", "remove")
@@ -60,8 +60,9 @@ class CorrectCall(msgspec.Struct):
 
 def plan(tx: Tx, tenant_id: int, now: int) -> CreateCall | FindCall | None:
     """Return the next import call, or None. Without order import in the plan only those that had no answer are looked for."""
+    intents.wait_for_plan(tx, tenant_id, Capability.ORDER_IMPORT, (KIND,), now)
     accounts = load_accounts(tx, tenant_id)
-    for intent in intents.due(tx, tenant_id, (KIND,), now, 20, new=allows(tx, tenant_id, Capability.ORDER_IMPORT)):
+    for intent in intents.due(tx, tenant_id, (KIND,), now, 20):
         order = load_orders_by_no(tx, tenant_id, [intent.payload["order_no"]])[intent.payload["order_no"]]
         account = accounts.get(order.account_id)
         if account is None or not account.is_live:
@@ -148,13 +149,12 @@ def _draft(
         )
     }
     row = tx.one(
-        "SELECT currency, settings FROM account WHERE tenant_id = :t AND channel = 'shopify' AND state <> 'DISCONNECTED'",
+        "SELECT currency FROM account WHERE tenant_id = :t AND channel = 'shopify' AND state <> 'DISCONNECTED'",
         t=tenant_id,
     )
     if row is None:
         raise CannotImport("No shop is connected.")
-    entered = json.loads(row[1]).get(f"rate_{order.currency}")
-    rate = Rate(*entered.split("|", 1)) if entered else None
+    rate = rates_of(tx, tenant_id).of.get(order.currency or "")
     try:
         seen = whole_order(order)
     except msgspec.MsgspecError as error:
@@ -288,6 +288,8 @@ def settle_correction(tx: Tx, tenant_id: int, call: CorrectCall, outcome: Outcom
     """Record it; what it did to the copy comes back as the copy's own news. What was cancelled meanwhile is corrected next."""
     if isinstance(outcome, Accepted):
         intents.settle(tx, tenant_id, call.intent, "DONE", now)
+        for kind in ("cancel_copy", "remove"):  # a person was asked, and meanwhile it could be done
+            close_task(tx, tenant_id, now, kind, call.intent.entity)
         order_no = call.intent.payload["order_no"]
         order = load_orders_by_no(tx, tenant_id, [order_no])[order_no]
         lines = load_lines(tx, tenant_id, [order_no]).get(order_no, {}).values()

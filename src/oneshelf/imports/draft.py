@@ -12,6 +12,7 @@ from oneshelf.core.facts import LineSeen, OrderSeen, TaxLine
 from oneshelf.core.ids import ChannelName
 from oneshelf.core.instants import from_us
 from oneshelf.core.money import share_out, unit_prices
+from oneshelf.core.rates import ExchangeRate
 from oneshelf.orders.rows import LineRow, OrderRow
 
 #: What the marketplace's own sums may differ by, in minor units a line, before a person must look: rounding of its taxes.
@@ -31,13 +32,6 @@ class HubItem(msgspec.Struct, frozen=True):
     price_minor: int
 
 
-class Rate(msgspec.Struct, frozen=True):
-    """Shop currency per one unit of the order's currency, as a decimal string, with its date and source."""
-
-    value: str
-    source: str
-
-
 def draft(
     order: OrderRow,
     seen: OrderSeen,
@@ -47,7 +41,7 @@ def draft(
     channel: ChannelName,
     external_key: str,
     shop_currency: str,
-    rate: Rate | None,
+    rate: ExchangeRate | None,
     customer_id: str | None = None,
     with_customer: bool = True,
 ) -> HubOrderDraft:

@@ -322,7 +322,7 @@ def correct_copy(tx: Tx, tenant_id: int, order: OrderRow, mine: list[claims.Clai
         return
     if _last_correction_unseen(tx, tenant_id, order):
         return
-    whole = all(claim.want == 0 for claim in mine)
+    whole = all(claim.want == 0 for claim in mine) and not _left_from_hub(tx, tenant_id, order)
     if not whole and any(sum(1 for c in mine if c.line_id == line_id) > 1 for line_id in too_many):
         _take_off_by_hand(tx, tenant_id, order, surplus, now)
         return
@@ -335,6 +335,12 @@ def correct_copy(tx: Tx, tenant_id: int, order: OrderRow, mine: list[claims.Clai
     }
     if claims.add_intent(tx, tenant_id, kind, entity(order), order.version, payload, now, priority=3):
         note(tx, tenant_id, now, "orders", "The hub copy is taken back", f"order:{order.order_no}", pieces=too_many)
+
+
+def _left_from_hub(tx: Tx, tenant_id: int, order: OrderRow) -> bool:
+    """Whether a piece has left by a fulfilment of the copy: Shopify cancels such an order no more, but still takes off what is open."""
+    sql = "SELECT 1 FROM order_line WHERE tenant_id = :t AND order_no = :no AND shipped > 0 LIMIT 1"
+    return tx.one(sql, t=tenant_id, no=order.order_no) is not None
 
 
 def _take_off_by_hand(tx: Tx, tenant_id: int, order: OrderRow, surplus: list[claims.ClaimRow], now: int) -> None:

@@ -1,5 +1,5 @@
 """The planner's loop: at every step of time, what time alone may have moved is planned again (SEMANTICS 3.8); whenever it is rung, what the
-hub holds back of strict SKUs is brought to what it should be (2.9), and copies that may leave are released (6.5).
+hub holds back of strict SKUs is brought to what it should be (2.9), copies that may leave are released (6.5), and price sales begin and end.
 
 In: a bell, the clock, strict SKUs. Out: dirty marks, holds. Tables: none of its own; steps run in the writer.
 Never: holds the writer for more than a few hundred SKUs; looks every second at what nothing has moved.
@@ -17,6 +17,7 @@ from oneshelf.core.errors import Stop
 from oneshelf.core.instants import SECOND, to_us
 from oneshelf.core.pace import BURST_STEP_S, step_of
 from oneshelf.db.tx import Tx
+from oneshelf.pricing.rules import sale_ticks
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
@@ -24,7 +25,7 @@ from oneshelf.runtime.writer import Writer
 from . import guard
 from .releasing import release
 from .strict import hold_back
-from .ticking import PLANNED_AT_ONCE, Heard, plan_again, tick
+from .ticking import PLANNED_AT_ONCE, Heard, plan_again, planned, tick
 
 log = structlog.get_logger()
 
@@ -63,7 +64,7 @@ async def run(
 
 
 def _look(tx: Tx, tenant_id: int, now: int) -> int:
-    return hold_back(tx, tenant_id, now) + release(tx, tenant_id, now)
+    return hold_back(tx, tenant_id, now) + release(tx, tenant_id, now) + sale_ticks(tx, tenant_id, now)
 
 
 def _to_next_step_s(now: int) -> float:
@@ -72,11 +73,12 @@ def _to_next_step_s(now: int) -> float:
 
 async def once(tenant_id: int, heard: Sequence[Heard], writer: Writer, clock: Clock) -> int:
     """One tick. Returns how many outlets became dirty."""
-    skus = await writer.do(lambda tx: tick(tx, tenant_id, heard, to_us(clock.now())))
+    due = await writer.do(lambda tx: tick(tx, tenant_id, heard, to_us(clock.now())))
     can = {one.account_id: one.can for one in heard}
     changed = 0
-    for start in range(0, len(skus), PLANNED_AT_ONCE):
-        some = skus[start : start + PLANNED_AT_ONCE]
+    for start in range(0, len(due.skus), PLANNED_AT_ONCE):
+        some = due.skus[start : start + PLANNED_AT_ONCE]
         now = to_us(clock.now())
         changed += await writer.do(partial(plan_again, tenant_id=tenant_id, can=can, skus=some, now=now))
+    await writer.do(partial(planned, tenant_id=tenant_id, done=due))
     return changed

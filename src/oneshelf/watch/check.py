@@ -89,7 +89,7 @@ async def check(tenant_id: int, checked: list[Checked], writer: Writer, clock: C
             await _orders(tenant_id, one, writer, clock, audit, count)
             if one.channel.can.write == "absolute":
                 await _offers(tenant_id, one, writer, clock, audit, count)
-                await _prices(tenant_id, one, writer, audit, count)
+                await _prices(tenant_id, one, writer, clock, audit, count)
         except (NoAnswer, Retry, Park) as error:
             count.problem = str(error) or type(error).__name__
             audit.breaches.append(Breach("unread", count.channel, f"could not be read: {count.problem}"))
@@ -186,7 +186,9 @@ def _numbers(tx: Tx, tenant_id: int, one: Checked, ids: list[int], now: int) -> 
     return numbers, {outlet_id for (outlet_id,) in moving}
 
 
-async def _prices(tenant_id: int, one: Checked, writer: Writer, audit: Audit, count: ChannelCount) -> None:
+async def _prices(
+    tenant_id: int, one: Checked, writer: Writer, clock: Clock, audit: Audit, count: ChannelCount
+) -> None:
     """P5: every listing of an account that follows asks its price, is on its way there, or stands in sight with a reason."""
     channel = one.channel
     if not isinstance(channel, Prices):
@@ -209,7 +211,7 @@ async def _prices(tenant_id: int, one: Checked, writer: Writer, audit: Audit, co
         asked = {s.external_id: s.price for s in seen}
         currencies = {row[0]: money.currency for row in some if (money := asked.get(row[1])) is not None}
         wanted, states = await writer.do(
-            partial(_wanted, tenant_id=tenant_id, one=one, currencies=currencies, some=some)
+            partial(_wanted, tenant_id=tenant_id, one=one, currencies=currencies, some=some, at=to_us(clock.now()))
         )
         for outlet_id, external_id, _, _ in some:
             count.prices_read += 1
@@ -228,7 +230,7 @@ async def _prices(tenant_id: int, one: Checked, writer: Writer, audit: Audit, co
 
 
 def _wanted(
-    tx: Tx, tenant_id: int, one: Checked, currencies: dict[int, str], some: list[tuple[Any, ...]]
+    tx: Tx, tenant_id: int, one: Checked, currencies: dict[int, str], some: list[tuple[Any, ...]], at: int
 ) -> tuple[dict[int, Priced | NoPrice], dict[int, str]]:
     ids = [row[0] for row in some]
     states = dict(
@@ -240,4 +242,4 @@ def _wanted(
         "SELECT outlet_id FROM price_mark WHERE tenant_id = :t AND outlet_id {in:ids}", t=tenant_id, ids=ids
     )
     states |= {outlet_id: "WAITING" for (outlet_id,) in marked if states[outlet_id] == "QUIET"}
-    return prices_of(tx, tenant_id, ids, currencies, policy_of(tx, tenant_id, one.account_id)), states
+    return prices_of(tx, tenant_id, ids, currencies, policy_of(tx, tenant_id, one.account_id), at), states

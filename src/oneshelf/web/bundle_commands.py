@@ -10,13 +10,13 @@ from oneshelf.listings import bundles
 from oneshelf.orders.bundles import define
 from oneshelf.wiring import Service
 
-from .offer_commands import do_now
+from .one_step import act
 
 
 async def run_bundle(service: Service, payload: dict[str, Any]) -> Any:
     """Define a bundle; with `preview` only say what would change. `retake`: open orders that took other pieces take these."""
     sku, parts = str(payload["sku"]), {str(part): int(units) for part, units in payload["parts"].items()}
-    done = await do_now(
+    done = await act(
         service,
         lambda tx, now: define(
             tx, service.tenant_id, sku, parts, now, by=service.by, retake=bool(payload.get("retake"))
@@ -29,7 +29,7 @@ async def run_bundle(service: Service, payload: dict[str, Any]) -> Any:
 async def run_drop_bundle(service: Service, payload: dict[str, Any]) -> Any:
     """Forget a bundle; its listings stay tied to its parts."""
     sku = str(payload["sku"])
-    tied = await do_now(service, lambda tx, now: bundles.drop_bundle(tx, service.tenant_id, sku, now, by=service.by))
+    tied = await act(service, lambda tx, now: bundles.drop_bundle(tx, service.tenant_id, sku, now, by=service.by))
     return {"sku": sku, "listings": tied}
 
 

@@ -2,58 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from oneshelf.core.errors import Park
-from oneshelf.core.instants import to_us
 from oneshelf.db.tx import Tx
 from oneshelf.listings import announced, risk
 from oneshelf.publish import approving
 from oneshelf.publish.ticking import plan_again
 from oneshelf.wiring import Service
 
-Result = TypeVar("Result")
-
-
-class NotTaken(Park):
-    """The command can't be carried out as it was given."""
-
-
-class _Undone(Exception):
-    """What a preview did is taken back."""
-
-    def __init__(self, done: Any) -> None:
-        self.done = done
-
-
-async def do_now(service: Service, step: Callable[[Tx, int], Result], *, preview: bool = False) -> Result:
-    """Run a step at this moment; what it refuses is said to the person. Then numbers are on their way. `preview`: it is done, its answer
-    taken, and everything undone."""
-    now = to_us(service.clock.now())
-
-    def act(tx: Tx) -> Result:
-        if not preview:
-            return step(tx, now)
-        try:
-            with tx.savepoint():
-                raise _Undone(step(tx, now))
-        except _Undone as undone:
-            return undone.done  # type: ignore[no-any-return]
-
-    try:
-        done = await service.writer.do(act)
-    except (ValueError, LookupError) as error:
-        raise NotTaken(f"It was not taken: {error.args[0]}.") from error
-    if not preview:
-        service.wake_all()
-    return done
+from .one_step import NotTaken
+from .one_step import act as _do
 
 
 async def run_strict(service: Service, payload: dict[str, Any]) -> Any:
     """Make a SKU strict, or no more."""
     sku, strict = payload["sku"], bool(payload["strict"])
-    changed = await do_now(
+    changed = await _do(
         service, lambda tx, now: risk.set_strict(tx, service.tenant_id, sku, strict, now, by=service.by)
     )
     return {"sku": sku, "strict": strict, "changed": changed}
@@ -63,9 +27,7 @@ async def run_risk(service: Service, payload: dict[str, Any]) -> Any:
     """Keep what an unsold piece and an oversold order cost, or take it back."""
     sku = payload.get("sku") or ""
     money = None if payload.get("drop") else (int(payload["margin"]), int(payload["oversold"]))
-    epsilon = await do_now(
-        service, lambda tx, now: risk.set_risk(tx, service.tenant_id, sku, money, now, by=service.by)
-    )
+    epsilon = await _do(service, lambda tx, now: risk.set_risk(tx, service.tenant_id, sku, money, now, by=service.by))
     if epsilon is None:
         raise NotTaken("There is nothing to take back.")
     return {"sku": sku, "epsilon": epsilon, "dropped": money is None}
@@ -77,7 +39,7 @@ async def run_locations(service: Service, payload: dict[str, Any]) -> Any:
     if account_id not in service.running:
         raise NotTaken(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
     can = {one.account_id: one.can for one in service.heard()}
-    done = await do_now(
+    done = await _do(
         service,
         lambda tx, now: approving.change_locations(
             tx, service.tenant_id, account_id, wanted, can, now, by=service.by, excluded=without
@@ -105,7 +67,7 @@ async def run_announce(service: Service, payload: dict[str, Any]) -> Any:
         _plan_again(service, tx, payload["skus"], now)
         return sale_no
 
-    return {"sale": await do_now(service, step)}
+    return {"sale": await _do(service, step)}
 
 
 async def run_call_off(service: Service, payload: dict[str, Any]) -> Any:
@@ -117,7 +79,7 @@ async def run_call_off(service: Service, payload: dict[str, Any]) -> Any:
         _plan_again(service, tx, skus or [], now)
         return skus is not None
 
-    if not await do_now(service, step):
+    if not await _do(service, step):
         raise NotTaken(f"There is no announced sale {sale_no} any more.")
     return {"sale": sale_no}
 

@@ -13,7 +13,7 @@ from oneshelf.routing import locations, places, policy
 from oneshelf.watch.routes import order_route
 from oneshelf.wiring import Service
 
-from .offer_commands import NotTaken, do_now
+from .one_step import NotTaken, act
 
 
 async def run_location(service: Service, payload: dict[str, Any]) -> Any:
@@ -23,7 +23,7 @@ async def run_location(service: Service, payload: dict[str, Any]) -> Any:
         wanted = msgspec.convert(wish, locations.Wish)
     except msgspec.ValidationError as error:
         raise NotTaken(f"It was not taken: {error}.") from error
-    done = await do_now(
+    done = await act(
         service, lambda tx, now: locations.set_location(tx, service.tenant_id, name, wanted, now, by=service.by)
     )
     return msgspec.to_builtins(done)
@@ -31,7 +31,7 @@ async def run_location(service: Service, payload: dict[str, Any]) -> Any:
 
 async def run_routing(service: Service, payload: dict[str, Any]) -> Any:
     """Keep how orders are routed; what is not named stays."""
-    done = await do_now(
+    done = await act(
         service,
         lambda tx, now: policy.set_policy(
             tx,
@@ -69,7 +69,7 @@ async def run_route(service: Service, payload: dict[str, Any]) -> Any:
         route = order_route(tx, service.tenant_id, name)
         return {"changed": made is not None, "route": msgspec.to_builtins(route)}
 
-    done = await do_now(service, step, preview=bool(payload.get("preview")))
+    done = await act(service, step, preview=bool(payload.get("preview")))
     service.hub_bell.ring()
     return done
 

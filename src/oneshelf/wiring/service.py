@@ -179,6 +179,7 @@ class Service:
                 one.channel.can,
                 self.settings.poll_interval_s(one.channel.name, one.channel.can.poll_interval_s),
                 notified=one.is_notified(self.callback_url(one.channel.name)),
+                ahead_s=one.session.clock_ahead_s if one.session.clocks_compared else None,
             )
             for one in self.running.values()
         ]
@@ -372,11 +373,15 @@ class Service:
     def _on_handled(self, done: Handled) -> None:
         """What was booked is news for everybody who tells numbers or parcels; that a feed was heard to its end is for the planner only."""
         self.planner_bell.ring()
-        if not done.rows:
-            return
         if done.privacy:
             self.privacy_bell.ring()
-        self.wake_all()
+        if done.rows or done.tell:
+            self.hub_bell.ring()
+        for account_id, account in self.running.items():
+            if account_id in done.tell:
+                account.bell.ring()
+            if account_id in done.ship:
+                account.ship_bell.ring()
         if done.wake_hub:
             self.levels_bell.ring()
         for account_id in done.catalogue:

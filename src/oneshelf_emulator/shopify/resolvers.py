@@ -58,6 +58,7 @@ def _by_name(name: str) -> Resolver:
     def resolve(source: Any, _info: GraphQLResolveInfo[Any], **_arguments: Any) -> Any:
         return source.get(name) if type(source) is dict else getattr(source, attribute)
 
+    resolve.attribute = attribute  # type: ignore[attr-defined]  # for reading.py
     return resolve
 
 
