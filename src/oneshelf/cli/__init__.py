@@ -22,6 +22,7 @@ from oneshelf.core.errors import OneshelfError
 from . import (
     alerts,
     bench,
+    bundles,
     channels,
     conflicts,
     customers,
@@ -30,6 +31,7 @@ from . import (
     inbox,
     key,
     listings,
+    locations,
     orders,
     plans,
     price_rules,
@@ -37,6 +39,7 @@ from . import (
     privacy,
     probe,
     rates,
+    routing,
     rules,
     running,
     safe_pause,

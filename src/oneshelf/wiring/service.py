@@ -39,6 +39,8 @@ from oneshelf.publish import spent, tick_loop
 from oneshelf.publish.limiter import AppBudgets, Limiter
 from oneshelf.publish.recovery import recover as recover_slots
 from oneshelf.publish.ticking import Heard
+from oneshelf.routing import places
+from oneshelf.routing.policy import in_force
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock, SystemClock
 from oneshelf.runtime.transport import AioHttp
@@ -157,6 +159,8 @@ class Service:
             await self.run_account(row)
         await self.load_departed()
         if loops:
+            if await self.writer.do(lambda tx: in_force(tx, self.tenant_id)) is not None:
+                await asyncio.to_thread(places.load)  # no order waits for the table of towns
             where = (self.tenant_id, self.heard, self.writer, self.clock, self.planner_bell)
             self._start_loop(tick_loop.run(*where, self.stopping, self.wake_numbers))
             probing = (self.tenant_id, self.probed, self.writer, self.clock)
