@@ -156,6 +156,7 @@ KINDS: Mapping[str, TaskKind] = MappingProxyType(
         "webhook_disabled": TaskKind(About.SERVICE, "warning", "Put the receiver right, and enable its endpoint again", "", "it is enabled again"),
         "customers_differ": TaskKind(About.SERVICE, "warning", "Look at whose counters are not the sum of their orders", "oneshelf check", "the nightly look finds them equal"),
         "price_waits": TaskKind(About.ACCOUNT, "warning", "Look at the far prices, and say yes or no to each", "oneshelf prices waiting", "none waits any more"),
+        "ours_slow": TaskKind(About.REASON, "warning", "See what keeps it: the machine, its disk, or a budget that is used up", "oneshelf channels check", "an hour's slowest are quick again"),
         "guard_waits": TaskKind(About.GUARD, "urgent", "Look at what it would change, and say yes or no", "oneshelf guard approve {subject}", "you approve or refuse it, or its time is over"),
         "sync_stopped": TaskKind(About.SERVICE, "urgent", "See why nothing was done meanwhile: was the machine off?", "oneshelf channels check", "", HOUR_S),
         "plan_lacks": TaskKind(About.SERVICE, "urgent", "Choose a plan that has it, or let listings show 0", "oneshelf plan show", "the plan has it", DAY_S),

@@ -51,7 +51,7 @@ from oneshelf.tenants import usage
 from oneshelf.tenants.accounts import FIRST_TENANT, AccountRow, accounts, departed_accounts, load_secret
 from oneshelf.tenants.credentials import StoredCredentials
 from oneshelf.tenants.seal import Sealer, new_key_file
-from oneshelf.watch import probe, silence
+from oneshelf.watch import probe, silence, slowness
 from oneshelf.watch.alert_sending import Mail, Sender
 
 from .connectors import build_channel
@@ -357,7 +357,9 @@ class Service:
 
     def _look_at_short_lines(self, tx: Tx) -> set[int]:
         now = to_us(self.clock.now())
-        silence.look(tx, self.tenant_id, {one.account_id: one.poll_s for one in self.heard()}, self._running_since, now)
+        polls = {one.account_id: one.poll_s for one in self.heard()}
+        if silence.look(tx, self.tenant_id, polls, self._running_since, now):
+            slowness.look(tx, self.tenant_id, now)
         deadlines.alert(tx, self.tenant_id, now)
         return short.decide(tx, self.tenant_id, self.cancel_channels(), now)
 
