@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -12,6 +15,15 @@ from yarl import URL
 
 from oneshelf.core.instants import to_us
 from oneshelf.tenants import api_tokens
+from oneshelf.tenants.seal import new_key_file
+
+
+async def open_shop(folder: Path, sqlite_migrated: Path, **more: Any) -> Shop:
+    """Start a service on a copy of an empty, migrated database."""
+    os.mkdir(folder)
+    shutil.copy(sqlite_migrated, folder / "oneshelf.db")
+    new_key_file(folder / "oneshelf.key")
+    return await Shop.open(folder, **more)
 
 
 class Answer(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.scenario.api import Asking
+from tests.scenario.api import Asking, open_shop
 from tests.scenario.service import Shop
 
 from oneshelf.tenants import api_tokens
@@ -18,15 +18,12 @@ PLACE = "gid://shopify/Location/1"
 
 
 @pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
-    shop = await Shop.open(tmp_path / "data")
+async def shop(tmp_path: Path, sqlite_migrated: Path) -> AsyncIterator[Shop]:
+    shop = await open_shop(tmp_path / "data", sqlite_migrated)
     await shop.run("INSERT INTO tenant (tenant_id, name, created_at) VALUES (1, 'one', 0), (2, 'two', 0)")
     await shop.run("INSERT INTO location (tenant_id, location_id, name) VALUES (1, :l, 'Shelf')", l=PLACE)
     for number in range(5):
-        await shop.run(
-            "INSERT INTO item (tenant_id, sku, title, variant_id, item_id) VALUES (1, :s, :s, :s, :s)",
-            s=f"MUG-{number}",
-        )
+        await shop.run("INSERT INTO item (tenant_id, sku, title, item_id) VALUES (1, :s, :s, :s)", s=f"MUG-{number}")
         await shop.run(
             "INSERT INTO stock_level (tenant_id, sku, location_id, on_hand) VALUES (1, :s, :l, 7), (2, :s, :l, 99)",
             s=f"MUG-{number}",
@@ -192,8 +189,8 @@ async def test_who_did_it_is_kept(shop: Shop, api: Asking) -> None:
     )
 
 
-async def test_a_token_has_so_many_requests_a_minute(tmp_path: Path) -> None:
-    shop = await Shop.open(tmp_path / "few", api_requests_per_minute=3)
+async def test_a_token_has_so_many_requests_a_minute(tmp_path: Path, sqlite_migrated: Path) -> None:
+    shop = await open_shop(tmp_path / "few", sqlite_migrated, api_requests_per_minute=3)
     await shop.run("INSERT INTO tenant (tenant_id, name, created_at) VALUES (1, 'one', 0)")
     one, two = [await Asking.with_scopes(shop, name=name) for name in ("one", "two")]
     answers = [await one.get("/stock/levels") for _ in range(4)]

@@ -5,19 +5,21 @@ In: the tables, rows of a CSV file. Out: rows, problems by row. Never: links wha
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Iterable
 
 import msgspec
 
+from oneshelf.core import spreadsheet
+from oneshelf.db import undo
 from oneshelf.db.journal import note, open_task
 from oneshelf.db.tx import Tx
 
 from . import dirty, links
 from .suggest import Shop, Suggestion, Unlinked
 
+#: The kind of a change by file.
+LINKS = "links"
 COLUMNS = ("listing", "account", "channel", "external_id", "sku_text", "title", "state", "parts")
 
 
@@ -105,38 +107,34 @@ def unlink(tx: Tx, tenant_id: int, outlet_id: int, now: int, *, by: str) -> bool
 
 
 def to_csv(found: Iterable[Row]) -> str:
-    """Return rows as CSV; `parts` is "SKU=pieces" parts, a blank between them. A text that a spreadsheet would take for a formula gets a
-    leading apostrophe."""
-    out = io.StringIO()
-    write = csv.writer(out)
-    write.writerow(COLUMNS)
-    for row in found:
-        parts = row.parts or ({row.suggestions[0].sku: row.suggestions[0].units} if row.suggestions else {})
-        text = "; ".join(f"{sku}={units}" for sku, units in sorted(parts.items()))
-        cells = (row.listing, row.account, row.channel, row.external_id, row.sku_text, row.title, row.state, text)
-        write.writerow([_plain(str(cell)) for cell in cells])
-    return out.getvalue()
+    """Return rows as CSV; `parts` is "SKU=pieces" parts, a blank between them."""
+    return spreadsheet.write(COLUMNS, (_cells(row) for row in found))
 
 
-def _plain(cell: str) -> str:
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+def _cells(row: Row) -> tuple[str | int, ...]:
+    parts = row.parts or ({row.suggestions[0].sku: row.suggestions[0].units} if row.suggestions else {})
+    text = "; ".join(f"{sku}={units}" for sku, units in sorted(parts.items()))
+    return (row.listing, row.account, row.channel, row.external_id, row.sku_text, row.title, row.state, text)
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """What a CSV file asks for. `links`: listing → parts; `same`: rows that change nothing; `problems`: (row number, what is wrong)."""
+    """What a CSV file asks for. `links`: listing → parts; `same`: rows that change nothing; `problems`: (row number, what is wrong);
+    `before`: what those that change are tied to now."""
 
     links: dict[int, dict[str, int]]
     unlinks: list[int]
     same: int
     problems: list[tuple[int, str]]
+    before: dict[int, dict[str, int]] = {}
 
 
-def read_csv(tx: Tx, tenant_id: int, text: str) -> Wanted:
+def read_csv(tx: Tx, tenant_id: int, file: bytes | str) -> Wanted:
     """Check every row of a file with the columns `listing` and `parts` (others are ignored). An empty `parts` leaves a listing as it
     is, "-" unlinks it. The heading is row 1."""
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
-    if reader.fieldnames is None or not {"listing", "parts"} <= set(reader.fieldnames):
-        return Wanted({}, [], 0, [(1, "the file needs the columns listing and parts")])
+    try:
+        sheet = spreadsheet.read(file, ("listing", "parts"))
+    except spreadsheet.SheetWrong as error:
+        return Wanted({}, [], 0, [(1, str(error))])
     outlets = {
         outlet_id
         for (outlet_id,) in tx.all(
@@ -154,17 +152,15 @@ def read_csv(tx: Tx, tenant_id: int, text: str) -> Wanted:
     seen: dict[int, int] = {}
     problems: list[tuple[int, str]] = []
     same = 0
-    for number, row in enumerate(reader, 2):
-        listing, parts = (row["listing"] or "").strip(), (row["parts"] or "").strip().removeprefix("'")
+    for row in sheet.rows:
+        number, listing, parts = row.number, row.cells["listing"], row.cells["parts"]
         if not parts:
             same += 1
             continue
-        try:
-            outlet_id = int(listing)
-        except ValueError:
+        outlet_id = spreadsheet.whole(listing, 1, 10**15)
+        if outlet_id is None:
             problems.append((number, f"listing {listing!r} is no number"))
-            continue
-        if outlet_id not in outlets:
+        elif outlet_id not in outlets:
             problems.append((number, f"there is no listing {outlet_id}"))
         elif outlet_id in seen:
             problems.append((number, f"listing {outlet_id} stands in row {seen[outlet_id]} too"))
@@ -180,7 +176,8 @@ def read_csv(tx: Tx, tenant_id: int, text: str) -> Wanted:
                 same += 1
             else:
                 tied[outlet_id] = wanted
-    return Wanted(tied, unlinks, same, problems)
+    before = {outlet_id: now_tied.get(outlet_id, {}) for outlet_id in [*tied, *unlinks]}
+    return Wanted(tied, unlinks, same, problems, before)
 
 
 def _parts(text: str, skus: set[str]) -> tuple[dict[str, int], str]:
@@ -198,10 +195,28 @@ def _parts(text: str, skus: set[str]) -> tuple[dict[str, int], str]:
     return parts, ""
 
 
-def apply(tx: Tx, tenant_id: int, wanted: Wanted, now: int, *, by: str) -> int:
-    """Carry out what was read; returns how many listings changed. The caller books the orders that waited."""
+def apply(tx: Tx, tenant_id: int, wanted: Wanted, now: int, *, by: str) -> int | None:
+    """Carry out what was read; returns the change's number, to take it back, or None if there was nothing to do. The caller books the
+    orders that waited."""
     for outlet_id, parts in wanted.links.items():
         links.link(tx, tenant_id, outlet_id, parts, now, by=by)
     for outlet_id in wanted.unlinks:
         unlink(tx, tenant_id, outlet_id, now, by=by)
-    return len(wanted.links) + len(wanted.unlinks)
+    if not wanted.before:
+        return None
+    return undo.keep(tx, tenant_id, LINKS, len(wanted.before), [[k, v] for k, v in wanted.before.items()], now, by=by)
+
+
+def put_back(tx: Tx, tenant_id: int, change_no: int, now: int, *, by: str) -> tuple[list[int], list[int]]:
+    """Tie listings to what they were tied to before a file changed them, whatever happened since; returns which are linked now, and
+    which are not. Raises NotThere, AlreadyUndone. Orders that were booked meanwhile stay as they are; the caller books those that waited."""
+    linked, unlinked = [], []
+    known = {sku for (sku,) in tx.all("SELECT sku FROM item WHERE tenant_id = :t AND deleted = 0", t=tenant_id)}
+    for outlet_id, parts in undo.take(tx, tenant_id, LINKS, change_no, now, by=by):
+        if parts and parts.keys() <= known:
+            links.link(tx, tenant_id, outlet_id, parts, now, by=by)
+            linked.append(outlet_id)
+        else:  # it was not linked, or to something that the shop no longer has
+            unlink(tx, tenant_id, outlet_id, now, by=by)
+            unlinked.append(outlet_id)
+    return linked, unlinked

@@ -5,7 +5,7 @@ In: a service and a payload of plain values. Out: plain values for JSON. Raises 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -365,18 +365,17 @@ async def run_unlink(service: Service, payload: dict[str, Any]) -> Any:
 
 async def run_import_links(service: Service, payload: dict[str, Any]) -> Any:
     """Check a CSV file of links; with `yes` carry out its right rows, and book the orders that waited."""
-    from oneshelf.orders.relink import relink
 
-    def step(tx: Tx) -> tuple[mapping.Wanted, int]:
+    def step(tx: Tx) -> tuple[mapping.Wanted, int, int | None]:
         wanted = mapping.read_csv(tx, service.tenant_id, payload["text"])
         if not payload.get("yes"):
-            return wanted, 0
+            return wanted, 0, None
         now = to_us(service.clock.now())
-        mapping.apply(tx, service.tenant_id, wanted, now, by=service.by)
-        marks.mark_outlets(tx, service.tenant_id, [*wanted.links, *wanted.unlinks], now, "linked by a file")
-        return wanted, sum(relink(tx, service.tenant_id, outlet_id, now) for outlet_id in wanted.links)
+        change_no = mapping.apply(tx, service.tenant_id, wanted, now, by=service.by)
+        booked = _after_linking(tx, service.tenant_id, wanted.links, wanted.unlinks, now)
+        return wanted, booked, change_no
 
-    wanted, booked = await service.writer.do(step)
+    wanted, booked, change_no = await service.writer.do(step)
     service.wake_all()
     return {
         "links": len(wanted.links),
@@ -385,7 +384,29 @@ async def run_import_links(service: Service, payload: dict[str, Any]) -> Any:
         "problems": wanted.problems,
         "orders_booked": booked,
         "done": bool(payload.get("yes")),
+        "change": change_no,
     }
+
+
+async def run_undo_links(service: Service, payload: dict[str, Any]) -> Any:
+    """Tie listings to what they were tied to before a file changed them."""
+    change_no, now = int(payload["change"]), to_us(service.clock.now())
+
+    def step(tx: Tx) -> tuple[int, int]:
+        linked, unlinked = mapping.put_back(tx, service.tenant_id, change_no, now, by=service.by)
+        return len(linked) + len(unlinked), _after_linking(tx, service.tenant_id, linked, unlinked, now)
+
+    listings, booked = await service.writer.do(step)
+    service.wake_all()
+    return {"change": change_no, "listings": listings, "orders_booked": booked}
+
+
+def _after_linking(tx: Tx, tenant_id: int, linked: Collection[int], unlinked: Collection[int], now: int) -> int:
+    """Prices of these listings are looked at again, and orders that waited for a link are booked; returns how many."""
+    from oneshelf.orders.relink import relink
+
+    marks.mark_outlets(tx, tenant_id, [*linked, *unlinked], now, "linked by a file")
+    return sum(relink(tx, tenant_id, outlet_id, now) for outlet_id in linked)
 
 
 async def run_rate(service: Service, payload: dict[str, Any]) -> Any:
@@ -481,6 +502,7 @@ COMMANDS: dict[str, Command] = {
     "resume": account_commands.run_resume,
     "unlink": run_unlink,
     "import_links": run_import_links,
+    "undo_links": run_undo_links,
     "reread": run_reread,
     "reread_state": run_reread_state,
     "migrate": run_migrate,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, LargeBinary, text
 
-from .form import Id, at, count, table, words
+from .form import Id, at, count, flag, table, words
 
 tenant = table("tenant", words("name"), at("created_at", False), keys=1)
+
+# What a tenant's plan is; no row: self-hosted, everything. frozen: rules in force at a downgrade count on without buffer stock.
+plan = table("plan", words("name"), at("since_at", False), words("changed_by", ""), flag("frozen"), keys=1)
 
 # One channel account. state: CONNECTED MATCHED PREVIEWED LIVE PAUSED DISCONNECTED (S0.7). settings: the connector's plain strings.
 account = table(

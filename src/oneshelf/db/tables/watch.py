@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index
 
-from .form import Id, at, table, words
+from .form import Id, at, count, table, words
 
 # A thing only a person can do. One open row a (kind, subject).
 task = table(
@@ -32,4 +32,18 @@ journal = table(
     words("detail", "{}"),
     keys=2,
     indexes=(Index("journal_by_subject", "tenant_id", "subject", "line_no"),),
+)
+
+# Many things changed at once, by a file or a list, and how they were before. kind: links rules prices …; before: JSON that only the room
+# which made it reads. undone_at: taken back.
+bulk_change = table(
+    "bulk_change",
+    Column("change_no", Id),
+    words("kind"),
+    words("actor"),
+    count("changed"),
+    words("before"),
+    at("made_at", False),
+    at("undone_at"),
+    keys=2,
 )

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0014"
-down_revision = "0008"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
@@ -37,3 +37,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "token_no", "idempotency_key"),
     )
     op.create_index("api_answer_by_age", "api_answer", ["tenant_id", "created_at"])
+    op.create_table(
+        "bulk_change",
+        sa.Column("tenant_id", _id, nullable=False),
+        sa.Column("change_no", _id, nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("changed", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("before", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.BigInteger(), nullable=False),
+        sa.Column("undone_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("tenant_id", "change_no"),
+    )
