@@ -6,7 +6,7 @@ In: the tables, rows of a CSV file. Out: rows, problems by row. Never: links wha
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -39,24 +39,42 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def rows(
-    tx: Tx, tenant_id: int, *, account_id: int = 0, unlinked: bool = False, suggest: bool = False, limit: int = 100_000
+    tx: Tx,
+    tenant_id: int,
+    *,
+    account_id: int = 0,
+    unlinked: bool = False,
+    suggest: bool = False,
+    listing: int = 0,
+    after: Sequence[int] | None = None,
+    limit: int = 100_000,
 ) -> list[Row]:
-    """Return the marketplaces' listings, those of one account or all, in order; with suggestions for the unlinked where asked."""
+    """Return the marketplaces' listings, those of one account or all, in order; with suggestions for the unlinked where asked. Only
+    one `listing`; those `after` an (account, listing)."""
+    after_account, after_listing = after or (0, 0)
     found = tx.all(
         """SELECT o.outlet_id, o.account_id, a.channel, o.external_id, o.sku_text, o.title, o.state FROM outlet o
              JOIN account a ON a.tenant_id = o.tenant_id AND a.account_id = o.account_id
             WHERE o.tenant_id = :t AND a.channel <> 'shopify' AND a.state <> 'DISCONNECTED' AND o.fulfilled_by_channel = 0
-              AND (:a = 0 OR o.account_id = :a) AND (:un = 0 OR (o.state NOT IN ('ended', 'draft', 'gone')
+              AND (:a = 0 OR o.account_id = :a) AND (:one = 0 OR o.outlet_id = :one)
+              AND (o.account_id, o.outlet_id) > (:after_account, :after_listing) AND (:un = 0 OR (o.state NOT IN ('ended', 'draft', 'gone')
               AND NOT EXISTS (SELECT 1 FROM link k WHERE k.tenant_id = o.tenant_id AND k.outlet_id = o.outlet_id)))
             ORDER BY o.account_id, o.outlet_id LIMIT :limit""",
         t=tenant_id,
         a=account_id,
+        one=listing,
+        after_account=after_account,
+        after_listing=after_listing,
         un=int(unlinked),
         limit=limit,
     )
     parts: dict[int, dict[str, int]] = defaultdict(dict)
     if not unlinked:
-        for outlet_id, sku, units in tx.all("SELECT outlet_id, sku, units FROM link WHERE tenant_id = :t", t=tenant_id):
+        for outlet_id, sku, units in tx.all(
+            "SELECT outlet_id, sku, units FROM link WHERE tenant_id = :t AND outlet_id {in:these}",
+            t=tenant_id,
+            these=[row[0] for row in found],
+        ):
             parts[outlet_id][sku] = units
     shop = _shop(tx, tenant_id) if suggest else None
     twice = duplicates(tx, tenant_id)

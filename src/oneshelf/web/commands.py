@@ -14,7 +14,7 @@ import msgspec
 from oneshelf.channels.abilities import Migrates
 from oneshelf.channels.contract import HubLocation
 from oneshelf.channels.session import Priority
-from oneshelf.core.errors import Park
+from oneshelf.core.errors import NotThere, Park
 from oneshelf.core.ids import HUB, ChannelName
 from oneshelf.core.instants import iso, to_us
 from oneshelf.customers import privacy
@@ -123,7 +123,7 @@ async def run_channels_check(service: Service, payload: dict[str, Any]) -> Any:
     """Look at one account or all: the channel's own word, and our side of it."""
     wanted = payload.get("account_id")
     if wanted is not None and int(wanted) not in service.running:
-        raise NotPossible(f"Account {wanted} is not connected. `oneshelf channels list` shows the accounts.")
+        raise NotThere(f"Account {wanted} is not connected. `oneshelf channels list` shows the accounts.")
     checked = []
     for one in service.running.values():
         if wanted is not None and one.account_id != int(wanted):
@@ -170,7 +170,7 @@ async def run_reread(service: Service, payload: dict[str, Any]) -> Any:
     """Read an account's whole catalogue again: beside the running service, or, where none runs, until it is done."""
     one = service.running.get(int(payload["account_id"]))
     if one is None:
-        raise NotPossible(
+        raise NotThere(
             f"Account {payload['account_id']} is not connected. `oneshelf channels list` shows the accounts."
         )
     tenant_id, account_id = service.tenant_id, one.account_id
@@ -204,7 +204,7 @@ async def run_migrate(service: Service, payload: dict[str, Any]) -> Any:
     account_id = int(payload["account_id"])
     one = service.running.get(account_id)
     if one is None:
-        raise NotPossible(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
+        raise NotThere(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
     channel = one.channel
     if not isinstance(channel, Migrates):
         raise NotPossible(f"{channel.name.title()} has no listings out of reach; nothing has to be brought over.")
@@ -246,7 +246,7 @@ async def run_disconnect(service: Service, payload: dict[str, Any]) -> Any:
     account_id = int(payload["account_id"])
     one = service.running.get(account_id)
     if one is None:
-        raise NotPossible(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
+        raise NotThere(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
     tenant_id, now = service.tenant_id, to_us(service.clock.now())
     shown = await service.writer.do(lambda tx: leaving.showing_more_than_zero(tx, tenant_id, account_id))
     if payload.get("zero"):
@@ -271,7 +271,7 @@ async def run_live(service: Service, payload: dict[str, Any]) -> Any:
     """Accept an account's preview: from now on numbers leave."""
     one = service.running.get(int(payload["account_id"]))
     if one is None:
-        raise NotPossible(
+        raise NotThere(
             f"Account {payload['account_id']} is not connected. `oneshelf channels list` shows the accounts."
         )
 
@@ -322,9 +322,9 @@ async def run_link(service: Service, payload: dict[str, Any]) -> Any:
         }
         missing = sorted(set(payload["parts"]) - known)
         if missing:
-            raise NotPossible(f"The shop has no SKU {', '.join(missing)}.")
+            raise NotThere(f"The shop has no SKU {', '.join(missing)}.")
         if not _is_marketplace_listing(tx, service.tenant_id, outlet_id):
-            raise NotPossible(f"There is no listing {outlet_id}: oneshelf listings list --all.")
+            raise NotThere(f"There is no listing {outlet_id}: oneshelf listings list --all.")
         links.link(tx, service.tenant_id, outlet_id, payload["parts"], now, by=service.by)
         marks.mark_outlets(tx, service.tenant_id, [outlet_id], now, "linked")
         return relink(tx, service.tenant_id, outlet_id, now)
@@ -358,7 +358,7 @@ async def run_unlink(service: Service, payload: dict[str, Any]) -> Any:
         return mapping.unlink(tx, service.tenant_id, outlet_id, now, by=service.by)
 
     if not await service.writer.do(step):
-        raise NotPossible(f"Listing {outlet_id} is not linked.")
+        raise NotThere(f"Listing {outlet_id} is not linked.")
     service.wake_all()
     return {"outlet_id": outlet_id}
 
@@ -445,12 +445,12 @@ async def run_rule(service: Service, payload: dict[str, Any]) -> Any:
     """Set (or with `drop` take back) what is held back at an account and for a SKU; 0 and "" mean all. The narrowest rule wins whole."""
     account_id, sku = int(payload.get("account_id") or EVERY_ACCOUNT), payload.get("sku") or EVERY_SKU
     if account_id and account_id not in service.running:
-        raise NotPossible(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
+        raise NotThere(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
     now = to_us(service.clock.now())
 
     def step(tx: Tx) -> bool:
         if sku and not payload.get("drop") and _unknown(tx, service.tenant_id, sku):
-            raise NotPossible(f"The shop has no SKU {sku}.")
+            raise NotThere(f"The shop has no SKU {sku}.")
         if payload.get("drop"):
             return drop_rule(tx, service.tenant_id, account_id, sku, now, by=service.by)
         wanted = {
@@ -466,7 +466,7 @@ async def run_rule(service: Service, payload: dict[str, Any]) -> Any:
     except ValueError as error:
         raise NotPossible(f"The rule can't be kept: {error}.") from error
     if not done:
-        raise NotPossible("There is no such rule.")
+        raise NotThere("There is no such rule.")
     service.wake_all()
     return {"account_id": account_id, "sku": sku, "dropped": bool(payload.get("drop"))}
 
@@ -487,7 +487,7 @@ async def run_privacy_export(service: Service, payload: dict[str, Any]) -> Any:
 
     found = await service.writer.do(step)
     if found is None:
-        raise NotPossible(f"There is no open export request {number}: oneshelf privacy list.")
+        raise NotThere(f"There is no open export request {number}: oneshelf privacy list.")
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from oneshelf.core.errors import Park
+from oneshelf.core.errors import NotThere, Park
 from oneshelf.core.instants import to_us
 from oneshelf.db.tx import Tx
 from oneshelf.listings import announced, risk
@@ -24,8 +24,10 @@ async def _do(service: Service, step: Callable[[Tx, int], Result]) -> Result:
     now = to_us(service.clock.now())
     try:
         done = await service.writer.do(lambda tx: step(tx, now))
-    except (ValueError, LookupError) as error:
+    except ValueError as error:
         raise NotTaken(f"It was not taken: {error.args[0]}.") from error
+    except LookupError as error:
+        raise NotThere(f"It was not taken: {error.args[0]}.") from error
     service.wake_all()
     return done
 
@@ -45,7 +47,7 @@ async def run_risk(service: Service, payload: dict[str, Any]) -> Any:
     money = None if payload.get("drop") else (int(payload["margin"]), int(payload["oversold"]))
     epsilon = await _do(service, lambda tx, now: risk.set_risk(tx, service.tenant_id, sku, money, now, by=service.by))
     if epsilon is None:
-        raise NotTaken("There is nothing to take back.")
+        raise NotThere("There is nothing to take back.")
     return {"sku": sku, "epsilon": epsilon, "dropped": money is None}
 
 
@@ -53,7 +55,7 @@ async def run_locations(service: Service, payload: dict[str, Any]) -> Any:
     """Say which locations serve an account."""
     account_id, wanted = int(payload["account_id"]), list(payload["locations"])
     if account_id not in service.running:
-        raise NotTaken(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
+        raise NotThere(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
     await _do(
         service, lambda tx, now: risk.set_locations(tx, service.tenant_id, account_id, wanted, now, by=service.by)
     )
@@ -91,7 +93,7 @@ async def run_call_off(service: Service, payload: dict[str, Any]) -> Any:
         return skus is not None
 
     if not await _do(service, step):
-        raise NotTaken(f"There is no announced sale {sale_no} any more.")
+        raise NotThere(f"There is no announced sale {sale_no} any more.")
     return {"sale": sale_no}
 
 

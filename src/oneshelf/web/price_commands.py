@@ -9,7 +9,7 @@ import msgspec
 
 from oneshelf.channels.abilities import Prices
 from oneshelf.channels.session import Priority
-from oneshelf.core.errors import Park
+from oneshelf.core.errors import NotThere, Park
 from oneshelf.core.ids import HUB
 from oneshelf.core.instants import to_us
 from oneshelf.onboarding.price_preview import accept, preview
@@ -25,7 +25,7 @@ class NoPrices(Park):
 def _account(service: Service, payload: dict[str, Any]) -> tuple[Running, Prices]:
     one = service.running.get(int(payload["account_id"]))
     if one is None:
-        raise NoPrices(
+        raise NotThere(
             f"Account {payload['account_id']} is not connected. `oneshelf channels list` shows the accounts."
         )
     if one.channel.name is HUB:

@@ -6,7 +6,18 @@ In: a call. Out: structs. Never: SQL (that is the owning room's), decisions.
 from __future__ import annotations
 
 from ..route import Routes
-from . import stock
+from . import accounts, inbox, listings, orders, prices, privacy, rules, status, stock, tasks
 
 #: In the order of the document.
-ALL: tuple[Routes, ...] = (stock.routes,)
+ALL: tuple[Routes, ...] = (
+    stock.routes,
+    listings.routes,
+    orders.routes,
+    accounts.routes,
+    rules.routes,
+    prices.routes,
+    tasks.routes,
+    inbox.routes,
+    privacy.routes,
+    status.routes,
+)
