@@ -68,6 +68,6 @@ async def run_prices_retry(service: Service, payload: dict[str, Any]) -> Any:
         partial(retry_prices, tenant_id=service.tenant_id, outlet_ids=[outlet_id], now=now, by=service.by)
     )
     if not tried:
-        raise NoPrices(f"The price of listing {outlet_id} is not parked.")
+        raise NotThere(f"The price of listing {outlet_id} is not parked.")
     service.wake_all()
     return {"outlet_id": outlet_id}
