@@ -27,6 +27,21 @@ _GOODS = (
     ("LAMP", "Desk Lamp", 4500, 12900),
     ("SPOON", "Olive Wood Spoon", 600, 1800),
 )
+#: SKU stem → (vendor, product type, tag)
+_KINDS = {
+    "MUG": ("Kiln & Clay", "Tableware", "kitchen"),
+    "BOWL": ("Kiln & Clay", "Tableware", "kitchen"),
+    "CNDL": ("Lumen Works", "Candles", "home"),
+    "TOTE": ("Harbour Cloth", "Bags", "textile"),
+    "NOTE": ("Paper Lane", "Stationery", "desk"),
+    "SOAP": ("Grove Soap Co.", "Bath", "home"),
+    "VASE": ("Kiln & Clay", "Decoration", "home"),
+    "THROW": ("Harbour Cloth", "Textiles", "textile"),
+    "TEA": ("Grove Soap Co.", "Food", "kitchen"),
+    "APRN": ("Harbour Cloth", "Textiles", "kitchen"),
+    "LAMP": ("Lumen Works", "Lighting", "desk"),
+    "SPOON": ("Olive & Oak", "Tableware", "kitchen"),
+}
 _LOOKS = ("Sand", "Moss", "Ink", "Clay", "Fog", "Rust", "Plum", "Bone", "Pine", "Sky", "Coal", "Rose")
 STOCK_MAX = 60
 
@@ -38,6 +53,7 @@ class BadCatalogue(ValueError):
 def demo_products(count: int = 40, *, seed: int = 1, currency: str = "USD") -> list[Product]:
     """Return `count` different products with prices, 1 to 60 pieces of stock, and Zipf weights (a few sell most)."""
     rng = random.Random(f"{seed}:catalogue")
+    facts = random.Random(f"{seed}:facts")  # a stream of its own: what a product costs changes no stock of a seed
     pairs = [(goods, look) for goods in _GOODS for look in _LOOKS]
     rng.shuffle(pairs)
     products = []
@@ -47,8 +63,28 @@ def demo_products(count: int = 40, *, seed: int = 1, currency: str = "USD") -> l
         sku = f"{stem}-{look.upper()}" + (f"-{number}" if number > 1 else "")
         title = f"{noun}, {look}" + (f", No. {number}" if number > 1 else "")
         price = rng.randrange(low, high, 50) + rng.choice((0, 0, 45, 49))
-        products.append(Product(sku, title, price, currency, rng.randint(1, STOCK_MAX), 1 / (rank + 1)))
+        stock = rng.randint(1, STOCK_MAX)
+        products.append(Product(sku, title, price, currency, stock, 1 / (rank + 1), **_facts(stem, price, rank, facts)))
     return products
+
+
+def _facts(stem: str, price_minor: int, rank: int, rng: random.Random) -> dict[str, Any]:
+    """What a merchant keeps about a product beside its price: vendor, type, tags, cost; every fifth is reduced, some costs are unknown."""
+    vendor, product_type, tag = _KINDS[stem]
+    tags = [
+        tag,
+        *(["bestseller"] if rank < 5 else []),
+        *(["fragile"] if tag == "kitchen" and rng.random() < 0.5 else []),
+    ]
+    cost = price_minor * rng.randint(30, 60) // 100
+    return {
+        "vendor": vendor,
+        "product_type": product_type,
+        "tags": tuple(sorted(tags)),
+        "cost_minor": cost if rng.random() < 0.9 else None,
+        "compare_at_minor": price_minor * 5 // 4 if rng.random() < 0.2 else None,
+        "barcode": f"40{rng.randrange(10**10):010d}",
+    }
 
 
 def read_products(path: Path) -> list[Product]:

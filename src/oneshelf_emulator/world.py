@@ -7,7 +7,7 @@ holds only what they share. Nothing here knows a wire format.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -46,7 +46,8 @@ class Buyer:
 
 @dataclass(frozen=True)
 class Product:
-    """One thing on the shelf. `price_minor` in minor units of `currency`; `weight` is its share of demand."""
+    """One thing on the shelf. `price_minor`, `cost_minor` and `compare_at_minor` in minor units of `currency`; `weight` is its share of
+    demand."""
 
     sku: str
     title: str
@@ -54,6 +55,12 @@ class Product:
     currency: str
     stock: int
     weight: float = 1.0
+    vendor: str = "Emulated"
+    product_type: str = ""
+    tags: Sequence[str] = ()
+    cost_minor: int | None = None
+    compare_at_minor: int | None = None
+    barcode: str | None = None
 
 
 @dataclass

@@ -19,6 +19,7 @@ from oneshelf.channels.contract import (
     Cursor,
     ExportState,
     Hub,
+    HubFacts,
     HubLevel,
     NoAnswer,
     Offer,
@@ -33,7 +34,7 @@ from oneshelf.channels.shopify import Shopify, connect
 from oneshelf.channels.shopify.exports import BATCH
 from oneshelf.channels.shopify.subscriptions import SCOPES, TOPICS
 from oneshelf.core.errors import Closed, Park, Retry, SignInAgain, Unreadable, UsedUp
-from oneshelf.core.facts import OrderSeen
+from oneshelf.core.facts import Money, OrderSeen
 from oneshelf.core.outcome import Rejected, Throttled, Unknown
 
 SHOPIFY = connect(SETTINGS)
@@ -682,16 +683,28 @@ async def test_the_hub_is_not_written_by_slots() -> None:
 # --- catalogue ------------------------------------------------------------------------------------------------------------
 
 
+def product(number: int, title: str, **changes: Any) -> dict[str, Any]:
+    facts = {"vendor": "Kiln & Clay", "productType": "Tableware", "tags": ["kitchen", "Sale"]}
+    return {"id": f"gid://shopify/Product/{number}", "title": title, "status": "ACTIVE", **facts, **changes}
+
+
 def variant(number: int, **changes: Any) -> dict[str, Any]:
     return {
         "id": f"gid://shopify/ProductVariant/{number}",
         "title": "Default Title",
         "sku": " mug-1 ",
+        "barcode": "4012345678901",
         "price": "19.90",
+        "compareAtPrice": "24.00",
         "inventoryQuantity": 4,
         "requiresComponents": False,
-        "product": {"id": "gid://shopify/Product/8", "title": "Mug", "status": "ACTIVE"},
-        "inventoryItem": {"id": f"gid://shopify/InventoryItem/{number + 100}", "sku": " mug-1 ", "tracked": True},
+        "product": product(8, "Mug"),
+        "inventoryItem": {
+            "id": f"gid://shopify/InventoryItem/{number + 100}",
+            "sku": " mug-1 ",
+            "tracked": True,
+            "unitCost": {"amount": "7.5", "currencyCode": "EUR"},
+        },
         **changes,
     }
 
@@ -711,30 +724,42 @@ async def test_catalogue_by_pages() -> None:
     (found,) = first.listings
     assert found.outlet_external_id == found.write_unit == "gid://shopify/InventoryItem/101"
     assert found.listing_keys == ("variant:1", "item:gid://shopify/InventoryItem/101", "sku: mug-1 ")
-    assert (found.sku, found.title, found.quantity, found.price_minor, found.currency) == (
-        " mug-1 ",
-        "Mug",
-        4,
-        1990,
-        "EUR",
-    )
+    told = (found.sku, found.title, found.quantity, found.price_minor, found.currency)
+    assert told == (" mug-1 ", "Mug", 4, 1990, "EUR")
     assert found.extra == {
         "variant_id": "gid://shopify/ProductVariant/1",
         "item_id": "gid://shopify/InventoryItem/101",
         "product_id": "gid://shopify/Product/8",
     }
     assert second.listings[0].title == "Mug - Red"
+    cost, was = Money(750, "EUR"), Money(2400, "EUR")
+    assert found.facts == HubFacts("Kiln & Clay", "Tableware", ("kitchen", "Sale"), cost, was, "4012345678901")
+
+
+async def test_a_variant_that_says_little_has_facts_that_say_little() -> None:
+    bare = variant(1, barcode=None, compareAtPrice=None, product=product(8, "Mug", vendor="", productType="", tags=[]))
+    bare["inventoryItem"]["unitCost"] = None
+    (found,) = (await SHOPIFY.catalogue(Script(("Variants", variants(bare))), None)).listings
+    assert found.facts == HubFacts()  # an unknown cost is not 0
 
 
 @pytest.mark.parametrize(
     ("changes", "state", "untracked"),
     (
         ({}, "live", False),
-        ({"product": {"id": "gid://shopify/Product/8", "title": "Mug", "status": "ARCHIVED"}}, "inactive", False),
-        ({"product": {"id": "gid://shopify/Product/8", "title": "Mug", "status": "DRAFT"}}, "draft", False),
+        ({"product": product(8, "Mug", status="ARCHIVED")}, "inactive", False),
+        ({"product": product(8, "Mug", status="DRAFT")}, "draft", False),
         ({"requiresComponents": True}, "live", True),
         (
-            {"inventoryItem": {"id": "gid://shopify/InventoryItem/1", "sku": None, "tracked": False}, "sku": None},
+            {
+                "inventoryItem": {
+                    "id": "gid://shopify/InventoryItem/1",
+                    "sku": None,
+                    "tracked": False,
+                    "unitCost": None,
+                },
+                "sku": None,
+            },
             "live",
             True,
         ),
@@ -746,7 +771,7 @@ async def test_variant_state(changes: dict[str, Any], state: str, untracked: boo
 
 
 async def test_catalogue_of_one_product_or_item() -> None:
-    other = variant(3, product={"id": "gid://shopify/Product/9", "title": "Cup", "status": "ACTIVE"})
+    other = variant(3, product=product(9, "Cup"))
     http = Script(("Variants", variants(variant(1), other)))
     found = await SHOPIFY.catalogue(http, {"only": "gid://shopify/Product/8"})
     assert http.variables["filter"] == "product_id:8"

@@ -49,6 +49,7 @@ PRODUCTS = (
     "SHIP",
     "BOUGHT",
     "PINNED",
+    "PROBE",
 )
 
 
@@ -488,3 +489,44 @@ async def test_in_the_end_nothing_was_lost_and_nothing_counted_twice(street: Str
     for sku in PRODUCTS:
         sold = sum(line for sale in sales for name, line in sale["lines"].items() if name == sku)
         await street.shows(sku, STOCK - sold)
+
+
+async def test_S12_2_a_probe_measures_every_channel_and_gives_its_piece_back(street: Street) -> None:
+    shop = street.shop
+    begun = await ask(shop.settings, "probe", {"sku": "PROBE"})
+    with pytest.raises(OneshelfError, match="A probe is running"):
+        await ask(shop.settings, "probe", {"sku": "PROBE"})
+    state: dict[str, Any] = {}
+
+    async def over() -> bool:
+        state.update(await ask(shop.settings, "probe_state", {"probe_no": begun["probe_no"]}))
+        return state["state"] != "RUNNING"
+
+    await until(over, "the probe ended", 60.0)
+    seen = {one["channel"]: one for one in state["seen"]}
+    assert (state["state"], state["problem"], {channel: one["verdict"] for channel, one in seen.items()}) == (
+        "DONE",
+        "",
+        dict.fromkeys(CHANNELS, "shown"),
+    )
+    for one in seen.values():
+        assert one["listings"] == 1 and one["looks"] >= 1 and 0 <= one["told_s"] <= one["shown_s"], one
+    # Everything is as before: the shop's row too.
+    await street.shows("PROBE", STOCK)
+    assert await shop.all("SELECT state FROM manual_hold") == [("RELEASED",)]
+    with pytest.raises(OneshelfError, match="not a tracked SKU"):
+        await ask(shop.settings, "probe", {"sku": "NOTHING"})
+
+
+async def test_I4_no_order_is_lost_by_each_channels_own_list(street: Street) -> None:
+    proof: dict[str, Any] = {}
+
+    async def proved() -> bool:
+        proof.update(await ask(street.shop.settings, "proof", {"days": 2}))
+        return bool(proof["proved"]) and not any(row["too_young"] for row in proof["days"])
+
+    await until(proved, "the proof", 60.0)
+    by_channel = {channel: [row for row in proof["days"] if row["channel"] == channel] for channel in CHANNELS}
+    for channel, rows in by_channel.items():
+        ended = sum(row["imported"] + sum(row["waiting"].values()) + sum(row["ignored"].values()) for row in rows)
+        assert ended == sum(row["stored"] for row in rows) == sum(row["there"] for row in rows) > 0, (channel, rows)

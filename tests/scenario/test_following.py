@@ -12,13 +12,14 @@ import pytest
 from tests.scenario.engine import EBAY, SHOP, TENANT, World, order
 from wire import Wire
 
-from oneshelf.channels.contract import CataloguePage, HubLocation, ListingFound
+from oneshelf.channels.contract import CataloguePage, HubFacts, HubLocation, ListingFound
 from oneshelf.core.errors import Park, Retry
-from oneshelf.core.facts import CatalogueHint, LocationsHint
+from oneshelf.core.facts import CatalogueHint, LocationsHint, Money
 from oneshelf.core.instants import from_us
+from oneshelf.core.precedence import ItemFacts, Selector
 from oneshelf.db.sqlite import SqliteStore
 from oneshelf.db.store import Store, transaction
-from oneshelf.listings import hints, links
+from oneshelf.listings import hints, items, links
 from oneshelf.onboarding import following, hub, shop
 from oneshelf.runtime.writer import Writer
 
@@ -304,6 +305,29 @@ class TestShop:
             assert shop.delete_items(tx, TENANT, SHOP, missing, world.now) == 1
         assert world.offer(EBAY, "MUG") == 0
         assert world.tasks("hub_deleted") == ["hub_deleted"]
+
+    def test_what_the_shop_keeps_about_a_product_is_kept_here(self, world: World) -> None:
+        facts = HubFacts(
+            "Kiln", "Tableware", ("kitchen", "Sale"), Money(750, "EUR"), Money(2400, "EUR"), "4012345678901"
+        )
+        self.keep(world, variant("MUG", facts=facts), variant("CUP"))
+        columns = "vendor, product_type, tags, cost_minor, cost_currency, compare_at_minor, barcode"
+        assert world.rows(f"SELECT {columns} FROM item ORDER BY sku") == [
+            ("", "", "[]", None, None, None, ""),
+            ("Kiln", "Tableware", '["kitchen","Sale"]', 750, "EUR", 2400, "4012345678901"),
+        ]
+        mug = ItemFacts("MUG", ("kitchen", "Sale"), "Kiln", "Tableware")
+        with transaction(world.store) as tx:
+            assert items.facts_of(tx, TENANT, ["MUG", "NEW"]) == {"MUG": mug, "NEW": ItemFacts("NEW")}
+            for goods, value in (("tag", "SALE"), ("vendor", "kiln "), ("type", "tableware"), ("sku", "MUG")):
+                assert items.skus_of(tx, TENANT, Selector(goods=goods, value=value)) == ["MUG"]
+            assert items.skus_of(tx, TENANT, Selector()) is None
+            told = {
+                "MUG": msgspec.structs.replace(mug, tags=("kitchen",)),
+                "CUP": ItemFacts("CUP"),
+                "NEW": ItemFacts("NEW", (), "Kiln"),
+            }
+            assert items.changed(tx, TENANT, told) == ["MUG"]
 
     def test_an_untracked_sku_asks(self, world: World) -> None:
         self.keep(world, variant("MUG", untracked=True))

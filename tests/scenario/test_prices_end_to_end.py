@@ -179,7 +179,22 @@ async def test_P2_nothing_is_told_before_the_switch_and_the_preview_says_what_wo
 
 async def test_P4_a_price_changed_in_the_shop_is_asked_at_every_marketplace(town: Town) -> None:
     await town.console("shopify", "set_price", sku="FOLLOW", price_minor=1499)
+    facts = {
+        "vendor": "Kiln",
+        "product_type": "Tableware",
+        "tags": ["sale"],
+        "cost_minor": 700,
+        "compare_at_minor": 1999,
+    }
+    await town.console("shopify", "set_facts", sku="FOLLOW", **facts)
     await town.asks("FOLLOW", 1499)
+
+    async def heard() -> bool:
+        columns = "vendor, product_type, tags, cost_minor, cost_currency, compare_at_minor"
+        told = await town.shop.one(f"SELECT {columns} FROM item WHERE sku = 'FOLLOW'")
+        return told == ("Kiln", "Tableware", '["sale"]', 700, "USD", 1999)
+
+    await until(heard, "what the shop keeps about the product is heard of", 30)
     await town.settled("FOLLOW")
     assert await town.shown("FOLLOW") == dict.fromkeys(CHANNELS, STOCK)
     audit = await COMMANDS["check"](town.shop.service, {})

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
-from oneshelf.core.facts import Fact, OrderSeen
+from oneshelf.core.facts import Fact, Money, OrderSeen
 
 # The network and the secret come as arguments. They are values of core, named here too for who reads a connector.
 from oneshelf.core.http import Http as Http
@@ -156,6 +156,20 @@ class Door(Protocol):
 # --- numbers out ------------------------------------------------------------------------------------------------------
 
 
+class HubFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the hub keeps about a variant beside its price: what rules may speak of, and what a price may be made of.
+
+    `tags` as the hub spells them. `cost`: what one piece costs the merchant; None: not told, which is not 0.
+    """
+
+    vendor: str = ""
+    product_type: str = ""
+    tags: tuple[str, ...] = ()
+    cost: Money | None = None
+    compare_at: Money | None = None
+    barcode: str = ""
+
+
 class ListingFound(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing on sale, found in the channel's catalogue. Several may share one outlet.
 
@@ -177,6 +191,8 @@ class ListingFound(msgspec.Struct, frozen=True, omit_defaults=True):
     price_minor: int | None = None
     currency: str | None = None
     ration_unit: str = ""
+    #: Only from the hub.
+    facts: HubFacts | None = None
     #: What else the connector wants to be given back with each Offer (offer ids, marketplace id…). `pinned` true: something at the
     #: channel holds the number below what we write (S8.16).
     extra: dict[str, Any] = {}

@@ -22,12 +22,14 @@ from oneshelf.core.errors import OneshelfError
 from . import (
     bench,
     channels,
+    holds,
     inbox,
     key,
     listings,
     orders,
     prices,
     privacy,
+    probe,
     rates,
     rules,
     running,
@@ -35,6 +37,7 @@ from . import (
     shelf,
     sim,
     tokens,
+    truth,
 )
 from .base import app, err
 

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from oneshelf.core import spreadsheet
+from oneshelf.core.instants import instant_of
 from oneshelf.db.store import store_for
 from oneshelf.runtime.logs import configure_logs
 from oneshelf.settings import Settings, load_settings
@@ -80,4 +81,13 @@ def text_of(file: Path) -> str:
         return spreadsheet.decoded(file.read_bytes())[0]
     except spreadsheet.SheetWrong as error:
         err.print(f"{file}: {error}.", highlight=False)
+        raise typer.Exit(2) from None
+
+
+def instant(text: str) -> int:
+    """Return a moment that was given on the command line, in microseconds; one that can't be read ends the command."""
+    try:
+        return instant_of(text)
+    except ValueError as error:
+        err.print(str(error), highlight=False)
         raise typer.Exit(2) from None

@@ -166,3 +166,42 @@ def orders_parcels(
         whose = (one.account, one.order_id, one.parcel, one.line_id, str(one.units))
         table.add_row(*whose, one.state, one.tracking_number, one.shipped_at, one.reason)
     out.print(table if found else "Every parcel is told.")
+
+
+@group.command("proof")
+def orders_proof(
+    days: Annotated[int, typer.Option(help="Today and so many days less one before it (UTC).", min=1, max=90)] = 1,
+    account: Annotated[int | None, typer.Option(help="Only this account (its number).")] = None,
+    as_json: Json = False,
+) -> None:
+    """That no order is lost: per channel and day, what it lists = imported + waiting + ignored, with reasons. Exit 1 if not proved."""
+    done = ask_service("proof", {"days": days, "account_id": account})
+    if as_json:
+        print_json(done)
+        raise typer.Exit(0 if done["proved"] else 1)
+    table = Table("day", "channel", "listed there", "imported", "waiting", "ignored", "lost")
+    for row in done["days"]:
+        waiting = ", ".join(f"{n} {why}" for why, n in row["waiting"].items())
+        ignored = ", ".join(f"{n} {why}" for why, n in row["ignored"].items())
+        lost = ", ".join(row["lost"] + [f"{one} (unexplained)" for one in row["unexplained"]])
+        table.add_row(
+            row["day"],
+            row["channel"],
+            str(row["there"]),
+            str(row["imported"]),
+            waiting or "0",
+            ignored or "0",
+            lost or "0",
+        )
+    out.print(table)
+    for name, why in done["unread"].items():
+        out.print(f"Account {name} was not read: {why}", highlight=False)
+    young = sum(row["too_young"] for row in done["days"])
+    if young:
+        out.print(f"{young} orders of the last moments are not judged yet.")
+    out.print(
+        "No order is lost."
+        if done["proved"]
+        else "NOT proved: look at the orders named above, or the accounts not read."
+    )
+    raise typer.Exit(0 if done["proved"] else 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -11,7 +10,7 @@ from oneshelf.core.instants import from_us, to_us
 from oneshelf.runtime.clock import SystemClock
 from oneshelf.tenants.accounts import FIRST_TENANT
 
-from .base import Json, app, ask_service, err, out, print_json, reader, settings_of
+from .base import Json, app, ask_service, instant, out, print_json, reader, settings_of
 
 group = typer.Typer(
     no_args_is_help=True, help="Sales that you announce, so that enough is set aside before they begin."
@@ -59,7 +58,7 @@ def sales_announce(
     as_json: Json = False,
 ) -> None:
     """Announce a sale: more is set aside of these SKUs from shortly before its start until its end."""
-    payload = {"name": name, "skus": sku, "factor": factor, "starts_at": _instant(start), "ends_at": _instant(end)}
+    payload = {"name": name, "skus": sku, "factor": factor, "starts_at": instant(start), "ends_at": instant(end)}
     done = ask_service("announce", payload)
     print_json(done) if as_json else out.print(
         f"Announced: sale {done['sale']}. Call it off: oneshelf sales call-off {done['sale']}."
@@ -73,12 +72,3 @@ def sales_call_off(
     """Call an announced sale off, or end it early."""
     done = ask_service("call_off", {"sale": sale})
     print_json(done) if as_json else out.print("Called off. The numbers are on their way.")
-
-
-def _instant(text: str) -> int:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        err.print(f"{text!r} is no time. Write it like 2026-11-27T08:00 or 2026-11-27T08:00+01:00.")
-        raise typer.Exit(2) from None
-    return to_us(at if at.tzinfo is not None else at.replace(tzinfo=UTC))

@@ -34,3 +34,18 @@ def iso(us: int | None) -> str | None:
     if us is None:
         return None
     return from_us(us).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def instant_of(text: str) -> int:
+    """Return an instant that a person wrote: ISO 8601, without a zone UTC, a day alone its first moment. Raises ValueError with words.
+
+    >>> instant_of("1970-01-01T00:00:01Z"), instant_of("1970-01-02"), instant_of("1970-01-01T01:00+01:00")
+    (1000000, 86400000000, 0)
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no time. Write it like 2026-11-27T08:00 (UTC), 2026-11-27T08:00+01:00 or 2026-11-27."
+        ) from None
+    return to_us(at if at.tzinfo is not None else at.replace(tzinfo=UTC))

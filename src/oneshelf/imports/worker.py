@@ -13,6 +13,7 @@ from oneshelf.channels.contract import Http, Hub, NoAnswer
 from oneshelf.core.errors import Park, Retry, Stop
 from oneshelf.core.instants import to_us
 from oneshelf.core.outcome import Outcome, Throttled, Unknown
+from oneshelf.orders import manual_holds
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
@@ -144,6 +145,7 @@ async def run(
 
 
 def _plan_moves(tx: Any, tenant_id: int, now: int) -> moves.MoveCall | None:
+    manual_holds.end_due(tx, tenant_id, now)
     moves.hold_what_waits(tx, tenant_id, now)
     return moves.plan(tx, tenant_id, now)
 

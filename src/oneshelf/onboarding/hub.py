@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from oneshelf.channels.contract import ExportState, Http, Hub, HubLocation, ListingFound
+import msgspec
+
+from oneshelf.channels.contract import ExportState, Http, Hub, HubFacts, HubLocation, ListingFound
 from oneshelf.core.errors import Retry
 from oneshelf.core.instants import to_us
 from oneshelf.db.journal import open_task
@@ -71,11 +74,14 @@ def keep_items(tx: Tx, tenant_id: int, account_id: int, found: Sequence[ListingF
             single.append(same[0])
     hear_hub(tx, tenant_id, {str(one.sku): (one.price_minor, one.currency) for one in single}, now)
     tx.many(
-        """INSERT INTO item (tenant_id, sku, title, variant_id, item_id, product_id, tracked, deleted, price_minor, currency)
-           VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?)
+        """INSERT INTO item (tenant_id, sku, title, variant_id, item_id, product_id, tracked, deleted, price_minor, currency,
+               vendor, product_type, tags, cost_minor, cost_currency, compare_at_minor, barcode)
+           VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?)
            ON CONFLICT (tenant_id, sku) DO UPDATE SET title = excluded.title, variant_id = excluded.variant_id,
                item_id = excluded.item_id, product_id = excluded.product_id, tracked = excluded.tracked, deleted = 0,
-               price_minor = excluded.price_minor, currency = excluded.currency""",
+               price_minor = excluded.price_minor, currency = excluded.currency, vendor = excluded.vendor,
+               product_type = excluded.product_type, tags = excluded.tags, cost_minor = excluded.cost_minor,
+               cost_currency = excluded.cost_currency, compare_at_minor = excluded.compare_at_minor, barcode = excluded.barcode""",
         [
             (
                 tenant_id,
@@ -87,6 +93,7 @@ def keep_items(tx: Tx, tenant_id: int, account_id: int, found: Sequence[ListingF
                 int(not listing.untracked),
                 listing.price_minor,
                 listing.currency,
+                *_facts(listing.facts or HubFacts()),
             )
             for listing in single
         ],
@@ -94,6 +101,19 @@ def keep_items(tx: Tx, tenant_id: int, account_id: int, found: Sequence[ListingF
     links.keep_listings(tx, tenant_id, account_id, single, now)
     _link_variants(tx, tenant_id, account_id, [listing.outlet_external_id for listing in single])
     return len(single)
+
+
+def _facts(facts: HubFacts) -> tuple[Any, ...]:
+    """The last columns of an item's row: what the hub keeps about it beside its price."""
+    return (
+        facts.vendor,
+        facts.product_type,
+        msgspec.json.encode(facts.tags).decode(),
+        facts.cost.minor if facts.cost else None,
+        facts.cost.currency if facts.cost else None,
+        facts.compare_at.minor if facts.compare_at else None,
+        facts.barcode,
+    )
 
 
 def _link_variants(tx: Tx, tenant_id: int, account_id: int, external_ids: Sequence[str]) -> None:

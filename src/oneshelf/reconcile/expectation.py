@@ -17,6 +17,7 @@ from oneshelf.core.stock import Level
 from oneshelf.db.tx import Tx
 from oneshelf.imports.moves import BATCH_KIND
 from oneshelf.orders.accounts import Account
+from oneshelf.orders.manual_holds import held_at
 from oneshelf.stock.levels import levels_of
 
 #: Calls whose effect our numbers take over when they are answered.
@@ -93,7 +94,7 @@ def _counted(tx: Tx, tenant_id: int, hub: Account, sku: str, location_id: str) -
         l=location_id,
     )
     assert lines is not None and unseen is not None
-    return int(lines[0]) + int(unseen[0])
+    return int(lines[0]) + int(unseen[0]) + held_at(tx, tenant_id, sku, location_id)
 
 
 def in_flight(

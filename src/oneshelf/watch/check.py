@@ -8,7 +8,6 @@ Reads only; what differs is told, and left to the rules that repair it.
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -16,10 +15,9 @@ import msgspec
 
 from oneshelf.channels.abilities import Prices
 from oneshelf.channels.batches import read_batches
-from oneshelf.channels.contract import Channel, Cursor, Http, NoAnswer, Outlet
+from oneshelf.channels.contract import Channel, Http, NoAnswer, Outlet
 from oneshelf.core.errors import Park, Retry
-from oneshelf.core.facts import OrderSeen
-from oneshelf.core.instants import from_us, to_us
+from oneshelf.core.instants import to_us
 from oneshelf.core.money import in_words
 from oneshelf.core.price import NoPrice, Priced
 from oneshelf.db.tx import Tx
@@ -30,8 +28,7 @@ from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 from oneshelf.stock import ledger
 
-#: A bound on how many pages of orders one check reads.
-PAGES_MAX = 2_000
+from .channel_orders import complete_through, orders_there
 
 
 class Breach(msgspec.Struct, frozen=True):
@@ -109,17 +106,7 @@ async def _orders(
     tenant_id: int, one: Checked, writer: Writer, clock: Clock, audit: Audit, count: ChannelCount
 ) -> None:
     """I4: every order that the channel's feed shows since we are connected is stored."""
-    cursor = Cursor(since=from_us(one.connected_at) - timedelta(seconds=1))
-    there: dict[str, int] = {}
-    for _ in range(PAGES_MAX):
-        page = await one.channel.fetch(one.http, cursor, clock.now())
-        for message in page.messages:
-            for fact in one.channel.parse(message):
-                if isinstance(fact, OrderSeen):
-                    there[fact.order_id] = to_us(fact.placed_at) if fact.placed_at is not None else 0
-        if page.cursor.run is None or page.cursor == cursor:
-            break
-        cursor = page.cursor
+    there = await orders_there(one.channel, one.http, one.connected_at, clock)
     stored = await writer.do(
         lambda tx: {
             order_id
@@ -128,22 +115,13 @@ async def _orders(
             )
         }
     )
-    through = await writer.do(lambda tx: _complete_through(tx, tenant_id, one.account_id))
+    through = await writer.do(lambda tx: complete_through(tx, tenant_id, one.account_id))
     # An order of the last moments, which our own poll has not had its turn to hear of, is no breach yet.
     missing = {order_id for order_id, placed_at in there.items() if order_id not in stored and placed_at <= through}
     count.orders_there, count.orders_stored = len(there), len(there.keys() & stored)
     audit.breaches += [
         Breach("I4", count.channel, f"order {order_id} stands there and is not stored") for order_id in sorted(missing)
     ]
-
-
-def _complete_through(tx: Tx, tenant_id: int, account_id: int) -> int:
-    row = tx.one(
-        "SELECT complete_through_at FROM feed WHERE tenant_id = :t AND account_id = :a AND name = 'orders'",
-        t=tenant_id,
-        a=account_id,
-    )
-    return 0 if row is None or row[0] is None else int(row[0])
 
 
 async def _offers(

@@ -28,10 +28,17 @@ from oneshelf.onboarding.connect import Entered
 from oneshelf.pricing import marks
 from oneshelf.tenants import sign_ins
 from oneshelf.tenants.accounts import accounts, change_setting, load_secret
-from oneshelf.watch.check import Checked, check
+from oneshelf.watch.check import check
 from oneshelf.wiring import SIGN_INS, Running, Service, build_channel
 
-from . import account_commands, offer_commands, order_commands, price_commands, token_commands
+from . import (
+    account_commands,
+    offer_commands,
+    order_commands,
+    price_commands,
+    token_commands,
+    truth_commands,
+)
 
 Command = Callable[[Service, dict[str, Any]], Awaitable[Any]]
 
@@ -42,10 +49,7 @@ class NotPossible(Park):
 
 async def run_check(service: Service, payload: dict[str, Any]) -> Any:
     """Audit the books against the channels."""
-    checked = [
-        Checked(one.account_id, one.channel, one.session.with_priority(Priority.VERIFY), one.row.connected_at)
-        for one in service.running.values()
-    ]
+    checked = truth_commands.checked_accounts(service)
     return msgspec.to_builtins(await check(service.tenant_id, checked, service.writer, service.clock))
 
 
@@ -526,5 +530,6 @@ COMMANDS: dict[str, Command] = {
     "prices_follow": price_commands.run_prices_follow,
     "prices_off": price_commands.run_prices_off,
     "prices_retry": price_commands.run_prices_retry,
+    **truth_commands.COMMANDS,
     **token_commands.COMMANDS,
 }

@@ -48,6 +48,7 @@ from oneshelf.shipping import deadlines, telling
 from oneshelf.tenants.accounts import FIRST_TENANT, AccountRow, accounts, departed_accounts, load_secret
 from oneshelf.tenants.credentials import StoredCredentials
 from oneshelf.tenants.seal import Sealer, new_key_file
+from oneshelf.watch import probe
 
 from .connectors import build_channel
 from .loops import loops_of
@@ -153,6 +154,8 @@ class Service:
         if loops:
             where = (self.tenant_id, self.heard, self.writer, self.clock)
             self._start_loop(tick_loop.run(*where, self.stopping, self.wake_all))
+            probing = (self.tenant_id, self.probed, self.writer, self.clock)
+            self._start_loop(probe.run(*probing, self.stopping, self.wake_all))
 
     def heard(self) -> list[Heard]:
         """How each account is heard (S3.1, S3.2)."""
@@ -163,6 +166,13 @@ class Service:
                 self.settings.poll_interval_s(one.channel.name, one.channel.can.poll_interval_s),
                 notified=one.is_notified(self.callback_url(one.channel.name)),
             )
+            for one in self.running.values()
+        ]
+
+    def probed(self) -> list[probe.Probed]:
+        """Return every account as a probe asks it: behind everything else in its budget (S12.2)."""
+        return [
+            probe.Probed(one.account_id, one.channel, one.session.with_priority(Priority.VERIFY))
             for one in self.running.values()
         ]
 

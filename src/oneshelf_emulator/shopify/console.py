@@ -292,6 +292,28 @@ def set_price(shop: Shopify, sku: str, price_minor: int) -> Answer:
     return {"variant": variant.gid, "price": variant.price.text}
 
 
+def set_facts(
+    shop: Shopify, sku: str, vendor: str | None = None, product_type: str | None = None, tags: list[str] | None = None,
+    cost_minor: int | None = None, compare_at_minor: int | None = None,
+) -> Answer:  # fmt: skip
+    """Change what the merchant keeps about a product: vendor, type, tags; and the variant's cost and struck-out price."""
+    variant = shop.variant(sku)
+    product, item = variant.product, variant.inventory_item
+    product.vendor = product.vendor if vendor is None else vendor
+    product.product_type = product.product_type if product_type is None else product_type
+    product.tags = product.tags if tags is None else sorted(tags)
+    if compare_at_minor is not None:
+        variant.compare_at_price = Money(compare_at_minor, shop.currency)
+    if cost_minor is not None:
+        item.unit_cost, item.updated_at = Money(cost_minor, shop.currency), shop.store.now()
+        shop.index.touch(item)
+        shop.webhooks.emit("inventory_items/update", item.gid, lambda: payloads.inventory_item(item))
+    variant.updated_at = shop.store.now()
+    shop.index.touch(variant)
+    shop.ledger.touch_product(product)
+    return {"product": product.gid}
+
+
 def set_variant(
     shop: Shopify, sku: str, policy: str | None = None, tracked: bool | None = None, new_sku: str | None = None,
     status: str | None = None, bundle: bool | None = None,
@@ -418,7 +440,8 @@ ACTIONS: dict[str, Callable[..., Answer]] = {
     act.__name__: act
     for act in (
         set_available, set_on_hand, adjust, receive, move, transfer, fulfil, cancel_fulfilment, set_tracking, cancel,
-        refund_lines, move_fulfilment_order, hold, release_hold, add_product, delete_product, set_price, set_variant,
+        refund_lines, move_fulfilment_order, hold, release_hold, add_product, delete_product, set_price, set_facts,
+        set_variant,
         add_location, deactivate_location, activate_location, delete_subscription, expire_tokens, uninstall, register_redirect_uri, session_token,
         set_shop_status, set_scopes, occupy_key,
     )

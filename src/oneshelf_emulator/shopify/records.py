@@ -84,6 +84,7 @@ class InventoryItem(Record):
     updated_at: datetime
     tracked: bool = True
     requires_shipping: bool = True
+    unit_cost: Money | None = None
     is_bundle: bool = False  # a bundle's parent: its stock cannot be written (NON_MUTABLE_INVENTORY_ITEM)
     variants: list[ProductVariant] = field(default_factory=list)
     levels: dict[int, InventoryLevel] = field(default_factory=dict)  # by location id

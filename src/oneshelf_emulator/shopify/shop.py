@@ -287,10 +287,20 @@ class Shopify:
         if product.currency != self.currency:
             raise ValueError(f"{product.sku} is priced in {product.currency}, the emulated shop in {self.currency}")
         now, store = self.store.now(), self.store
-        record = store.add(r.Product(store.new_id("Product"), product.title, "Emulated", now, now))
+        record = store.add(
+            r.Product(
+                store.new_id("Product"), product.title, product.vendor, now, now,
+                product_type=product.product_type, tags=sorted(product.tags),
+            )
+        )  # fmt: skip
         item = store.add(r.InventoryItem(store.new_id("InventoryItem"), product.sku, now, now))
+        if product.cost_minor is not None:
+            item.unit_cost = Money(product.cost_minor, product.currency)
         price = Money(product.price_minor, product.currency)
         variant = store.add(r.ProductVariant(store.new_id("ProductVariant"), record, item, price, now, now))
+        if product.compare_at_minor is not None:
+            variant.compare_at_price = Money(product.compare_at_minor, product.currency)
+        variant.barcode = product.barcode
         record.variants.append(variant)
         item.variants.append(variant)
         self._variants_by_sku.setdefault(product.sku, []).append(variant)

@@ -33,7 +33,7 @@ def inventory_item(it: InventoryItem) -> Document:
         "created_at": instant(it.created_at),
         "updated_at": instant(it.updated_at),
         "requires_shipping": it.requires_shipping,
-        "cost": None,
+        "cost": it.unit_cost.text if it.unit_cost else None,
         "country_code_of_origin": None,
         "province_code_of_origin": None,
         "harmonized_system_code": None,

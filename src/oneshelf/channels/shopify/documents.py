@@ -192,9 +192,9 @@ MORE_LEVELS = Document(
 
 _VARIANT = """
 fragment Variant on ProductVariant {
-  id title sku price inventoryQuantity requiresComponents
-  product { id title status }
-  inventoryItem { id sku tracked }
+  id title sku barcode price compareAtPrice inventoryQuantity requiresComponents
+  product { id title status vendor productType tags }
+  inventoryItem { id sku tracked unitCost { amount currencyCode } }
 }
 """
 VARIANTS = Document(
@@ -207,7 +207,7 @@ VARIANTS = Document(
   }
 }"""
     + _VARIANT,
-    cost=302,
+    cost=402,
 )
 VARIANTS_OF_ITEM = Document(
     "VariantsOfItem",
@@ -216,7 +216,7 @@ VARIANTS_OF_ITEM = Document(
   inventoryItem(id: $id) { variants(first: 50) { nodes { ...Variant } } }
 }"""
     + _VARIANT,
-    cost=153,
+    cost=203,
 )
 
 # --- bulk exports: the bodies go as a string variable; they cost nothing themselves ------------------------------------
@@ -226,8 +226,10 @@ LEVELS_EXPORT = (
     f" inventoryLevels {{ edges {{ node {{ item {{ tracked }} {_LEVEL} }} }} }} }} }} }} }}"
 )
 CATALOGUE_EXPORT = (
-    "query CatalogueExport { productVariants { edges { node { id title sku price inventoryQuantity requiresComponents"
-    " product { id title status } inventoryItem { id sku tracked } } } } }"
+    "query CatalogueExport { productVariants { edges { node {"
+    " id title sku barcode price compareAtPrice inventoryQuantity requiresComponents"
+    " product { id title status vendor productType tags }"
+    " inventoryItem { id sku tracked unitCost { amount currencyCode } } } } } }"
 )
 
 START_EXPORT = Document(

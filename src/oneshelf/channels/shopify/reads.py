@@ -13,6 +13,7 @@ from oneshelf.channels.contract import (
     AccountSeen,
     CataloguePage,
     Http,
+    HubFacts,
     HubLevel,
     HubLocation,
     ListingFound,
@@ -21,9 +22,9 @@ from oneshelf.channels.contract import (
 )
 from oneshelf.channels.shopify import documents as docs
 from oneshelf.channels.shopify import ids
-from oneshelf.channels.shopify.form import text, whole
+from oneshelf.channels.shopify.form import text, texts, whole
 from oneshelf.channels.shopify.graphql import GraphQL
-from oneshelf.channels.shopify.money import to_minor
+from oneshelf.channels.shopify.money import to_minor, to_money
 from oneshelf.core.errors import Retry
 
 #: Pages of locations or of one item's levels: 20 × 50, the most that any plan allows.
@@ -229,11 +230,26 @@ def listing(node: dict[str, Any], currency: str) -> ListingFound:
         untracked=item.get("tracked") is False or node.get("requiresComponents") is True,
         price_minor=to_minor(node.get("price"), currency),
         currency=currency,
+        facts=_facts(node, product, item, currency),
         extra={
             "variant_id": str(node.get("id")),
             "item_id": item_id,
             "product_id": text(product.get("id")) or "",
         },
+    )
+
+
+def _facts(node: dict[str, Any], product: dict[str, Any], item: dict[str, Any], currency: str) -> HubFacts:
+    """What the merchant keeps about the product. Source: Shopify Admin GraphQL 2026-10: Product.vendor, productType, tags,
+    ProductVariant.compareAtPrice (the shop's currency), InventoryItem.unitCost (scope read_products or read_inventory)."""
+    cost = item.get("unitCost") or {}
+    return HubFacts(
+        vendor=text(product.get("vendor")) or "",
+        product_type=text(product.get("productType")) or "",
+        tags=texts(product.get("tags") or []),
+        cost=to_money(cost.get("amount"), text(cost.get("currencyCode"))),
+        compare_at=to_money(node.get("compareAtPrice"), currency),
+        barcode=text(node.get("barcode")) or "",
     )
 
 

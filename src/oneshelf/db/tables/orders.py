@@ -153,3 +153,21 @@ release = table(
     keys=2,
     indexes=(Index("release_waiting", "tenant_id", "state", "order_no"),),
 )
+
+# Pieces a person, or the probe, holds back from sale until a moment: the one reservation that expires by time. state: OPEN RELEASED EXPIRED
+# GAVE_WAY (its pieces were sold elsewhere meanwhile: a sale is a fact).
+manual_hold = table(
+    "manual_hold",
+    Column("hold_no", Id),
+    words("sku"),
+    words("location_id"),
+    count("pieces", None),
+    words("why", ""),
+    words("actor", ""),
+    at("since_at", False),
+    at("until_at", False),
+    words("state", "OPEN"),
+    at("ended_at"),
+    keys=2,
+    indexes=(Index("manual_hold_open", "tenant_id", "state", "until_at"),),
+)

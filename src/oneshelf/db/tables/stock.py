@@ -63,6 +63,14 @@ item = table(
     flag("deleted"),
     Column("price_minor", BigInteger, nullable=True),
     maybe("currency"),
+    # What the hub keeps about it beside: rules speak of these (core/precedence).
+    words("vendor", ""),
+    words("product_type", ""),
+    words("tags", "[]"),  # JSON list, as the hub spells them
+    Column("cost_minor", BigInteger, nullable=True),  # of one piece; null: not told, which is not 0
+    maybe("cost_currency"),
+    Column("compare_at_minor", BigInteger, nullable=True),  # of `currency`
+    words("barcode", ""),
     keys=2,
     indexes=(
         Index("item_by_item_id", "tenant_id", "item_id"),

@@ -47,3 +47,19 @@ bulk_change = table(
     at("undone_at"),
     keys=2,
 )
+
+# One active measurement of how long a number needs (S12.2): one piece held, every listing read until it shows, the piece given back.
+# state: RUNNING DONE FAILED. seen: what was measured an account, JSON.
+probe = table(
+    "probe",
+    Column("probe_no", Id),
+    words("sku"),
+    words("asked_by"),
+    words("state", "RUNNING"),
+    count("hold_no", None),
+    at("began_at", False),
+    at("ended_at"),
+    words("seen", "[]"),
+    words("problem", ""),
+    keys=2,
+)
