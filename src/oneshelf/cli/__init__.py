@@ -38,6 +38,7 @@ from . import (
     sim,
     tokens,
     truth,
+    webhooks,
 )
 from .base import app, err
 

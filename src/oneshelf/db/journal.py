@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from . import events
 from .tx import Tx, next_values
 
 
@@ -49,15 +50,17 @@ def open_task(
         now=now,
         due_at=due_at,
     )
+    events.tell(tx, tenant_id, now, "task.opened", [{"task": task_no, "kind": kind}])
 
 
 def close_task(tx: Tx, tenant_id: int, now: int, kind: str, subject: str) -> None:
     """End a task because the world has changed."""
-    tx.run(
+    ended = tx.all(
         "UPDATE task SET closed_at = :now "
-        "WHERE tenant_id = :tenant AND kind = :kind AND subject = :subject AND closed_at IS NULL",
+        "WHERE tenant_id = :tenant AND kind = :kind AND subject = :subject AND closed_at IS NULL RETURNING task_no",
         tenant=tenant_id,
         kind=kind,
         subject=subject,
         now=now,
     )
+    events.tell(tx, tenant_id, now, "task.closed", [{"task": task_no, "kind": kind} for (task_no,) in ended])

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from oneshelf.core import spreadsheet
-from oneshelf.db import undo
+from oneshelf.db import events, undo
 from oneshelf.db.journal import note, open_task
 from oneshelf.db.tx import Tx
 
@@ -115,6 +115,7 @@ def unlink(tx: Tx, tenant_id: int, outlet_id: int, now: int, *, by: str) -> bool
     if not tx.run("DELETE FROM link WHERE tenant_id = :t AND outlet_id = :o", t=tenant_id, o=outlet_id):
         return False
     dirty.mark_outlets(tx, tenant_id, [outlet_id], now, f"unlinked by {by}")
+    events.tell(tx, tenant_id, now, "listing.changed", [{"listing": outlet_id}])
     what = f"Link the listing “{title[0] if title else outlet_id}”"
     open_task(tx, tenant_id, now, "unlinked_listing", str(outlet_id), what, "it was unlinked by hand")
     note(tx, tenant_id, now, by, "A listing was unlinked", f"outlet:{outlet_id}")

@@ -21,7 +21,19 @@ from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx, next_values
 
 #: What a token may open. `AREA:write` opens `AREA:read` too.
-AREAS = ("accounts", "inbox", "listings", "orders", "prices", "privacy", "rules", "status", "stock", "tasks")
+AREAS = (
+    "accounts",
+    "inbox",
+    "listings",
+    "orders",
+    "prices",
+    "privacy",
+    "rules",
+    "status",
+    "stock",
+    "tasks",
+    "webhooks",
+)
 SCOPES = tuple(f"{area}:{word}" for area in AREAS for word in ("read", "write"))
 #: Several scopes in one word. `read` leaves out personal data, which is asked for by name.
 GROUPS: dict[str, tuple[str, ...]] = {

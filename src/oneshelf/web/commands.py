@@ -38,6 +38,7 @@ from . import (
     price_commands,
     token_commands,
     truth_commands,
+    webhook_commands,
 )
 
 Command = Callable[[Service, dict[str, Any]], Awaitable[Any]]
@@ -532,4 +533,5 @@ COMMANDS: dict[str, Command] = {
     "prices_retry": price_commands.run_prices_retry,
     **truth_commands.COMMANDS,
     **token_commands.COMMANDS,
+    **webhook_commands.COMMANDS,
 }

@@ -49,6 +49,7 @@ from oneshelf.tenants.accounts import FIRST_TENANT, AccountRow, accounts, depart
 from oneshelf.tenants.credentials import StoredCredentials
 from oneshelf.tenants.seal import Sealer, new_key_file
 from oneshelf.watch import probe
+from oneshelf.webhooks import worker as webhooks
 
 from .connectors import build_channel
 from .loops import loops_of
@@ -104,7 +105,7 @@ class Service:
         self.writer = machine.writer(self.store, on_broken=self._on_broken)
         self.counts = Counts()
         self.news = Bell()
-        self.hub_bell, self.levels_bell, self.privacy_bell = Bell(), Bell(), Bell()
+        self.hub_bell, self.levels_bell, self.privacy_bell, self.webhooks_bell = Bell(), Bell(), Bell(), Bell()
         self.stopping = asyncio.Event()
         #: Where the site listens on this machine, once it does.
         self.local_url = ""
@@ -152,6 +153,7 @@ class Service:
             await self.run_account(row)
         await self.load_departed()
         if loops:
+            self._start_loop(self._webhooks_loop())
             where = (self.tenant_id, self.heard, self.writer, self.clock)
             self._start_loop(tick_loop.run(*where, self.stopping, self.wake_all))
             probing = (self.tenant_id, self.probed, self.writer, self.clock)
@@ -180,6 +182,18 @@ class Service:
         intents.recover(tx, self.tenant_id)
         telling.recover(tx, self.tenant_id)
         recover_slots(tx, self.tenant_id, to_us(self.clock.now()))
+
+    async def _webhooks_loop(self) -> None:
+        """Tell what happened, over connections of their own: what is allowed of them is another setting than for channels."""
+        http = self.machine.http(
+            self.clock, allow_private=self.settings.webhooks_allow_private, max_body=webhooks.ANSWER_MAX
+        )
+        try:
+            await webhooks.run(
+                self.tenant_id, http, self.sealer, self.writer, self.clock, self.webhooks_bell, self.stopping
+            )
+        finally:
+            await http.close()
 
     async def stop(self) -> None:
         """Stop taking news, let calls under way end, keep what was submitted, close."""

@@ -4,10 +4,10 @@ Instants are UTC, stored as microseconds since 1970 (one form on both databases,
 unless a column says units or listings. Money is integer minor units with its currency beside it. JSON is text that we only read
 whole. The room that writes a table stands over it; others read.
 
-Read next: form.py, then tenants, intake, orders, customers, stock, listings, publish, shipping, pricing, watch, web.
+Read next: form.py, then tenants, intake, orders, customers, stock, listings, publish, shipping, pricing, watch, web, webhooks.
 """
 
-from . import customers, intake, listings, orders, pricing, publish, shipping, stock, tenants, watch, web
+from . import customers, intake, listings, orders, pricing, publish, shipping, stock, tenants, watch, web, webhooks
 from .form import metadata
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "tenants",
     "watch",
     "web",
+    "webhooks",
 ]

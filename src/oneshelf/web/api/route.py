@@ -175,11 +175,19 @@ async def _once(request: Request, key: str, inner: Handler) -> Response:
     except Exception as error:
         answer = of_error(error, request.url.path)
     if answer.status_code < 500:
-        done = once.Kept(answer.status_code, bytes(answer.body)) if answer.status_code < 400 else None
+        done = once.Kept(answer.status_code, _without_secret(bytes(answer.body))) if answer.status_code < 400 else None
         await service.writer.do(lambda tx: once.end(tx, *where, done))
     else:
         await service.writer.do(lambda tx: once.lose(tx, *where))
     return answer
+
+
+def _without_secret(body: bytes) -> bytes:
+    """Return an answer as it may be kept: a secret is shown once."""
+    said = msgspec.json.decode(body)
+    if not isinstance(said, dict) or "secret" not in said:
+        return body
+    return msgspec.json.encode({**said, "secret": ""})
 
 
 #: What the routes give, for the OpenAPI document: filled as modules are loaded.

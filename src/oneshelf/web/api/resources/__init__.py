@@ -6,7 +6,7 @@ In: a call. Out: structs. Never: SQL (that is the owning room's), decisions.
 from __future__ import annotations
 
 from ..route import Routes
-from . import accounts, inbox, listings, orders, prices, privacy, rules, status, stock, tasks
+from . import accounts, inbox, listings, orders, prices, privacy, rules, status, stock, tasks, webhooks
 
 #: In the order of the document.
 ALL: tuple[Routes, ...] = (
@@ -20,4 +20,5 @@ ALL: tuple[Routes, ...] = (
     inbox.routes,
     privacy.routes,
     status.routes,
+    webhooks.routes,
 )
