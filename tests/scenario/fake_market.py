@@ -104,7 +104,9 @@ class FakeMarket:
                 tx, TENANT, order_id, line_id, word, self.channels, self.world.now, by="merchant"
             )
 
-    def plan_cancel(self, account_id: int) -> Any:
+    def plan_cancel(self, account_id: int, *, after_s: float = short.REVOKE_S) -> Any:
+        """The account's next cancel, once nobody can revoke it any more."""
+        self.world.tick(after_s)
         with transaction(self.world.store) as tx:
             return cancelling.plan(tx, TENANT, account_id, self.world.now)
 
@@ -126,8 +128,9 @@ class FakeMarket:
         return Accepted(f"job-{len(self.cancel_calls)}")
 
     def run_cancels(self, account_id: int, fault: Fault = no_fault, *, calls_max: int = 20) -> int:
+        self.world.tick(short.REVOKE_S)
         for done in range(calls_max):
-            call = self.plan_cancel(account_id)
+            call = self.plan_cancel(account_id, after_s=0)
             if call is None:
                 return done
             if isinstance(call, cancelling.FollowCall):

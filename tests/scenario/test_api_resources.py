@@ -57,7 +57,14 @@ def validator(document: dict[str, Any], operation: dict[str, Any]) -> jsonschema
     return jsonschema.Draft202012Validator({**schema, "components": document["components"]})
 
 
-QUERY = {"/stock/explanation": {"sku": "BLK-MUG-01"}, "/prices": {"sku": "BLK-MUG-01"}}
+NOW = {"at": "2100-01-01T00:00:00Z"}  # what is to come is refused; the clock of a test is now
+QUERY: dict[str, dict[str, str]] = {
+    "/stock/explanation": {"sku": "BLK-MUG-01"},
+    "/prices": {"sku": "BLK-MUG-01"},
+    "/stock/then": {"sku": "BLK-MUG-01", **NOW},
+    "/listings/{listing}/then": NOW,
+    "/orders/{order}/then": NOW,
+}
 
 
 async def test_a_full_shop_is_shown_as_the_document_says(shop: Shop, api: Asking) -> None:
@@ -73,7 +80,7 @@ async def test_a_full_shop_is_shown_as_the_document_says(shop: Shop, api: Asking
         address = path
         for name, number in ids.items():
             address = address.replace(name, str(number))
-        if "get" not in methods or "{" in address or path.endswith(("/check", "/live", "/preview")):
+        if "get" not in methods or "{" in address or path.endswith(("/check", "/live", "/preview", "/catalogue")):
             continue
         answer = await api.get(address, **QUERY.get(path, {}))
         assert answer.status == 200, (path, answer)
@@ -85,11 +92,16 @@ async def test_a_full_shop_is_shown_as_the_document_says(shop: Shop, api: Asking
         "/listings/{listing}/attempts",
         "/orders/parcels",
         "/orders/short",
+        "/orders/conflicts",
         "/privacy/requests",
         "/rules/sales",
         "/rules/strict",
         "/status/changes",
         "/status/unrest",
+        "/status/probes",
+        "/stock/holds",
+        "/webhooks/endpoints",
+        "/webhooks/events",
     }, "a list of which this test sees no row proves nothing"
 
 
@@ -140,11 +152,17 @@ BODIES: dict[str, Any] = {
     },
     "follow_prices": {},
     "retry_prices": {"items": [{"listing": 1}]},
+    "hold_stock": {"sku": "BLK-MUG-01", "pieces": 1, "until": "2100-01-01T00:00:00Z"},
+    "begin_probe": {"sku": "BLK-MUG-01"},
+    "create_endpoint": {"url": "https://erp.example.com/"},
+    "change_endpoint": {"about": "x"},
+    "enable_endpoint": {"enabled": False},
+    "replay_events": {},
     "retry_parked": {"seqs": [1]},
     "set_parked_aside": {"seqs": [1]},
 }
 #: What changes nothing of anybody's: the price of an oversell is our own word about any SKU; a rate needs a shop first.
-OWN_WORDS = {"set_risk", "set_rate"}
+OWN_WORDS = {"set_risk", "set_rate", "create_endpoint"}
 
 
 async def test_F54_a_tenant_with_nothing_sees_and_changes_nothing_of_a_full_one(shop: Shop, api: Asking) -> None:
@@ -178,7 +196,7 @@ async def test_F54_a_tenant_with_nothing_sees_and_changes_nothing_of_a_full_one(
                 elif answer.status == 207:
                     assert answer.body["done"] == 0 and {one["status"] for one in answer.body["items"]} == {404}, where
                 elif operation["operationId"] not in OWN_WORDS:
-                    assert answer.status == 404, where
+                    assert answer.status in (404, 409), where
     for name in tables:
         assert await shop.all(f"SELECT * FROM {name} WHERE tenant_id = 2") == before[name], name
 

@@ -150,6 +150,7 @@ async def test_S7_3_a_cancel_is_asked_once_and_followed(world: World, stand: Sta
     world.tick(short.GRACE_S + 60)
     world.complete()
     assert stand.market.decide() == {AMAZON}
+    world.tick(short.REVOKE_S)
     assert await cancel(world, stand)
     assert (stand.asked and stand.asked.lines, world.line(AMAZON, "A-1")) == ({"MUG": 1}, "X")
     stand.raises = [NoAnswer("timed out", sent=True)]

@@ -22,6 +22,7 @@ from oneshelf.core.errors import OneshelfError
 from . import (
     bench,
     channels,
+    conflicts,
     holds,
     inbox,
     key,

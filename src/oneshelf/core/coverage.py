@@ -58,6 +58,21 @@ def cover(free_pieces: int, lines: Iterable[OpenLine]) -> dict[tuple[int, str], 
     return verdicts
 
 
+def why_before(winner: OpenLine, loser: OpenLine) -> str:
+    """Say in words why one line got the pieces and the other did not (S6.2, S6.4, S6.6, S6.7). Both of one SKU."""
+    if winner.state in ("R", "S"):
+        return "it is released to fulfilment or has left: possession goes before everything"
+    if winner.pin != loser.pin:
+        return "it is pinned" if winner.pin > 0 else "the other is given up"
+    if winner.key > loser.key:
+        return f"it needs {winner.pieces}, the other {loser.pieces}: what was left did not suffice for that, and lines are not split"
+    if winner.placed_s != loser.placed_s:
+        return f"it was bought {loser.placed_s - winner.placed_s} s earlier, by the channels' own clocks"
+    if winner.rank != loser.rank:
+        return "both were bought in the same second; its channel goes first, where a cancel costs the seller more"
+    return "both were bought in the same second on channels of equal rank; the order ids decide"
+
+
 def is_settled(placed_at: int, heard: Iterable[tuple[int, int]]) -> bool:
     """S6.5: whether nobody who bought earlier can still come.
 

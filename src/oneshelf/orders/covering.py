@@ -43,25 +43,22 @@ def recompute(tx: Tx, tenant_id: int, skus: Iterable[str], now: int) -> None:
 
 def walk(free_pieces: int, lines: Iterable[LineRow]) -> dict[tuple[int, str], str]:
     """The walk of 6.1 over stored lines of one SKU."""
-    return dict(
-        cover(
-            free_pieces,
-            (
-                OpenLine(
-                    order_no=line.order_no,
-                    line_id=line.line_id,
-                    sku=line.sku,
-                    pieces=line.reserved + line.committed,
-                    state=line.state,
-                    placed_s=line.placed_s,
-                    rank=line.rank,
-                    account=str(line.account_id),
-                    order_id=line.order_id,
-                    pin=line.pin,
-                )
-                for line in lines
-            ),
-        )
+    return dict(cover(free_pieces, map(open_line, lines)))
+
+
+def open_line(line: LineRow) -> OpenLine:
+    """Return a stored line as coverage sees it."""
+    return OpenLine(
+        order_no=line.order_no,
+        line_id=line.line_id,
+        sku=line.sku,
+        pieces=line.reserved + line.committed,
+        state=line.state,
+        placed_s=line.placed_s,
+        rank=line.rank,
+        account=str(line.account_id),
+        order_id=line.order_id,
+        pin=line.pin,
     )
 
 

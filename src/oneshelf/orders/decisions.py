@@ -44,7 +44,7 @@ def decide_line(
 
     Returns what happens now, in words. Raises NotDecided.
     """
-    order, account = _order(tx, tenant_id, order_id, account_id)
+    order, account = order_of(tx, tenant_id, order_id, account_id)
     removed = short.removed_lines(tx, tenant_id, order)
     waiting = short.short_lines(tx, tenant_id, order)
     line_id = line_id or _only(order, sorted({*waiting, *removed}))
@@ -60,14 +60,40 @@ def decide_line(
     if word == "cancel":
         cost = short.cost_of_cancel(tx, tenant_id, account, channels.abilities.get(account.account_id), now)
         short.want_cancel(tx, tenant_id, order, [line_id], "merchant", now)
-        return f"{account.label} is asked to cancel line {line_id} of order {order.order_id}. {cost}".strip()
+        return (
+            f"{account.label} is asked to cancel line {line_id} of order {order.order_id} in {short.REVOKE_S} seconds; until then: "
+            f"oneshelf conflicts revoke {order.order_id} {line_id}. {cost}"
+        ).strip()
     short.close_tasks(tx, tenant_id, order, line_id, now)
     if word == "wait":
         return f"Line {line_id} of order {order.order_id} waits; you are asked again in {WAIT_S // 3600} hours if it is still short."
     return f"Line {line_id} of order {order.order_id} is a backorder: it gets the next pieces in its turn."
 
 
-def _order(tx: Tx, tenant_id: int, name: str, account_id: int) -> tuple[OrderRow, Account]:
+def take_back(tx: Tx, tenant_id: int, order_id: str, line_id: str, now: int, *, by: str, account_id: int = 0) -> str:
+    """Take back "wait" or "backorder"; the line is asked about again as any that is short. Returns what happens, in words. Raises NotDecided."""
+    order, _ = order_of(tx, tenant_id, order_id, account_id)
+    rows = tx.all(
+        "SELECT line_id, word FROM decision WHERE tenant_id = :t AND order_no = :o AND word IN ('wait', 'backorder') ORDER BY line_id",
+        t=tenant_id,
+        o=order.order_no,
+    )
+    words = dict(rows)
+    line_id = line_id or _only(order, sorted(words))
+    if line_id not in words:
+        raise NotDecided(f"Nothing was said about line {line_id} of order {order.order_id} that could be taken back.")
+    tx.run(
+        "DELETE FROM decision WHERE tenant_id = :t AND order_no = :o AND line_id = :l",
+        t=tenant_id,
+        o=order.order_no,
+        l=line_id,
+    )
+    note(tx, tenant_id, now, by, f"A word was taken back: {words[line_id]}", f"order:{order.order_no}", line=line_id)
+    return f"{words[line_id].capitalize()} is taken back; line {line_id} of order {order.order_id} is asked about again if it is still short."
+
+
+def order_of(tx: Tx, tenant_id: int, name: str, account_id: int = 0) -> tuple[OrderRow, Account]:
+    """Return a live account's order by its channel's id or number (`account_id` 0: any account's). Raises NotDecided."""
     rows = tx.all(
         "SELECT order_no FROM orders WHERE tenant_id = :t AND (order_id = :n OR number = :n) AND standing = 'live' "
         "AND (:a = 0 OR account_id = :a)",

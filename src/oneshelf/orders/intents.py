@@ -55,10 +55,22 @@ def due(tx: Tx, tenant_id: int, kinds: tuple[str, ...], now: int, limit: int, *,
         e=entity,
         limit=limit,
     )
-    return [
-        Intent(**{**dict(zip(Intent.__struct_fields__, row, strict=True)), "payload": json.loads(row[6])})
-        for row in rows
-    ]
+    return [_of_row(row) for row in rows]
+
+
+def of_entity(tx: Tx, tenant_id: int, kind: str, entity: str) -> list[Intent]:
+    """Return every intent of a kind for one entity, oldest first, whatever became of it."""
+    rows = tx.all(
+        f"SELECT {_COLUMNS} FROM intent WHERE tenant_id = :t AND kind = :k AND entity = :e ORDER BY version",
+        t=tenant_id,
+        k=kind,
+        e=entity,
+    )
+    return [_of_row(row) for row in rows]
+
+
+def _of_row(row: tuple[Any, ...]) -> Intent:
+    return Intent(**{**dict(zip(Intent.__struct_fields__, row, strict=True)), "payload": json.loads(row[6])})
 
 
 def next_due_at(tx: Tx, tenant_id: int, kinds: tuple[str, ...], *, entity: str = "") -> int | None:

@@ -156,15 +156,20 @@ def load_lines(tx: Tx, tenant_id: int, order_nos: Iterable[int]) -> dict[int, di
     return found
 
 
-def load_open_lines(tx: Tx, tenant_id: int, skus: Iterable[str]) -> list[LineRow]:
+#: States whose lines coverage walks (S6.1); X holds nothing.
+WALKED = ("P", "O", "R", "M", "S")
+
+
+def load_open_lines(tx: Tx, tenant_id: int, skus: Iterable[str], states: tuple[str, ...] = WALKED) -> list[LineRow]:
     """Return the lines that coverage walks: of these SKUs, in P, O, R, M or S, with pieces at a location in scope."""
     columns = ", ".join(f"l.{column}" for column in LineRow.__struct_fields__)
     rows = tx.all(
         f"""SELECT {columns} FROM order_line l JOIN location p ON p.tenant_id = l.tenant_id AND p.location_id = l.location_id
-             WHERE l.tenant_id = :t AND l.sku {{in:skus}} AND l.state IN ('P', 'O', 'R', 'M', 'S') AND l.reserved + l.committed > 0
+             WHERE l.tenant_id = :t AND l.sku {{in:skus}} AND l.state {{in:states}} AND l.reserved + l.committed > 0
                AND p.active = 1 AND p.in_scope = 1""",
         t=tenant_id,
         skus=list(skus),
+        states=list(states),
     )
     return [LineRow(*row) for row in rows]
 

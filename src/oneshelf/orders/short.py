@@ -41,6 +41,8 @@ MODE_REMOVED = "cancel_removed"
 VALUE_SETTING = "cancel_short_value_max_minor"
 
 TASK = "short_decision"
+#: A cancel can't be taken back once it is sent, so it waits so long, and may be revoked until then.
+REVOKE_S = 10
 _NEVER_AGAIN = ("SENDING", "UNKNOWN", "DONE", "TASK", "WAITING")
 
 
@@ -211,7 +213,8 @@ def want_cancel(tx: Tx, tenant_id: int, order: OrderRow, line_ids: list[str], wh
         e=entity(order),
     )
     payload = {"order_no": order.order_no, "lines": {line_id: units[line_id] for line_id in line_ids}, "why": why}
-    claims.add_intent(tx, tenant_id, "cancel", entity(order), int(row[0]) + 1 if row else 1, payload, now, priority=3)
+    version, due_at = int(row[0]) + 1 if row else 1, now + REVOKE_S * SECOND
+    claims.add_intent(tx, tenant_id, "cancel", entity(order), version, payload, now, due_at=due_at, priority=3)
     if why != "removed":
         for line_id in line_ids:
             move(tx, tenant_id, order.order_no, line_id, now, LineEvent.CANCEL_WANTED)

@@ -10,13 +10,14 @@ from __future__ import annotations
 import msgspec
 
 from oneshelf.channels.abilities import CancelState, CancelWish
+from oneshelf.core.errors import Park
 from oneshelf.core.facts import OrderSeen
 from oneshelf.core.instants import SECOND
 from oneshelf.core.order import LineEvent, LineState
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Unknown
 from oneshelf.db.journal import note, open_task
 from oneshelf.db.tx import Tx
-from oneshelf.orders import claims, covering, intents, short
+from oneshelf.orders import claims, covering, decisions, intents, short
 from oneshelf.orders.accounts import load_accounts
 from oneshelf.orders.batch import Heard
 from oneshelf.orders.book import book
@@ -126,6 +127,36 @@ def _withdraw(
         "A cancel was withdrawn before it was sent",
         f"order:{order.order_no}",
         why=reason,
+    )
+
+
+class NotRevoked(Park):
+    """There is no cancel that could be taken back."""
+
+
+def revoke(tx: Tx, tenant_id: int, order_name: str, line_id: str, now: int, *, by: str, account_id: int = 0) -> str:
+    """Take back a cancel of a short line that was not sent yet; its merchant is asked again. Returns what happens, in words.
+
+    `line_id` '': whatever of the order waits; `account_id` 0: of any account. A cancel of a whole order is taken back whole. Raises NotRevoked, NotDecided.
+    """
+    order, account = decisions.order_of(tx, tenant_id, order_name, account_id)
+    for intent in intents.of_entity(tx, tenant_id, KIND, short.entity(order)):
+        wanted = sorted(intent.payload["lines"])
+        if intent.state != "WAITING" or intent.attempts or intent.payload["why"] == "removed":
+            continue
+        if line_id and line_id not in wanted:
+            continue
+        mine = [line for line in _lines(tx, tenant_id, order) if line.line_id in wanted]
+        _withdraw(tx, tenant_id, order, intent, mine, f"revoked by {by}", now)
+        tx.run(
+            "DELETE FROM decision WHERE tenant_id = :t AND order_no = :o AND line_id {in:lines}",
+            t=tenant_id,
+            o=order.order_no,
+            lines=wanted,
+        )
+        return f"The cancel of {', '.join(wanted)} of order {order.order_id} is taken back; {account.label} hears nothing of it."
+    raise NotRevoked(
+        f"No cancel of order {order.order_id} waits any more: it was sent, or there was none. `oneshelf conflicts list` shows how far it is."
     )
 
 

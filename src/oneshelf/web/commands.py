@@ -33,6 +33,7 @@ from oneshelf.wiring import SIGN_INS, Running, Service, build_channel
 
 from . import (
     account_commands,
+    conflict_commands,
     offer_commands,
     order_commands,
     price_commands,
@@ -531,6 +532,7 @@ COMMANDS: dict[str, Command] = {
     "prices_follow": price_commands.run_prices_follow,
     "prices_off": price_commands.run_prices_off,
     "prices_retry": price_commands.run_prices_retry,
+    **conflict_commands.COMMANDS,
     **truth_commands.COMMANDS,
     **token_commands.COMMANDS,
     **webhook_commands.COMMANDS,

@@ -38,6 +38,16 @@ def moment(at: datetime | None, where: str = "query:as_of") -> int | None:
     return to_us(at)
 
 
+AtQuery = Annotated[Moment, Query(description="The moment, with its time zone: 2026-11-29T12:00:00Z.")]
+
+
+def moment_of(at: datetime) -> int:
+    """Return a moment that was given, in microseconds. Raises ApiError for one without a time zone."""
+    made = moment(at, "query:at")
+    assert made is not None
+    return made
+
+
 #: Most items of one bulk write.
 ITEMS_MAX = 1_000
 

@@ -11,10 +11,11 @@ from pydantic import Field
 from oneshelf.db.tx import Tx
 from oneshelf.listings import mapping
 from oneshelf.watch.history import AttemptOfList, attempts
+from oneshelf.watch.time_travel import ListingThen, listing_at
 
 from ..paging import LIMIT, CursorText, Limit, Page
 from ..route import Body, Call, DryCall, Routes, found
-from ..shapes import AccountQuery, BulkDone, Items, Moment, Number, NumberIn, Text, each, moment
+from ..shapes import AccountQuery, AtQuery, BulkDone, Items, Moment, Number, NumberIn, Text, each, moment, moment_of
 
 routes = Routes("listings", "What one unit of a listing takes from the shelf; what it was told.")
 
@@ -50,6 +51,12 @@ def _one(call: Call, listing: int) -> Any:
 async def show_listing(call: Call, listing: Number) -> mapping.Row:
     """One listing, with the SKUs that it may be if it is tied to nothing."""
     return await call.read(_one(call, listing))
+
+
+@routes.reads("/listings/{listing}/then")
+async def show_listing_then(call: Call, listing: Number, at: AtQuery) -> ListingThen:
+    """What a listing had been told, and was last seen to show, at a moment."""
+    return await call.read(lambda tx: listing_at(tx, call.tenant_id, listing, moment_of(at)))
 
 
 @routes.reads("/listings/{listing}/attempts")

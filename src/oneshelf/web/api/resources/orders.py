@@ -9,12 +9,14 @@ from fastapi import Query
 
 from oneshelf.channels.abilities import Cancels
 from oneshelf.db.tx import Tx
+from oneshelf.watch.conflicts import Conflict, conflicts
 from oneshelf.watch.listing import OrderOfList, Parcel, order_rows, parcels
 from oneshelf.watch.short_lines import ShortLine, short_lines
+from oneshelf.watch.time_travel import OrderThen, order_at
 
 from ..paging import LIMIT, CursorText, Limit, Page
 from ..route import Asked, Body, Call, DryCall, Routes, found
-from ..shapes import MaybeText, Number, Text
+from ..shapes import AtQuery, MaybeText, Number, Text, moment_of
 
 routes = Routes("orders", "What was bought, what is short, decisions, parcels.")
 
@@ -42,6 +44,15 @@ async def list_short_lines(call: Call) -> list[ShortLine]:
     """The lines that nothing on hand stands behind, the oldest first, and what a cancel would do to your rate there."""
     able = {n: one.channel.cancels for n, one in call.service.running.items() if isinstance(one.channel, Cancels)}
     return await call.read(lambda tx: short_lines(tx, call.tenant_id, able, call.now))
+
+
+@routes.reads("/orders/conflicts")
+async def list_conflicts(
+    call: Call, sku: Annotated[str, Query(max_length=255, description="Only this SKU.")] = ""
+) -> list[Conflict]:
+    """Lines that get nothing, the oldest purchase first: who got the pieces, both clocks, why, the ways out, what a cancel costs."""
+    able = call.service.cancel_channels().abilities
+    return await call.read(lambda tx: conflicts(tx, call.tenant_id, able, call.now, sku=sku))
 
 
 @routes.reads("/orders/parcels")
@@ -82,6 +93,17 @@ async def show_order(call: Call, order: Number) -> OrderShown:
     )
 
 
+@routes.reads("/orders/{order}/then")
+async def show_order_then(call: Call, order: Number, at: AtQuery) -> OrderThen:
+    """What we had done with an order by a moment: pieces, happenings."""
+
+    def look(tx: Tx) -> OrderThen:
+        row = _order(tx, call.tenant_id, order)
+        return order_at(tx, call.tenant_id, row.order_id, moment_of(at), account_id=row.account_id)
+
+    return await call.read(look)
+
+
 async def _command(call: Asked, name: str, order: int, payload: dict[str, Any]) -> dict[str, Any]:
     """Carry out a command about an order; the commands know it by its channel's id and account."""
     row = await call.read(lambda tx: _order(tx, call.tenant_id, order))
@@ -106,6 +128,21 @@ class DecisionIn(Body):
 async def decide_line(call: DryCall, order: Number, body: DecisionIn) -> Said:
     """Say what happens to a short line: it waits a day, is kept as a backorder, or is cancelled at its channel."""
     return Said((await _command(call, "decide", order, body.model_dump(exclude_none=True)))["said"])
+
+
+LineQuery = Annotated[str, Query(max_length=255, description="May be left out where it concerns one line only.")]
+
+
+@routes.writes("/orders/{order}/decision", method="DELETE")
+async def undo_decision(call: DryCall, order: Number, line: LineQuery = "") -> Said:
+    """Take back "wait" or "backorder": a person is asked again."""
+    return Said((await _command(call, "conflict_undo", order, {"line": line}))["said"])
+
+
+@routes.writes("/orders/{order}/cancel", method="DELETE")
+async def revoke_cancel(call: DryCall, order: Number, line: LineQuery = "") -> Said:
+    """Take back a cancel of a short line within its ten seconds, before it is sent."""
+    return Said((await _command(call, "conflict_revoke", order, {"line": line}))["said"])
 
 
 class AnswerIn(Body):

@@ -7,14 +7,19 @@ from typing import Annotated
 import msgspec
 from fastapi import Query
 
+from oneshelf.core.instants import SECOND
 from oneshelf.db.undo import BulkChange, changes
 from oneshelf.watch import history
+from oneshelf.watch.drift import DriftReport, drift_report
 from oneshelf.watch.latency import Percentiles, latency
 from oneshelf.watch.overview import Overview, overview
+from oneshelf.watch.probe import ProbeRow, probes
+from oneshelf.watch.proof import Proof
 from oneshelf.watch.rest import unrest
 
 from ..paging import LIMIT, CursorText, Limit, Page
-from ..route import Call, Routes
+from ..route import Body, Call, Routes
+from ..shapes import Text
 
 routes = Routes("status", "Is every number true, how long it takes, what happened.")
 
@@ -78,3 +83,46 @@ async def list_changes(call: Call, cursor: CursorText = "", limit: Limit = LIMIT
         lambda tx, after, n: changes(tx, call.tenant_id, before=after[0] if after else None, limit=n),
         key=lambda row: (row.change,),
     )
+
+
+@routes.reads("/status/drift")
+async def show_drift(
+    call: Call,
+    days: Annotated[int, Query(ge=1, le=90, description="So many days back from now.")] = 7,
+) -> DriftReport:
+    """Numbers that were found different from ours, by cause and channel, and what is not settled yet."""
+    now = call.now
+    return await call.read(lambda tx: drift_report(tx, call.tenant_id, now - days * 86_400 * SECOND, now))
+
+
+@routes.reads("/status/proof")
+async def prove_orders(
+    call: Call, days: Annotated[int, Query(ge=1, le=31, description="So many days back from now.")] = 1
+) -> Proof:
+    """Compare each channel's own list of orders with ours, by day. It asks the channels: it takes a while."""
+    return msgspec.convert(await call.command("proof", {"days": days}), Proof)
+
+
+@routes.reads("/status/probes")
+async def list_probes(call: Call) -> list[ProbeRow]:
+    """The newest 20 measurements of how long a number really needs."""
+    return await call.read(lambda tx: probes(tx, call.tenant_id))
+
+
+class ProbeIn(Body):
+    """A SKU of which a piece can be held for a minute."""
+
+    sku: Text
+
+
+class ProbeBegun(msgspec.Struct, frozen=True):
+    """The probe that began."""
+
+    probe_no: int
+    sku: str
+
+
+@routes.writes("/status/probes")
+async def begin_probe(call: Call, body: ProbeIn) -> ProbeBegun:
+    """Hold one piece and measure until every listing shows it; then the piece is free again."""
+    return msgspec.convert(await call.command("probe", body), ProbeBegun)
