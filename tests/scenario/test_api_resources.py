@@ -154,7 +154,7 @@ BODIES: dict[str, Any] = {
     "retry_prices": {"items": [{"listing": 1}]},
     "hold_stock": {"sku": "BLK-MUG-01", "pieces": 1, "until": "2100-01-01T00:00:00Z"},
     "begin_probe": {"sku": "BLK-MUG-01"},
-    "create_endpoint": {"url": "https://erp.example.com/"},
+    "create_endpoint": {"url": "ftp://erp.example.com/"},
     "change_endpoint": {"about": "x"},
     "enable_endpoint": {"enabled": False},
     "replay_events": {},
