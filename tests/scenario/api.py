@@ -65,7 +65,7 @@ class Asking:
         sent = {"Authorization": f"Bearer {self.secret}", **(headers or {})}
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         if data is not None:
-            sent.setdefault("Content-Type", "application/json")
+            sent.setdefault("Content-Type", "text/csv" if path.endswith(".csv") else "application/json")
         address = f"{self.shop.url}/api/v1{path}" + (f"?{urlencode(query)}" if query else "")
         url = URL(address, encoded=True)
         async with self._http.request(method, url, data=data, headers=sent, allow_redirects=False) as answer:

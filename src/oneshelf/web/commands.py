@@ -37,6 +37,7 @@ from . import (
     offer_commands,
     order_commands,
     price_commands,
+    sheet_commands,
     token_commands,
     truth_commands,
     webhook_commands,
@@ -535,5 +536,6 @@ COMMANDS: dict[str, Command] = {
     **conflict_commands.COMMANDS,
     **truth_commands.COMMANDS,
     **token_commands.COMMANDS,
+    **sheet_commands.COMMANDS,
     **webhook_commands.COMMANDS,
 }

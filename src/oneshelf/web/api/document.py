@@ -56,10 +56,10 @@ def _with_our_shapes(made: dict[str, Any]) -> dict[str, Any]:
     }
     wrong = {"description": "A problem", "content": {MEDIA_TYPE: {"schema": shapes[-1]}}}
     for method, operation in _operations(made):
-        scope, gives = operation.pop("x-scope"), operation.pop("x-gives")
+        scope, gives, media_type = (operation.pop(name) for name in ("x-scope", "x-gives", "x-media-type"))
         operation["description"] = f"{operation.get('description', '')}\n\nScope: `{scope}`.".strip()
         ((status, answer),) = [(s, a) for s, a in operation["responses"].items() if s.startswith("2")]
-        answer["content"] = {"application/json": {"schema": shapes[gives]}}
+        answer["content"] = {media_type: {"schema": shapes[gives]}}
         operation["responses"] = {status: answer, "default": wrong}
         if method != "get":
             operation.setdefault("parameters", []).append(_key())

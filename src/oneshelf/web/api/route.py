@@ -29,6 +29,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from oneshelf.core import spreadsheet
 from oneshelf.core.errors import NotThere, Stop
 from oneshelf.core.instants import to_us
 from oneshelf.db.tx import Tx
@@ -45,6 +46,7 @@ Row = TypeVar("Row")
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 KEY_HEADER = "Idempotency-Key"
+JSON, CSV = "application/json", "text/csv"
 
 
 class Body(BaseModel):
@@ -79,6 +81,14 @@ class Asked:
     def service(self) -> Service:
         """Return the service, which notes this caller, and undoes what it does if this is a dry run."""
         return cast(Service, Acting(self._desk.service, self.caller.actor, dry_run=self.dry_run))
+
+    @property
+    def is_csv(self) -> bool:
+        return self._request.headers.get("content-type", "").split(";")[0].strip().lower() == CSV
+
+    async def body(self) -> bytes:
+        """Return what was sent, as it came."""
+        return await self._request.body()
 
     async def read(self, look: Callable[[Tx], T]) -> T:
         """Look into the database, in a transaction that can't write."""
@@ -165,9 +175,7 @@ async def _once(request: Request, key: str, inner: Handler) -> Response:
     now = to_us(service.clock.now())
     kept = await service.writer.do(lambda tx: once.begin(tx, *where, print_, now))
     if kept is not None:
-        return Response(
-            kept.body, kept.status, {"cache-control": "no-store", "idempotent-replayed": "true"}, "application/json"
-        )
+        return Response(kept.body, kept.status, {"cache-control": "no-store", "idempotent-replayed": "true"}, JSON)
     try:
         answer = await inner(request)
     except Stop:
@@ -194,6 +202,20 @@ def _without_secret(body: bytes) -> bytes:
 GIVEN: list[Any] = []
 
 
+def _file(media_type: str) -> dict[str, Any]:
+    return {"required": True, "content": {media_type: {"schema": {"type": "string"}}}}
+
+
+async def csv_of(call: Asked) -> str:
+    """Return the CSV file that was sent, however a spreadsheet saved it. Raises ApiError for one that is no text."""
+    if not call.is_csv:
+        raise ApiError("media-type", "Send the file as it is, with Content-Type: text/csv.")
+    try:
+        return spreadsheet.decoded(await call.body())[0]
+    except spreadsheet.SheetWrong as error:
+        raise ApiError("not-valid", f"{error}.") from None
+
+
 class Routes(APIRouter):
     """The routes of one area. `area`: whose scopes open them; `about`: for people."""
 
@@ -210,7 +232,17 @@ class Routes(APIRouter):
         """POST (or another method) that changes something."""
         return self._add(method, path, f"{self.area}:write", status)
 
-    def _add(self, method: str, path: str, scope: str, status: int) -> Callable[..., Any]:
+    def sheet(self, path: str) -> Callable[..., Any]:
+        """POST of a CSV file, which the function reads by `csv_of`."""
+        return self._add("POST", path, f"{self.area}:write", 200, takes=CSV)
+
+    def exports(self, path: str) -> Callable[..., Any]:
+        """GET of a CSV file: the function gives its text."""
+        return self._add("GET", path, f"{self.area}:read", 200, media_type=CSV)
+
+    def _add(
+        self, method: str, path: str, scope: str, status: int, *, media_type: str = JSON, takes: str = ""
+    ) -> Callable[..., Any]:
         def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
             gives = get_type_hints(function)["return"]
             if gives not in GIVEN:
@@ -219,8 +251,8 @@ class Routes(APIRouter):
             @wraps(function)
             async def answered(*args: Any, **kwargs: Any) -> Response:
                 value = await function(*args, **kwargs)
-                body = msgspec.json.encode(value)
-                return Response(body, status, {"cache-control": "no-store"}, "application/json")
+                body = value.encode() if media_type == CSV else msgspec.json.encode(value)
+                return Response(body, status, {"cache-control": "no-store"}, media_type)
 
             lines = inspect.cleandoc(function.__doc__ or "").split("\n\n", 1)
             self.add_api_route(
@@ -232,7 +264,13 @@ class Routes(APIRouter):
                 summary=" ".join(lines[0].split()),
                 description=lines[1] if len(lines) > 1 else "",
                 operation_id=function.__name__,
-                openapi_extra={"x-scope": scope, "x-gives": GIVEN.index(gives), "security": [{"token": []}]},
+                openapi_extra={
+                    "x-scope": scope,
+                    "x-gives": GIVEN.index(gives),
+                    "x-media-type": media_type,
+                    "security": [{"token": []}],
+                    **({"requestBody": _file(takes)} if takes else {}),
+                },
             )
             return function
 

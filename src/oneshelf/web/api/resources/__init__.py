@@ -6,10 +6,12 @@ In: a call. Out: structs. Never: SQL (that is the owning room's), decisions.
 from __future__ import annotations
 
 from ..route import Routes
-from . import accounts, inbox, listings, orders, prices, privacy, rules, status, stock, tasks, webhooks
+from . import accounts, inbox, listings, orders, prices, privacy, rules, sheets, status, stock, tasks, webhooks
 
 #: In the order of the document.
 ALL: tuple[Routes, ...] = (
+    sheets.counts,
+    sheets.links,
     stock.routes,
     listings.routes,
     orders.routes,
