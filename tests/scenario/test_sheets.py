@@ -47,7 +47,7 @@ async def test_a_file_of_counts_is_looked_at_taken_in_and_taken_back(shop: Shop,
     assert looked.status == 200 and looked.body["done"] is False
     (count,) = looked.body["counts"]
     assert (count["row"], count["sku"], count["quantity"]) == (2, "BLK-MUG-01", 12)
-    assert [row for row, _ in looked.body["problems"]] == [5, 6, 7, 8, 9] and looked.body["same"] == 2
+    assert [one["row"] for one in looked.body["problems"]] == [5, 6, 7, 8, 9] and looked.body["same"] == 2
     assert await shop.one("SELECT COUNT(*) FROM intent WHERE kind = 'count'") == (0,)
     done = (await api.post("/stock/counts.csv", FILE.encode())).body
     assert done["done"] is True and await shop.one("SELECT COUNT(*) FROM intent WHERE kind = 'count'") == (1,)
@@ -59,7 +59,7 @@ async def test_a_file_of_counts_is_looked_at_taken_in_and_taken_back(shop: Shop,
         "api:test",
     )
     back = await api.ask("DELETE", f"/stock/counts/changes/{done['change']}")
-    assert back.body == {"change": done["change"], "called_off": 1, "counted_back": 0, "problems": []}
+    assert back.body == {"change": done["change"], "called_off": 1, "counted_back": 0, "stay": []}
     assert await shop.one("SELECT state, reason FROM intent WHERE kind = 'count'") == ("REFUSED", "taken back")
     assert (await api.ask("DELETE", f"/stock/counts/changes/{done['change']}")).kind == "not-possible"
     assert (await api.ask("DELETE", "/stock/counts/changes/99")).status == 404

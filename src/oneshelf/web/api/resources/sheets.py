@@ -21,13 +21,24 @@ links = Routes(listings.area, listings.about)
 counts = Routes(stock.area, stock.about)
 
 
+class RowProblem(msgspec.Struct, frozen=True):
+    """A row that is wrong; it stops no other. The heading is row 1."""
+
+    row: int
+    what: str
+
+
+def _problems(done: dict[str, Any]) -> list[RowProblem]:
+    return [RowProblem(row, what) for row, what in done["problems"]]
+
+
 class LinksImported(msgspec.Struct, frozen=True):
-    """What a file links. `problems`: [row, what is wrong]; such a row stops no other. `change`: takes it back; null: nothing was done."""
+    """What a file links. `change`: takes it back; null: nothing was done."""
 
     links: int
     unlinks: int
     same: int
-    problems: list[tuple[int, str]]
+    problems: list[RowProblem]
     orders_booked: int
     done: bool
     change: int | None
@@ -37,7 +48,7 @@ class LinksImported(msgspec.Struct, frozen=True):
 async def import_links(call: DryCall) -> LinksImported:
     """Link listings by a CSV file with the columns `listing` and `parts` ("SKU=pieces; SKU=pieces", "-" unlinks)."""
     done = await call.command("import_links", {"text": await csv_of(call), "yes": True})
-    return msgspec.convert({**done, "done": not call.dry_run}, LinksImported)
+    return msgspec.convert({**done, "problems": _problems(done), "done": not call.dry_run}, LinksImported)
 
 
 @links.exports("/listings/links.csv")
@@ -68,9 +79,12 @@ async def undo_links(call: DryCall, change: Number) -> LinksPutBack:
     return msgspec.convert(await call.command("undo_links", {"change": change}), LinksPutBack)
 
 
-class CountsImported(count_sheet.WantedCounts, frozen=True):
-    """What a file counts. `change`: takes it back; null: nothing was done."""
+class CountsImported(msgspec.Struct, frozen=True):
+    """What a file counts. `same`: rows that change nothing. `change`: takes it back; null: nothing was done."""
 
+    counts: list[count_sheet.CountRow]
+    same: int
+    problems: list[RowProblem]
     done: bool
     change: int | None
 
@@ -79,7 +93,7 @@ class CountsImported(count_sheet.WantedCounts, frozen=True):
 async def import_counts(call: DryCall) -> CountsImported:
     """Enter counts by a CSV file with the columns `sku`, `quantity`, and `location` where the shop has several."""
     done: dict[str, Any] = await call.command("import_counts", {"text": await csv_of(call), "yes": True})
-    return msgspec.convert({**done, "done": not call.dry_run}, CountsImported)
+    return msgspec.convert({**done, "problems": _problems(done), "done": not call.dry_run}, CountsImported)
 
 
 @counts.exports("/stock/counts.csv")
@@ -93,13 +107,26 @@ async def export_counts(call: Call, prefix: Annotated[str, Query(max_length=255)
     )
 
 
-class CountsPutBack(count_sheet.PutBack, frozen=True):
-    """What taking a file of counts back did."""
+class Stays(msgspec.Struct, frozen=True):
+    """A count that could not be taken back, and why."""
+
+    sku: str
+    why: str
+
+
+class CountsPutBack(msgspec.Struct, frozen=True):
+    """What taking a file of counts back did. `called_off`: had not gone to the shop yet; `counted_back`: are counted again, as today's number
+    less what the file had changed."""
 
     change: int
+    called_off: int
+    counted_back: int
+    stay: list[Stays]
 
 
 @counts.writes("/stock/counts/changes/{change}", method="DELETE")
 async def undo_counts(call: DryCall, change: Number) -> CountsPutBack:
     """Take a file of counts back; what was sold or received meanwhile stays. Within 30 days, once."""
-    return msgspec.convert(await call.command("undo_counts", {"change": change}), CountsPutBack)
+    done = await call.command("undo_counts", {"change": change})
+    stay = [Stays(sku, why) for sku, why in done["problems"]]
+    return CountsPutBack(change, done["called_off"], done["counted_back"], stay)
