@@ -1,4 +1,4 @@
-"""Writes the pages that are generated: docs/reference/settings.md, cli.md and channels.md, docs/concepts/simulation.md. Run it when a
+"""Writes the pages that are generated: docs/reference/settings.md, cli.md, api.md and channels.md, docs/concepts/simulation.md. Run it when a
 setting, a command, what a channel can do, or what the simulator checks changed.
 
 tests/docs fails while a page is behind.
@@ -15,6 +15,7 @@ import typer.main
 # Beside this file, whoever runs or loads it.
 sys.path.insert(0, str(Path(__file__).parent))
 
+import api
 import capabilities
 
 import simulation
@@ -84,7 +85,12 @@ def channels_page() -> str:
     return capabilities.page()
 
 
+def api_page() -> str:
+    return api.page()
+
+
 def main() -> None:
+    (REFERENCE / "api.md").write_text(api_page(), encoding="utf-8")
     (REFERENCE / "settings.md").write_text(settings_page(), encoding="utf-8")
     (REFERENCE / "channels.md").write_text(channels_page(), encoding="utf-8")
     (REFERENCE / "cli.md").write_text(commands_page(), encoding="utf-8")

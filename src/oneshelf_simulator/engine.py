@@ -21,6 +21,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from oneshelf.core.instants import to_us
+from oneshelf.customers import worker as customers
 from oneshelf.db.tx import Tx
 from oneshelf.demo.emulator import entered
 from oneshelf.imports import worker as imports_worker
@@ -29,12 +30,14 @@ from oneshelf.intake.webhook import routes
 from oneshelf.onboarding import follow_loop
 from oneshelf.onboarding.bring_up import bring_up
 from oneshelf.onboarding.marketplace import Preview
+from oneshelf.publish import tick_loop
 from oneshelf.publish import worker as publish_worker
 from oneshelf.publish.recovery import retry
 from oneshelf.reconcile import worker as reconcile_worker
 from oneshelf.reconcile.sweep import sweep
 from oneshelf.settings import Settings
 from oneshelf.shipping import worker as shipping_worker
+from oneshelf.tenants import credentials
 from oneshelf.web.commands import COMMANDS
 from oneshelf.wiring import Machine, Service, build_channel
 from oneshelf.wiring import loops as account_loops
@@ -47,8 +50,9 @@ from .store import InlineWriter, SimStore
 
 CHANNELS = ("shopify", "amazon", "ebay", "etsy")
 SHOP_URL = "http://oneshelf.test"
-#: How often the loops look when no bell rang, seconds. In production 0.5 to 5: there are 1,500 such looks a simulated minute then.
-LOOK_EVERY_S = 90.0
+#: How often the loops look when no bell rang and nothing is due, seconds. In production 0.5 to 5: there are hundreds of such looks a
+#: simulated minute then, and a bell that somebody forgot to ring would not be noticed.
+LOOK_EVERY_S = 300.0
 #: Each outlet is read again in this time, seconds; in production six hours. Of a number typed at a channel there is no other news,
 #: and the rest phase is half an hour.
 SWEEP_EVERY_S = 1_200.0
@@ -321,11 +325,14 @@ _LOOKERS = (
     (imports_worker, "LOOK_EVERY_S"),
     (intake_worker, "LOOK_EVERY_S"),
     (publish_worker, "LOOK_EVERY_S"),
+    (tick_loop, "LOOK_EVERY_S"),
     (reconcile_worker, "LOOK_EVERY_S"),
     (shipping_worker, "LOOK_EVERY_S"),
     (follow_loop, "LOOK_EVERY_S"),
     (wiring, "SHORT_LOOK_S"),
     (account_loops, "REREAD_LOOK_S"),
+    (customers, "LOOK_EVERY_S"),
+    (credentials, "HELD_S"),
 )
 
 

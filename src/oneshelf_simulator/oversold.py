@@ -1,4 +1,5 @@
-"""Oversold pieces by cause: the window before anybody could have known, a race with a write of ours, a hand, or *late*.
+"""Oversold pieces by cause: the window before anybody could have known, a race with a write of ours, a hand, a cancelled order's piece that
+its channel put on sale again, or *late*.
 
 In: purchases as they happen, when each was first heard of, what went wrong where and when. Out: counts; a breach for each *late* piece.
 Never: asks the product what it thinks.
@@ -30,7 +31,7 @@ TROUBLE_S = 120.0
 LIE_S = 900.0
 #: Edits at the shop are found by a bulk export at the latest, seconds.
 EDIT_S = 1_000.0
-#: A hand at a marketplace is found when its outlet is read again, seconds.
+#: A hand at a marketplace, and a piece that it put back, are found when its outlet is read again, seconds.
 HAND_S = 1_500.0
 
 
@@ -53,6 +54,7 @@ class Oversold:
         self._troubles: dict[str, list[tuple[int, int]]] = {}
         self._edits: list[tuple[int, str, int]] = []
         self._hands: dict[tuple[str, str], int] = {}
+        self._put_back: dict[tuple[str, str], int] = {}
 
     def trouble(self, channel: str, seconds: float = TROUBLE_S) -> None:
         """Something went wrong there (`*`: with the engine); it may take so long until it is made up for."""
@@ -71,6 +73,13 @@ class Oversold:
     def hand(self, channel: str, sku: str) -> None:
         self._hands[(channel, sku)] = self.now_us()
 
+    def put_back(self, channel: str, order_id: str) -> None:
+        """The channel put a cancelled order's pieces on sale again by itself, or because the seller ticked that."""
+        for sale in self.shelf.sales():
+            if sale.channel == channel and plain_id(sale.order_id) == order_id:
+                for sku in sale.lines:
+                    self._put_back[(channel, sku)] = self.now_us()
+
     def sold(self, sale: Any) -> None:
         """Judge one purchase at the moment in which it is accepted."""
         owed = self.shelf.owed()
@@ -87,6 +96,8 @@ class Oversold:
         now = self.now_us()
         if now - self._hands.get((sale.channel, sku), -(10**18)) < HAND_S * SECOND:
             return "hand"
+        if now - self._put_back.get((sale.channel, sku), -(10**18)) < HAND_S * SECOND:
+            return "put_back"
         unknown = sum(pieces for at, one, pieces in self._edits if one == sku and now - at < EDIT_S * SECOND)
         for other in self.shelf.sales():
             elsewhere = other.channel != sale.channel and sku in other.lines and not other.cancelled_at

@@ -186,6 +186,8 @@ class World:
                 self.auditor.renamed("ebay", detail["before"], detail["after"])
             case "order_cancelled" | "cancelled" | "order_paid":
                 self.outside_facts += 1
+                if detail.get("gives_back") or detail.get("restock"):
+                    self.oversold.put_back(happening.channel, str(detail.get("order_id") or detail.get("order")))
                 if detail.get("by") in ("AMAZON", "BUYER"):
                     self.faults["pending_cancelled"] += 1
 

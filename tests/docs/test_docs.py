@@ -74,7 +74,12 @@ def generator() -> ModuleType:
 
 @pytest.mark.parametrize(
     ("page", "made_by"),
-    [("settings.md", "settings_page"), ("cli.md", "commands_page"), ("channels.md", "channels_page")],
+    [
+        ("settings.md", "settings_page"),
+        ("cli.md", "commands_page"),
+        ("channels.md", "channels_page"),
+        ("api.md", "api_page"),
+    ],
 )
 def test_generated_pages_are_up_to_date(page: str, made_by: str) -> None:
     written = (ROOT / "docs" / "reference" / page).read_text(encoding="utf-8")

@@ -76,6 +76,16 @@ def test_set_aside_its_task_ends_and_it_stays(world: World) -> None:
         retry(world, seq)
 
 
+def test_S4_1_a_message_that_comes_before_its_connector_is_up_waits_for_it(world: World) -> None:
+    world.hear(EBAY, order("E-1", world.now, MUG=1), handled=False)
+    for up in ({}, {one: FactParser() for one in CHANNELS if one != EBAY}):
+        with transaction(world.store) as tx:
+            assert handle(tx, TENANT, up, world.now).rows == 0
+    assert world.tasks() == []
+    world.handle()
+    assert (world.line(EBAY, "E-1"), world.k("MUG")) == ("O", 9)
+
+
 def test_of_a_departed_account_it_is_tried_again_once_it_is_connected(world: World) -> None:
     seq = park(world)
     with transaction(world.store) as tx:

@@ -5,6 +5,7 @@ Connectors speak aware datetimes; the engine compares, sorts and stores integers
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -27,6 +28,12 @@ def to_us_or_none(at: datetime | None) -> int | None:
 def from_us(us: int) -> datetime:
     """Return microseconds since 1970 as an aware UTC datetime."""
     return _EPOCH + timedelta(microseconds=us)
+
+
+def until_s(instants: Iterable[int | None], now: int, most_s: float) -> float:
+    """Return the seconds from `now` to the earliest of these instants that is still to come; at most `most_s`."""
+    ahead = [at - now for at in instants if at is not None and at > now]
+    return min([most_s, *(us / SECOND for us in ahead)])
 
 
 def iso(us: int | None) -> str | None:

@@ -25,6 +25,8 @@ from oneshelf.orders.rows import LineRow, OrderRow, load_lines, load_orders_by_n
 
 from .draft import CannotImport, HubItem, Rate, draft
 
+KIND = "import"
+CORRECTIONS = ("cancel_copy", "remove")
 #: How long after the call a "not found" may count for the second time (S14.3).
 NOT_FOUND_AFTER_S = 60.0
 #: A hold of the order's pieces is under way: wait so long, because it decides how the import claims (S14.4).
@@ -57,7 +59,7 @@ class CorrectCall(msgspec.Struct):
 def plan(tx: Tx, tenant_id: int, now: int) -> CreateCall | FindCall | None:
     """Return the next import call, or None."""
     accounts = load_accounts(tx, tenant_id)
-    for intent in intents.due(tx, tenant_id, ("import",), now, 20):
+    for intent in intents.due(tx, tenant_id, (KIND,), now, 20):
         order = load_orders_by_no(tx, tenant_id, [intent.payload["order_no"]])[intent.payload["order_no"]]
         account = accounts.get(order.account_id)
         if account is None or not account.is_live:
@@ -255,7 +257,7 @@ def _imported(tx: Tx, tenant_id: int, intent: Intent, hub_order_id: str, now: in
 
 def plan_correction(tx: Tx, tenant_id: int, now: int) -> CorrectCall | None:
     """S5.6: the next copy to cancel or to take pieces off."""
-    for intent in intents.due(tx, tenant_id, ("cancel_copy", "remove"), now, 1):
+    for intent in intents.due(tx, tenant_id, CORRECTIONS, now, 1):
         pieces = intent.payload["pieces"]
         mine = tx.all(
             "SELECT sku, location_id, line_id FROM claim WHERE tenant_id = :t AND order_no = :no",

@@ -16,6 +16,7 @@ from oneshelf.orders import claims, covering, intents
 from oneshelf.orders.intents import Intent
 from oneshelf.stock import ledger
 
+KINDS = ("count",)
 #: S8.3: how often a stale compare-and-set is read and tried again before it waits.
 TRIES_MAX = 5
 STALE_WAIT_S = 30
@@ -57,7 +58,7 @@ def enter(tx: Tx, tenant_id: int, sku: str, location_id: str, quantity: int, now
 
 def plan(tx: Tx, tenant_id: int, now: int) -> CountCall | None:
     """Return the next count to write. Its expected value is the last number read there."""
-    for intent in intents.due(tx, tenant_id, ("count",), now, 1):
+    for intent in intents.due(tx, tenant_id, KINDS, now, 1):
         p = intent.payload
         seen = tx.one(
             "SELECT on_hand FROM hub_level WHERE tenant_id = :t AND sku = :s AND location_id = :l AND wanted = 0",

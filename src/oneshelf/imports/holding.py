@@ -13,6 +13,7 @@ from oneshelf.db.tx import Tx
 from oneshelf.orders import claims, intents, releases
 from oneshelf.orders.intents import Intent
 
+KINDS = (releases.HOLD, releases.RELEASE)
 #: Its hold has no answer yet: look again after so long.
 WAIT_S = 2
 
@@ -30,7 +31,7 @@ class HoldCall(msgspec.Struct):
 
 def plan(tx: Tx, tenant_id: int, now: int) -> HoldCall | None:
     """Return the next copy to hold or to release, or None."""
-    for intent in intents.due(tx, tenant_id, (releases.HOLD, releases.RELEASE), now, 20):
+    for intent in intents.due(tx, tenant_id, KINDS, now, 20):
         if intent.kind == releases.HOLD:
             never_sent = intent.attempts == 0
             if never_sent and releases.state_of(tx, tenant_id, intent.payload["order_no"]) != "HELD":

@@ -20,6 +20,7 @@ from oneshelf.orders.intents import Intent
 
 KINDS = ("hold", "unhold")
 BATCH_KIND = "move_batch"
+ALL_KINDS = (*KINDS, BATCH_KIND)
 #: Shopify refuses arrays of more than 250 entries. Source: Shopify API usage limits, read 2026-11.
 MOVES_MAX = 250
 #: Shopify forgets idempotency keys after 24 h; older than this we read instead of sending again (S4.2).
@@ -228,6 +229,18 @@ def hold_what_waits(tx: Tx, tenant_id: int, now: int) -> None:
     ]
     claims.plan(tx, tenant_id, waiting, now, at_once=True)
     claims.save(tx, tenant_id, waiting)
+
+
+def next_wait_ends_at(tx: Tx, tenant_id: int, now: int) -> int | None:
+    """When `hold_what_waits` may have something to do next."""
+    wait = int(claims.HOLD_AFTER_S * SECOND)
+    row = tx.one(
+        "SELECT MIN(since_at) FROM claim WHERE tenant_id = :t AND open = 1 AND refused = 0 AND want > held + imported "
+        "AND since_at > :bound",
+        t=tenant_id,
+        bound=now - wait,
+    )
+    return None if row is None or row[0] is None else row[0] + wait
 
 
 def _is_live(tx: Tx, tenant_id: int, claim: claims.ClaimRow) -> bool:

@@ -11,9 +11,10 @@ import structlog
 from oneshelf.channels.abilities import ChangesCopy, FulfilsCopy, HoldsCopy
 from oneshelf.channels.contract import Http, Hub, NoAnswer
 from oneshelf.core.errors import Park, Retry, Stop
-from oneshelf.core.instants import to_us
+from oneshelf.core.instants import to_us, until_s
 from oneshelf.core.outcome import Outcome, Throttled, Unknown
-from oneshelf.orders import manual_holds
+from oneshelf.db.tx import Tx
+from oneshelf.orders import intents, keeping_up, manual_holds
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
@@ -23,6 +24,8 @@ from . import changes, copy_orders, counts, holding, moves
 log = structlog.get_logger()
 
 LOOK_EVERY_S = 0.5
+#: A step that takes in what came back and breaks is tried again after each of these, then its call counts as not answered.
+SETTLE_AGAIN_S = (1.0, 5.0, 30.0)
 
 
 async def run(
@@ -47,7 +50,7 @@ async def run(
         bell.ring()
 
     async def move() -> None:
-        call = await writer.do(lambda tx: _plan_moves(tx, tenant_id, to_us(clock.now())))
+        call = await writer.do(lambda tx: moves.plan(tx, tenant_id, to_us(clock.now())))
         if call is not None:
             key, reference = call.batch.idempotency_key, f"gid://oneshelf/Moves/{call.batch.intent_no}"
             start(settle_after(hub.move(http, call.moves, key, reference), moves.settle, call))
@@ -90,21 +93,23 @@ async def run(
         if call is not None:
             start(settle_after(counts.send(hub, http, call), counts.settle, call))
 
-    async def keep_up() -> None:
-        """What the marketplaces said and did later (S10.6, S14.7); a person does what the hub's connector can't."""
-        change = await writer.do(lambda tx: changes.plan(tx, tenant_id, to_us(clock.now())))
-        if change is not None and isinstance(hub, ChangesCopy):
-            doing = hub.change_copy(http, change.hub_order_id, change.change, change.intent.idempotency_key)
-            start(settle_after(doing, changes.settle, change))
-        elif change is not None:
-            await settle(changes.settle, change, changes.NO_ABILITY)
-        left = await writer.do(lambda tx: changes.plan_fulfilment(tx, tenant_id, to_us(clock.now())))
-        if left is not None and isinstance(hub, FulfilsCopy):
-            doing = hub.fulfil_copy(http, left.hub_order_id, left.parcel)
-            start(settle_after(doing, changes.settle_fulfilment, left))
-        elif left is not None:
-            await settle(changes.settle_fulfilment, left, changes.NO_ABILITY)
-        await hold()
+    async def change() -> None:
+        """What the marketplaces said later (S14.7); a person does what the hub's connector can't."""
+        call = await writer.do(lambda tx: changes.plan(tx, tenant_id, to_us(clock.now())))
+        if call is not None and isinstance(hub, ChangesCopy):
+            doing = hub.change_copy(http, call.hub_order_id, call.change, call.intent.idempotency_key)
+            start(settle_after(doing, changes.settle, call))
+        elif call is not None:
+            await settle(changes.settle, call, changes.NO_ABILITY)
+
+    async def fulfil() -> None:
+        """What left from the marketplaces (S10.6)."""
+        call = await writer.do(lambda tx: changes.plan_fulfilment(tx, tenant_id, to_us(clock.now())))
+        if call is not None and isinstance(hub, FulfilsCopy):
+            doing = hub.fulfil_copy(http, call.hub_order_id, call.parcel)
+            start(settle_after(doing, changes.settle_fulfilment, call))
+        elif call is not None:
+            await settle(changes.settle_fulfilment, call, changes.NO_ABILITY)
 
     async def hold() -> None:
         call = await writer.do(lambda tx: holding.plan(tx, tenant_id, to_us(clock.now())))
@@ -115,24 +120,45 @@ async def run(
             await settle(holding.settle, call, changes.NO_ABILITY)
 
     async def settle_after(call: Awaitable[Outcome], step: Callable[..., Any], planned: Any) -> None:
-        await settle(step, planned, await outcome_of(call))
+        """What came back is known only here: a step that breaks is tried again, or its intent would wait for its answer for good."""
+        outcome = await outcome_of(call)
+        for wait_s in SETTLE_AGAIN_S:
+            try:
+                return await settle(step, planned, outcome)
+            except Stop:
+                raise
+            except Exception:
+                log.exception("hub_call_not_settled")
+                await asyncio.sleep(wait_s)
+        intent = planned.batch if isinstance(planned, moves.MoveCall) else planned.intent
+        await settle(intents.put_off, intent, Unknown("what came back could not be taken in"))
 
     def start(work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
         running.add(task)
         task.add_done_callback(running.discard)
 
+    #: What carries out which kinds of intents, in this order; imports come after them, as many as there is room for.
+    doers: tuple[tuple[Callable[[], Awaitable[None]], tuple[str, ...]], ...] = (
+        (move, moves.ALL_KINDS),
+        (correct, copy_orders.CORRECTIONS),
+        (count, counts.KINDS),
+        (change, (keeping_up.CHANGE,)),
+        (fulfil, (keeping_up.FULFIL,)),
+        (hold, holding.KINDS),
+    )
+    kinds = tuple(kind for _, some in doers for kind in some) + (copy_orders.KIND,)
     while not stop.is_set():
         try:
             before = len(running)
-            await move()
-            await correct()
-            await count()
-            await keep_up()
-            while len(running) < at_once and await import_one():
+            due, wait_s = await writer.do(lambda tx: _look(tx, tenant_id, kinds, to_us(clock.now())))
+            for do, some in doers:
+                if not due.isdisjoint(some):
+                    await do()
+            while copy_orders.KIND in due and len(running) < at_once and await import_one():
                 pass
             if len(running) == before:
-                await bell.wait(LOOK_EVERY_S, stop)
+                await bell.wait(wait_s, stop)
             elif len(running) >= at_once:
                 await asyncio.wait(running, timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
         except Stop:
@@ -144,10 +170,13 @@ async def run(
         await asyncio.wait(running, timeout=5.0)
 
 
-def _plan_moves(tx: Any, tenant_id: int, now: int) -> moves.MoveCall | None:
+def _look(tx: Tx, tenant_id: int, kinds: tuple[str, ...], now: int) -> tuple[set[str], float]:
+    """Let time do its part, and return the kinds that are due and how long nothing else will be, at most LOOK_EVERY_S."""
     manual_holds.end_due(tx, tenant_id, now)
     moves.hold_what_waits(tx, tenant_id, now)
-    return moves.plan(tx, tenant_id, now)
+    first = intents.first_due_at(tx, tenant_id, kinds)
+    later = (*first.values(), moves.next_wait_ends_at(tx, tenant_id, now), manual_holds.next_ends_at(tx, tenant_id))
+    return {kind for kind, due_at in first.items() if due_at <= now}, until_s(later, now, LOOK_EVERY_S)
 
 
 async def outcome_of(call: Awaitable[Outcome]) -> Outcome:

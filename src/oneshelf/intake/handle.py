@@ -76,7 +76,8 @@ class Handled(msgspec.Struct):
 
 
 def handle(tx: Tx, tenant_id: int, parsers: Mapping[int, Parses], now: int, limit: int = HANDLE_MAX) -> Handled:
-    """Handle the oldest new rows of a tenant. Nothing is handled before the hub's first levels are posted (S0.4)."""
+    """Handle the oldest new rows of a tenant. Nothing is handled before the hub's first levels are posted (S0.4), nor rows of an account
+    whose connector is not up yet: at a start the queue is there first."""
     accounts = load_accounts(tx, tenant_id)
     done = Handled()
     hub = next((a for a in accounts.values() if a.is_hub), None)
@@ -87,8 +88,10 @@ def handle(tx: Tx, tenant_id: int, parsers: Mapping[int, Parses], now: int, limi
         for row in tx.all(
             "SELECT seq, account_id, topic, source, headers, body, received_at, delivery_key FROM inbox "
             "WHERE tenant_id = :t AND state = 'NEW' AND account_id NOT IN "
-            "(SELECT account_id FROM account WHERE tenant_id = :t AND state = 'DISCONNECTED') ORDER BY seq LIMIT :limit",
+            "(SELECT account_id FROM account WHERE tenant_id = :t AND (state = 'DISCONNECTED' OR NOT account_id {in:up})) "
+            "ORDER BY seq LIMIT :limit",
             t=tenant_id,
+            up=list(parsers),
             limit=limit,
         )
     ]
@@ -310,13 +313,13 @@ def _settle_provisionals(tx: Tx, tenant_id: int, accounts: dict[int, Account], n
     rows = tx.all(
         """SELECT f.account_id, f.complete_through_at FROM feed f
             WHERE f.tenant_id = :t AND f.name = 'orders' AND f.complete_through_at IS NOT NULL
+              AND EXISTS (SELECT 1 FROM provisional p WHERE p.tenant_id = f.tenant_id AND p.state = 'OPEN'
+                             AND p.account_id = f.account_id AND p.outlet_id <> 0)
               AND NOT EXISTS (SELECT 1 FROM inbox i WHERE i.tenant_id = f.tenant_id AND i.state = 'NEW'
                                  AND i.account_id = f.account_id)
               AND NOT EXISTS (SELECT 1 FROM intent n WHERE n.tenant_id = f.tenant_id AND n.kind = 'fetch_order'
                                  AND n.entity LIKE CAST(f.account_id AS TEXT) || '/%' AND n.not_found < :most
-                                 AND n.state IN ('WAITING', 'SENDING', 'UNKNOWN'))
-              AND EXISTS (SELECT 1 FROM provisional p WHERE p.tenant_id = f.tenant_id AND p.state = 'OPEN'
-                             AND p.account_id = f.account_id AND p.outlet_id <> 0)""",
+                                 AND n.state IN ('WAITING', 'SENDING', 'UNKNOWN'))""",
         t=tenant_id,
         most=intents.NOT_KNOWN_MAX,
     )

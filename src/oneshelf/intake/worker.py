@@ -12,7 +12,7 @@ import structlog
 
 from oneshelf.channels.contract import Channel, Http, NoAnswer
 from oneshelf.core.errors import Park, Retry, SignInAgain, Stop
-from oneshelf.core.instants import SECOND, to_us
+from oneshelf.core.instants import SECOND, to_us, until_s
 from oneshelf.core.outcome import Unknown
 from oneshelf.db.journal import close_task, open_task
 from oneshelf.db.tx import Tx
@@ -48,7 +48,9 @@ async def handle_loop(
     stop: asyncio.Event,
     on_handled: Callable[[Handled], None],
 ) -> None:
-    """Handle until the inbox is empty, then wait for the bell."""
+    """Handle until the inbox is empty, then wait for the bell. `on_handled` is told of what was booked, and of every bell: a feed that was
+    polled to its end is news for what waits to be sure of it."""
+    rung = False
     while not stop.is_set():
         try:
             done = await writer.do(lambda tx: handle(tx, tenant_id, parsers(), to_us(clock.now())))
@@ -58,10 +60,9 @@ async def handle_loop(
             log.exception("handling_failed")
             await news.wait(LOOK_EVERY_S, stop)
             continue
-        if done.rows:
+        if done.rows or rung:
             on_handled(done)
-        if done.rows < HANDLE_MAX:
-            await news.wait(LOOK_EVERY_S, stop)
+        rung = done.rows < HANDLE_MAX and await news.wait(LOOK_EVERY_S, stop)
 
 
 async def poll_loop(
@@ -179,18 +180,10 @@ async def fetch_loop(
     at_once: int = 4,
 ) -> None:
     """Read the orders that hints named, a few at a time, and look for orders that a read says must be there."""
-    mine = f"{account_id}/%"
     while not stop.is_set():
-        due = await writer.do(
-            lambda tx: _take(
-                tx,
-                tenant_id,
-                intents.due(tx, tenant_id, ("fetch_order", "find_orders"), to_us(clock.now()), at_once, entity=mine),
-                clock,
-            )
-        )
+        due, next_at = await writer.do(lambda tx: _take(tx, tenant_id, account_id, at_once, to_us(clock.now())))
         if not due:
-            await poke.wait(LOOK_EVERY_S, stop)
+            await poke.wait(until_s([next_at], to_us(clock.now()), LOOK_EVERY_S), stop)
             continue
         await asyncio.gather(
             *(
@@ -202,10 +195,17 @@ async def fetch_loop(
         )
 
 
-def _take(tx: Tx, tenant_id: int, due: list[intents.Intent], clock: Clock) -> list[intents.Intent]:
+#: What `fetch_loop` carries out.
+_READS = ("fetch_order", "find_orders")
+
+
+def _take(tx: Tx, tenant_id: int, account_id: int, at_once: int, now: int) -> tuple[list[intents.Intent], int | None]:
+    """Take up what is due; if nothing is, say when something will be."""
+    mine = f"{account_id}/%"
+    due = intents.due(tx, tenant_id, _READS, now, at_once, entity=mine)
     for intent in due:
-        intents.sending(tx, tenant_id, intent, to_us(clock.now()))
-    return due
+        intents.sending(tx, tenant_id, intent, now)
+    return due, None if due else intents.next_due_at(tx, tenant_id, _READS, entity=mine)
 
 
 async def _fetch(

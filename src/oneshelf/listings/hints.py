@@ -56,6 +56,14 @@ def due(tx: Tx, tenant_id: int, account_id: int, now: int, limit: int) -> list[H
     return [Hint(*row) for row in rows]
 
 
+def next_at(tx: Tx, tenant_id: int, account_id: int) -> int | None:
+    """When the earliest hint may be read."""
+    row = tx.one(
+        "SELECT MIN(due_at) FROM listing_hint WHERE tenant_id = :t AND account_id = :a", t=tenant_id, a=account_id
+    )
+    return None if row is None else row[0]
+
+
 def done(tx: Tx, tenant_id: int, account_id: int, hint: Hint) -> None:
     """It was read. One that was hinted at again meanwhile stays."""
     tx.run(

@@ -9,8 +9,9 @@ import structlog
 
 from oneshelf.channels.contract import Channel, Http, NoAnswer
 from oneshelf.core.errors import Park, Retry, Stop
-from oneshelf.core.instants import to_us
+from oneshelf.core.instants import to_us, until_s
 from oneshelf.db.tx import Tx
+from oneshelf.listings import hints
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
@@ -38,12 +39,14 @@ async def run(
 ) -> None:
     """`lock`: held while the whole catalogue is read, so that a command and the night don't read it twice at once."""
     while not stop.is_set():
-        wait = LOOK_EVERY_S
         try:
-            if await following.follow_hints(tenant_id, account_id, channel, http, writer, clock):
+            hint_at, all_is_due = await writer.do(lambda tx: _due(tx, tenant_id, account_id, to_us(clock.now())))
+            wait = until_s([hint_at], to_us(clock.now()), LOOK_EVERY_S)
+            if hint_at is not None and hint_at <= to_us(clock.now()):
+                await following.follow_hints(tenant_id, account_id, channel, http, writer, clock)
                 on_changed()
                 wait = 0.0
-            if await writer.do(lambda tx: _is_due(tx, tenant_id, account_id, to_us(clock.now()))) and not lock.locked():
+            if all_is_due and not lock.locked():
                 async with lock:
                     await following.reread(tenant_id, account_id, channel, http, writer, clock)
                 on_changed()
@@ -56,6 +59,11 @@ async def run(
             log.exception("catalogue_follow_broke", account_id=account_id)
             wait = FAILED_WAIT_S
         await bell.wait(wait, stop)
+
+
+def _due(tx: Tx, tenant_id: int, account_id: int, now: int) -> tuple[int | None, bool]:
+    """When a hint may be followed, and whether the whole catalogue is to be read."""
+    return hints.next_at(tx, tenant_id, account_id), _is_due(tx, tenant_id, account_id, now)
 
 
 def _is_due(tx: Tx, tenant_id: int, account_id: int, now: int) -> bool:

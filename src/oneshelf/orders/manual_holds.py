@@ -126,6 +126,12 @@ def end_due(tx: Tx, tenant_id: int, now: int) -> list[ManualHold]:
     return over
 
 
+def next_ends_at(tx: Tx, tenant_id: int) -> int | None:
+    """When the time of the first open hold is over."""
+    row = tx.one("SELECT MIN(until_at) FROM manual_hold WHERE tenant_id = :t AND state = 'OPEN'", t=tenant_id)
+    return None if row is None else row[0]
+
+
 def list_holds(tx: Tx, tenant_id: int, *, every: bool = False) -> list[ManualHold]:
     """Return the open holds, those that end first before the others; with `every` ended ones too."""
     return _find(tx, tenant_id, "1 = 1" if every else "state = 'OPEN'")

@@ -58,8 +58,8 @@ def settle_read(
     call: ReadCall,
     result: Sequence[Seen] | BaseException,
     now: int,
-) -> None:
-    """Take in a read.
+) -> bool:
+    """Take in a read. Returns whether pieces were held that are news for everybody else.
 
     1. What could not be read waits.  2. Judge each outlet against what was believed or sent (core/drift).  3. Sales unheard are held.
     4. With the levels as they are now: rest, wait for a write, look again, or park.
@@ -70,12 +70,13 @@ def settle_read(
     if isinstance(result, BaseException):
         _all_failed(tx, tenant_id, account, can, list(slots.values()), result, now)
         save(tx, tenant_id, slots.values())
-        return
+        return False
     close_task(tx, tenant_id, now, SIGN_IN, str(account_id))
     found = {seen.external_id: seen for seen in result}
     since = {o: min(s.believed_at or now, s.base_at or now, s.sent_at or now) - account.skew for o, s in slots.items()}
     sales = sales_of(tx, tenant_id, since)
-    reads = []
+    reads: list[Read] = []
+    held = False
     for item in call.items:
         slot = slots.get(item.outlet_id)
         if slot is None:
@@ -90,9 +91,10 @@ def settle_read(
         judge_reads(tx, tenant_id, account, can, reads, window, now)
         late = late_writes(tx, tenant_id, [read.slot for read in reads], now)
         explain_late(tx, tenant_id, reads, late, account.skew)
-        _hold(tx, tenant_id, account_id, reads, now)
+        held = _hold(tx, tenant_id, account_id, reads, now)
         conclude(tx, tenant_id, account, can, reads, late_until(late, window), now)
     save(tx, tenant_id, slots.values())
+    return held
 
 
 def _all_failed(
@@ -187,17 +189,22 @@ def _close(tx: Tx, tenant_id: int, slot: Slot, why: str, now: int) -> None:
     open_task(tx, tenant_id, now, CLOSED, subject_of(slot.outlet_id), "A linked listing does not sell", why)
 
 
-def _hold(tx: Tx, tenant_id: int, account_id: int, reads: Sequence[Read], now: int) -> None:
-    """Reserve what a read misses: a sale whose order has not arrived (9.2, 8.4)."""
-    for read in reads:
-        if read.settled and read.verdict.kind in ("missing", "seen", "doubtful") and read.verdict.units > 0:
-            hold_unseen(
-                tx,
-                tenant_id,
-                account_id=account_id,
-                outlet_id=read.slot.outlet_id,
-                units=read.verdict.units,
-                read_at=read.read_at,
-                read_id=str(read.read_at),
-                now=now,
-            )
+def _hold(tx: Tx, tenant_id: int, account_id: int, reads: Sequence[Read], now: int) -> bool:
+    """Reserve what a read misses: a sale whose order has not arrived (9.2, 8.4). Returns whether anything is missing."""
+    missing = [
+        read
+        for read in reads
+        if read.settled and read.verdict.kind in ("missing", "seen", "doubtful") and read.verdict.units > 0
+    ]
+    for read in missing:
+        hold_unseen(
+            tx,
+            tenant_id,
+            account_id=account_id,
+            outlet_id=read.slot.outlet_id,
+            units=read.verdict.units,
+            read_at=read.read_at,
+            read_id=str(read.read_at),
+            now=now,
+        )
+    return bool(missing)

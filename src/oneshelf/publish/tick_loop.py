@@ -1,7 +1,8 @@
-"""The planner's loop: at every step of time, what time alone may have moved is planned again (SEMANTICS 3.8); every second, what the hub
-holds back of strict SKUs is brought to what it should be (2.9), and copies that may leave are released (6.5).
+"""The planner's loop: at every step of time, what time alone may have moved is planned again (SEMANTICS 3.8); whenever it is rung, what the
+hub holds back of strict SKUs is brought to what it should be (2.9), and copies that may leave are released (6.5).
 
-In: the clock, strict SKUs. Out: dirty marks, holds. Tables: none of its own; steps run in the writer. Never: holds the writer for more than a few hundred SKUs.
+In: a bell, the clock, strict SKUs. Out: dirty marks, holds. Tables: none of its own; steps run in the writer.
+Never: holds the writer for more than a few hundred SKUs; looks every second at what nothing has moved.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from functools import partial
 import structlog
 
 from oneshelf.core.errors import Stop
-from oneshelf.core.instants import to_us
-from oneshelf.core.pace import step_of
+from oneshelf.core.instants import SECOND, to_us
+from oneshelf.core.pace import BURST_STEP_S, step_of
+from oneshelf.db.tx import Tx
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
@@ -25,8 +27,9 @@ from .ticking import PLANNED_AT_ONCE, Heard, plan_again, tick
 
 log = structlog.get_logger()
 
-#: How often the shares of strict SKUs are looked at.
-HOLD_BACK_EVERY_S = 1.0
+#: How often shares of strict SKUs and copies are looked at when no bell rang: bells are hints. Who books, reads, tells a number, or has
+#: polled a feed to its end, rings.
+LOOK_EVERY_S = 5.0
 
 
 async def run(
@@ -34,18 +37,17 @@ async def run(
     heard: Callable[[], Sequence[Heard]],
     writer: Writer,
     clock: Clock,
+    bell: Bell,
     stop: asyncio.Event,
     on_changed: Callable[[], None],
 ) -> None:
     """Tick at once, then just after every step, until `stop` is set. `on_changed`: an outlet became dirty, or the hub owes a hold. Raises
     Stop."""
-    pause = Bell()
     ticked = 0
     while not stop.is_set():
         now = to_us(clock.now())
         try:
-            changed = await writer.do(partial(hold_back, tenant_id=tenant_id, now=now))
-            changed += await writer.do(partial(release, tenant_id=tenant_id, now=now))
+            changed = await writer.do(partial(_look, tenant_id=tenant_id, now=now))
             if step_of(now) != ticked:
                 ticked = step_of(now)
                 changed += await once(tenant_id, list(heard()), writer, clock)
@@ -55,7 +57,15 @@ async def run(
             raise
         except Exception:
             log.exception("planner_broke")
-        await pause.wait(HOLD_BACK_EVERY_S, stop)
+        await bell.wait(min(LOOK_EVERY_S, _to_next_step_s(to_us(clock.now()))), stop)
+
+
+def _look(tx: Tx, tenant_id: int, now: int) -> int:
+    return hold_back(tx, tenant_id, now) + release(tx, tenant_id, now)
+
+
+def _to_next_step_s(now: int) -> float:
+    return (step_of(now) + BURST_STEP_S * SECOND - now) / SECOND
 
 
 async def once(tenant_id: int, heard: Sequence[Heard], writer: Writer, clock: Clock) -> int:

@@ -65,14 +65,15 @@ async def run(
     bell: Bell,
     stop: asyncio.Event,
     calls_max: int = CALLS_MAX,
-    on_changed: Callable[[], None] = lambda: None,
+    on_settled: Callable[[bool], None] = lambda held: None,
 ) -> None:
-    """Publish until `stop` is set. `on_changed` is called after a read (it may have held pieces that other accounts must hear of).
+    """Publish until `stop` is set. `on_settled` is called after each read and write of numbers: what outlets may still sell has moved, and
+    (True) a read has held pieces that other accounts must hear of.
 
     1. What an earlier life left is UNKNOWN.  2. Wake: marks → slots.  3. Look: what is due.  4. The limiter says which call may be made.
     5. Plan it: its number is computed now.  6. Call, settle, ring.  Raises Stop when the database can't go on.
     """
-    publisher = _Publisher(tenant_id, account_id, channel, session, limiter, writer, clock, bell, on_changed)
+    publisher = _Publisher(tenant_id, account_id, channel, session, limiter, writer, clock, bell, on_settled)
     await writer.do(lambda tx: recover(tx, tenant_id, to_us(clock.now()), account_id))
     try:
         while not stop.is_set():
@@ -102,7 +103,7 @@ class _Publisher:
         writer: Writer,
         clock: Clock,
         bell: Bell,
-        on_changed: Callable[[], None],
+        on_settled: Callable[[bool], None],
     ) -> None:
         self.tenant_id = tenant_id
         self.account_id = account_id
@@ -112,7 +113,7 @@ class _Publisher:
         self.writer = writer
         self.clock = clock
         self.bell = bell
-        self.on_changed = on_changed
+        self.on_settled = on_settled
         self.fresh: dict[str, Seen] = {}
         self.calls: set[asyncio.Task[None]] = set()
         self.operations = dict(channel.operations) if isinstance(channel, NamesItsCalls) else {}
@@ -234,10 +235,10 @@ class _Publisher:
             result = error
         else:
             self.fresh.update((seen.external_id, seen) for seen in result)
-        await self.writer.do(
+        held = await self.writer.do(
             lambda tx: settle_read(tx, self.tenant_id, self.account_id, self.channel.can, call, result, self.now())
         )
-        self.on_changed()
+        self.on_settled(held)
 
     async def _write(self, call: WriteCall, http: Http) -> None:
         offers = [Offer(item.outlet, item.quantity, self.fresh.get(item.outlet.external_id)) for item in call.items]
@@ -251,6 +252,7 @@ class _Publisher:
         await self.writer.do(
             lambda tx: settle_write(tx, self.tenant_id, self.account_id, self.channel.can, call, outcomes, self.now())
         )
+        self.on_settled(False)
 
     def _forget_old_reads(self) -> None:
         oldest = self.now() - round(BASE_FRESH_S * SECOND)

@@ -22,6 +22,9 @@ log = structlog.get_logger()
 
 LOOK_EVERY_S = 1.0
 FAILED_WAIT_S = 3.0
+#: Items whose read could not be judged because calls are under way (S9.5) are read again after so long, doubling.
+AGAIN_S = 0.5
+AGAIN_S_MAX = 8.0
 #: S4.6: order feeds don't show stock edits, so all levels are read by one bulk export so often.
 EXPORT_EVERY_S = 900.0
 EXPORT_LOOK_EVERY_S = 2.0
@@ -45,12 +48,19 @@ async def run(
     exporting = asyncio.ensure_future(
         _export_loop(tenant_id, account_id, hub, http, writer, clock, bell, stop, export_every_s)
     )
+    wanted: frozenset[str] = frozenset()
+    again_s = AGAIN_S
     try:
         while not stop.is_set():
             try:
-                busy = await read_wanted(tenant_id, account_id, hub, http, writer, clock, poke_poll, on_changed)
-                if not busy:
-                    await bell.wait(LOOK_EVERY_S, stop)
+                before, wanted = (
+                    wanted,
+                    await read_wanted(tenant_id, account_id, hub, http, writer, clock, poke_poll, on_changed),
+                )
+                # Items that a read could not settle, because calls are under way there, are wanted again at once.
+                again_s = min(AGAIN_S_MAX, 2 * again_s) if wanted and wanted <= before else AGAIN_S
+                if not wanted or wanted <= before:
+                    await bell.wait(again_s if wanted else LOOK_EVERY_S, stop)
             except Stop:
                 raise
             except (NoAnswer, Retry, Park) as error:
@@ -72,8 +82,8 @@ async def read_wanted(
     clock: Clock,
     poke_poll: Callable[[], None],
     on_changed: Callable[[], None],
-) -> bool:
-    """Read and judge one call's worth. False: nothing is wanted."""
+) -> frozenset[str]:
+    """Read and judge one call's worth. Returns the items that were read; empty: nothing is wanted."""
 
     def take(tx: Tx) -> tuple[Account | None, list[str]]:
         account = load_accounts(tx, tenant_id).get(account_id)
@@ -84,7 +94,7 @@ async def read_wanted(
 
     account, item_ids = await writer.do(take)
     if account is None or not item_ids:
-        return False
+        return frozenset()
     asked_at = to_us(clock.now())
     levels = await hub.levels(http, item_ids)
     read = judging.Read(levels, asked_at, f"{asked_at}")
@@ -96,7 +106,7 @@ async def read_wanted(
         poke_poll()
     if told.edits or told.odd:
         on_changed()
-    return True
+    return frozenset(item_ids)
 
 
 async def _export_loop(

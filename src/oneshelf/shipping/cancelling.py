@@ -52,6 +52,11 @@ class FollowCall(msgspec.Struct):
     reference: str | None
 
 
+def due_at(tx: Tx, tenant_id: int, account_id: int) -> int | None:
+    """When `plan` may have something at the earliest: a cheap look."""
+    return intents.next_due_at(tx, tenant_id, (KIND,), entity=f"{account_id}/%")
+
+
 def plan(tx: Tx, tenant_id: int, account_id: int, now: int) -> CancelCall | FollowCall | None:
     """Return the account's next cancel to ask for or to follow, or None."""
     for intent in intents.due(tx, tenant_id, (KIND,), now, 20, entity=f"{account_id}/%"):

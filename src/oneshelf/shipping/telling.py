@@ -64,6 +64,16 @@ class Units(msgspec.Struct):
         return max(0, self.told_shipped - self.ours)
 
 
+def due_at(tx: Tx, tenant_id: int, account_id: int) -> int | None:
+    """When `plan` may have something at the earliest: a cheap look."""
+    row = tx.one(
+        "SELECT MIN(due_at) FROM shipment WHERE tenant_id = :t AND account_id = :a AND state IN ('QUEUED', 'UNKNOWN')",
+        t=tenant_id,
+        a=account_id,
+    )
+    return None if row is None else row[0]
+
+
 def plan(tx: Tx, tenant_id: int, account_id: int, ability: ShipAbility, now: int) -> TellCall | LookCall | None:
     """Return the account's next call, the order that must be out first before others; None if nothing is due."""
     account = load_accounts(tx, tenant_id).get(account_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -11,8 +12,9 @@ import structlog
 from oneshelf.channels.abilities import Cancels, ShipmentTold, Ships
 from oneshelf.channels.contract import Channel, Http, NoAnswer
 from oneshelf.core.errors import Park, Retry, Stop
-from oneshelf.core.instants import to_us
+from oneshelf.core.instants import to_us, until_s
 from oneshelf.core.outcome import Outcome, Throttled, Unknown
+from oneshelf.db.tx import Tx
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
@@ -22,6 +24,7 @@ from . import cancelling, looking, telling
 log = structlog.get_logger()
 
 LOOK_EVERY_S = 1.0
+DueAt = Callable[[Tx, int, int], int | None]
 
 
 async def run(
@@ -38,18 +41,25 @@ async def run(
     not_found_after_s: float = looking.NOT_FOUND_AFTER_S,
 ) -> None:
     """Carry out what is due of one account, one call after the other, until `stop`."""
-    steps: list[Callable[[], Awaitable[bool]]] = []
+    steps: list[tuple[DueAt, Callable[[], Awaitable[bool]]]] = []
     if isinstance(channel, Ships):
-        steps.append(lambda: ship_one(tenant_id, account_id, channel, http, writer, clock, not_found_after_s))
+        ship = partial(ship_one, tenant_id, account_id, channel, http, writer, clock, not_found_after_s)
+        steps.append((telling.due_at, ship))
     if isinstance(channel, Cancels):
-        steps.append(lambda: cancel_one(tenant_id, account_id, channel, http, writer, clock, not_found_after_s))
+        cancel = partial(cancel_one, tenant_id, account_id, channel, http, writer, clock, not_found_after_s)
+        steps.append((cancelling.due_at, cancel))
+
+    def first(tx: Tx) -> list[int | None]:
+        return [due_at(tx, tenant_id, account_id) for due_at, _ in steps]
+
     while steps and not stop.is_set():
         try:
-            busy = [await step() for step in steps]
+            due, now = await writer.do(first), to_us(clock.now())
+            busy = [await step() for (_, step), at in zip(steps, due, strict=True) if at is not None and at <= now]
             if any(busy):
                 on_changed()
             else:
-                await bell.wait(LOOK_EVERY_S, stop)
+                await bell.wait(until_s(due, now, LOOK_EVERY_S), stop)
         except Stop:
             raise
         except Exception:

@@ -118,7 +118,7 @@ def _of_hub(service: Service, one: Running) -> Iterator[Awaitable[Any]]:
         bell=service.levels_bell,
         stop=service.stopping,
         poke_poll=one.poke_poll.ring,
-        on_changed=service.wake_all,
+        on_changed=service.wake_numbers,
     )
 
 
@@ -133,7 +133,7 @@ def _publishing(service: Service, one: Running) -> Iterator[Awaitable[Any]]:
         clock=service.clock,
         bell=one.bell,
         stop=service.stopping,
-        on_changed=service.wake_all,
+        on_settled=service.on_settled,
     )
     yield _sweep(service, one)
 

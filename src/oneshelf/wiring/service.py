@@ -105,7 +105,8 @@ class Service:
         self.writer = machine.writer(self.store, on_broken=self._on_broken)
         self.counts = Counts()
         self.news = Bell()
-        self.hub_bell, self.levels_bell, self.privacy_bell, self.webhooks_bell = Bell(), Bell(), Bell(), Bell()
+        self.hub_bell, self.levels_bell, self.privacy_bell, self.planner_bell = Bell(), Bell(), Bell(), Bell()
+        self.webhooks_bell = Bell()
         self.stopping = asyncio.Event()
         #: Where the site listens on this machine, once it does.
         self.local_url = ""
@@ -154,8 +155,8 @@ class Service:
         await self.load_departed()
         if loops:
             self._start_loop(self._webhooks_loop())
-            where = (self.tenant_id, self.heard, self.writer, self.clock)
-            self._start_loop(tick_loop.run(*where, self.stopping, self.wake_all))
+            where = (self.tenant_id, self.heard, self.writer, self.clock, self.planner_bell)
+            self._start_loop(tick_loop.run(*where, self.stopping, self.wake_numbers))
             probing = (self.tenant_id, self.probed, self.writer, self.clock)
             self._start_loop(probe.run(*probing, self.stopping, self.wake_all))
 
@@ -290,6 +291,7 @@ class Service:
         if self._with_loops:
             for loop in loops_of(self, one):
                 self._start_loop(loop, one)
+            self.news.ring()  # what came before its connector was there
         return one
 
     async def load_departed(self) -> None:
@@ -356,7 +358,10 @@ class Service:
         return {account_id: one.channel for account_id, one in self.running.items()}
 
     def _on_handled(self, done: Handled) -> None:
-        """What was booked is news for everybody who tells numbers."""
+        """What was booked is news for everybody who tells numbers or parcels; that a feed was heard to its end is for the planner only."""
+        self.planner_bell.ring()
+        if not done.rows:
+            return
         if done.privacy:
             self.privacy_bell.ring()
         self.wake_all()
@@ -373,10 +378,22 @@ class Service:
         self.levels_bell.ring()
         self.wake_all()
 
-    def wake_all(self) -> None:
+    def on_settled(self, held: bool) -> None:
+        """A number was read or told."""
+        self.planner_bell.ring()
+        if held:
+            self.wake_numbers()
+
+    def wake_numbers(self) -> None:
+        """Levels or offers moved."""
+        self.planner_bell.ring()
         self.hub_bell.ring()
         for one in self.running.values():
             one.bell.ring()
+
+    def wake_all(self) -> None:
+        self.wake_numbers()
+        for one in self.running.values():
             one.ship_bell.ring()
 
     # --- budgets survive a restart -----------------------------------------------------------------------------------------
