@@ -1,4 +1,5 @@
-"""Writes the pages that are generated: docs/reference/settings.md, cli.md, api.md and channels.md, docs/concepts/simulation.md. Run it when a
+"""Writes the pages that are generated: docs/reference/settings.md, cli.md, api.md, channels.md, plans.md and tasks.md,
+docs/concepts/simulation.md. Run it when a
 setting, a command, what a channel can do, or what the simulator checks changed.
 
 tests/docs fails while a page is behind.
@@ -17,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import api
 import capabilities
+import plan_pages
 
 import simulation
 from oneshelf.cli import app
@@ -89,10 +91,20 @@ def api_page() -> str:
     return api.page()
 
 
+def plans_page() -> str:
+    return plan_pages.plans_page()
+
+
+def tasks_page() -> str:
+    return plan_pages.tasks_page()
+
+
 def main() -> None:
     (REFERENCE / "api.md").write_text(api_page(), encoding="utf-8")
     (REFERENCE / "settings.md").write_text(settings_page(), encoding="utf-8")
     (REFERENCE / "channels.md").write_text(channels_page(), encoding="utf-8")
+    (REFERENCE / "plans.md").write_text(plan_pages.plans_page(), encoding="utf-8")
+    (REFERENCE / "tasks.md").write_text(plan_pages.tasks_page(), encoding="utf-8")
     (REFERENCE / "cli.md").write_text(commands_page(), encoding="utf-8")
     (CONCEPTS / "simulation.md").write_text(simulation.page(), encoding="utf-8")
 

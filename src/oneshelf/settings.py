@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from oneshelf.core.errors import Stop
@@ -96,6 +96,16 @@ class Settings(BaseSettings):
         le=1,
         description="Part of the app-wide channel budgets that this process may spend: 1 ÷ number of workers.",
     )
+    smtp_host: str = Field(
+        "", description="Mail server that alerts are sent through. Empty: none; alerts by e-mail wait."
+    )
+    smtp_port: int = Field(587, ge=1, le=65_535, description="Its port: 587 with `starttls`, 465 with `tls`.")
+    smtp_tls: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="How the way to it is sealed. `none` only for a server on this machine."
+    )
+    smtp_user: str = Field("", description="User at the mail server; empty: none is asked for.")
+    smtp_password: str = Field("", repr=False, description="Password at the mail server.")
+    smtp_from: str = Field("", description="Sender of alerts: an address, or `Name <address>`.")
     allow_private_endpoints: bool = Field(
         False, description="Allow calls to private addresses and by plain http. Only for the emulator and demos."
     )
@@ -113,6 +123,14 @@ class Settings(BaseSettings):
         if value and not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
             raise ValueError("a database is sqlite:///path or postgresql://user@host/database")
         return value
+
+    @model_validator(mode="after")
+    def _mail(self) -> Settings:
+        if self.smtp_host and "@" not in self.smtp_from:
+            raise ValueError("ONESHELF_SMTP_FROM: alerts need a sender's address")
+        if self.smtp_host and self.smtp_password and self.smtp_tls == "none":
+            raise ValueError("ONESHELF_SMTP_TLS: a password never goes to a mail server in the clear")
+        return self
 
     @property
     def database(self) -> str:
@@ -136,7 +154,8 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as error:
         wrong = [
-            f"{PREFIX}{'.'.join(map(str, e['loc'])).upper()}: {e['msg'].removeprefix('Value error, ')}"
+            (f"{PREFIX}{'.'.join(map(str, e['loc'])).upper()}: " if e["loc"] else "")
+            + e["msg"].removeprefix("Value error, ")
             for e in error.errors()
         ]
         raise Stop("These settings can't be used:\n  " + "\n  ".join(wrong)) from None

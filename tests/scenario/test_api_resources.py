@@ -74,6 +74,7 @@ async def test_a_full_shop_is_shown_as_the_document_says(shop: Shop, api: Asking
         "{listing}": (await shop.one("SELECT MIN(outlet_id) FROM attempt"))[0],  # type: ignore[index]
         "{order}": (await shop.one("SELECT MIN(order_no) FROM orders WHERE copy_key = ''"))[0],  # type: ignore[index]
         "{account}": 2,
+        "{number}": 1,
     }
     shown = {}
     for path, methods in document["paths"].items():
@@ -101,6 +102,7 @@ async def test_a_full_shop_is_shown_as_the_document_says(shop: Shop, api: Asking
         "/rules/strict",
         "/status/changes",
         "/status/unrest",
+        "/status/usage",
         "/status/probes",
         "/stock/holds",
         "/webhooks/endpoints",
@@ -158,6 +160,8 @@ BODIES: dict[str, Any] = {
     "follow_prices": {},
     "retry_prices": {"items": [{"listing": 1}]},
     "hold_stock": {"sku": "BLK-MUG-01", "pieces": 1, "until": "2100-01-01T00:00:00Z"},
+    "end_task": {"anyway": True},
+    "snooze_task": {"for_s": 60},
     "begin_probe": {"sku": "BLK-MUG-01"},
     "create_endpoint": {"url": "ftp://erp.example.com/"},
     "change_endpoint": {"about": "x"},

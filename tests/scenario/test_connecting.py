@@ -395,7 +395,7 @@ class TestDisconnect:
         outlet_id = await on_sale(shop, EBAY, "sku:MUG", "MUG")
         done = await COMMANDS["disconnect"](shop.service, {"account_id": EBAY, "zero": True})
         assert done["on_the_way_to_zero"] and EBAY in shop.service.running
-        assert await shop.one("SELECT cap FROM offer_policy WHERE account_id = 3 AND sku = ''") == (0,)
+        assert await shop.all("SELECT 1 FROM account WHERE account_id = 3 AND settings LIKE '%show_zero%'") == [(1,)]
         assert await shop.all("SELECT 1 FROM dirty_listing WHERE outlet_id = :o", o=outlet_id) == [(1,)]
 
     async def test_a_platform_is_heard_after_the_end(self, shop: Shop, elsewhere: Elsewhere) -> None:

@@ -163,7 +163,7 @@ def test_after_days_of_failing_it_is_disabled_with_a_task_and_enabling_it_sends_
     assert shown.state == "DISABLED" and shown.why.startswith("it took nothing since")
     happen(tx, 2, now=NOW + DISABLED_AFTER_US)
     assert due(tx, NOW + 2 * DISABLED_AFTER_US) == []
-    assert tx.all("SELECT kind, subject FROM task WHERE closed_at IS NULL") == [("webhook_disabled", "webhook:1")]
+    assert tx.all("SELECT kind, subject FROM task WHERE closed_at IS NULL") == [("webhook_disabled", "1")]
     endpoints.enable(tx, TENANT, 1, NOW, by="a test")
     assert len(due(tx, NOW + 2 * DISABLED_AFTER_US)) == 4, "1, 2, and that its task was opened and closed"
     assert tx.all("SELECT kind FROM task WHERE closed_at IS NULL") == []

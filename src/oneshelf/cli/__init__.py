@@ -20,6 +20,7 @@ from oneshelf.core.errors import OneshelfError
 
 # The order of the help.
 from . import (
+    alerts,
     bench,
     channels,
     conflicts,
@@ -28,6 +29,7 @@ from . import (
     key,
     listings,
     orders,
+    plans,
     prices,
     privacy,
     probe,
@@ -37,6 +39,7 @@ from . import (
     sales,
     shelf,
     sim,
+    tasks,
     tokens,
     truth,
     webhooks,

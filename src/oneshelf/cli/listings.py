@@ -65,6 +65,16 @@ def listings_unlink(
     print_json(done) if as_json else out.print("Unlinked. It keeps the number that it shows; nobody corrects it now.")
 
 
+@group.command("retry")
+def listings_retry(
+    listing: Annotated[int, typer.Argument(help="The listing's number, from its task or `oneshelf explain`.")],
+    as_json: Json = False,
+) -> None:
+    """Try the number of a parked listing again: it is read first."""
+    done = ask_service("listing_retry", {"outlet_id": listing})
+    print_json(done) if as_json else out.print("It is tried again.")
+
+
 @group.command("migrate")
 def listings_migrate(
     account_id: Annotated[int, typer.Argument(help="The account's number, from `oneshelf channels list`.")],

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from oneshelf.core.instants import SECOND
+from oneshelf.core.tasks import kind_of
+
 from . import events
 from .tx import Tx, next_values
 
@@ -28,7 +31,10 @@ def note(tx: Tx, tenant_id: int, now: int, actor: str, what: str, subject: str =
 def open_task(
     tx: Tx, tenant_id: int, now: int, kind: str, subject: str, what: str, why: str = "", due_at: int | None = None
 ) -> None:
-    """Open a task for a person; one of the same kind and subject that is still open is left as it is."""
+    """Open a task for a person; one of the same kind and subject that is still open is left as it is.
+
+    Whoever wants to be told of its severity is told by the row that is left here, in this transaction (`watch/alerts` sends it).
+    """
     open_already = tx.one(
         "SELECT task_no FROM task WHERE tenant_id = :tenant AND kind = :kind AND subject = :subject AND closed_at IS NULL",
         tenant=tenant_id,
@@ -37,6 +43,9 @@ def open_task(
     )
     if open_already:
         return
+    same = kind_of(kind)
+    if due_at is None and same.due_s is not None:
+        due_at = now + same.due_s * SECOND
     task_no = next_values(tx, tenant_id, "task")[0]
     tx.run(
         "INSERT INTO task (tenant_id, task_no, kind, subject, what, why, opened_at, due_at) "
@@ -51,6 +60,23 @@ def open_task(
         due_at=due_at,
     )
     events.tell(tx, tenant_id, now, "task.opened", [{"task": task_no, "kind": kind}])
+    tell(tx, tenant_id, task_no, "opened", same.rank, now)
+
+
+def tell(tx: Tx, tenant_id: int, task_no: int, stage: str, rank: int, now: int) -> None:
+    """Leave word of a task for everyone who wants to hear of this rank of severity (0 urgent); the same stage never twice."""
+    tx.run(
+        """INSERT INTO alert (tenant_id, receiver_no, task_no, stage, urgent, created_at)
+           SELECT r.tenant_id, r.receiver_no, :task_no, :stage, :urgent, :now FROM alert_receiver r
+            WHERE r.tenant_id = :tenant AND r.removed_at IS NULL AND r.least >= :rank
+           ON CONFLICT (tenant_id, receiver_no, task_no, stage) DO NOTHING""",
+        tenant=tenant_id,
+        task_no=task_no,
+        stage=stage,
+        rank=rank,
+        urgent=int(rank == 0),
+        now=now,
+    )
 
 
 def close_task(tx: Tx, tenant_id: int, now: int, kind: str, subject: str) -> None:

@@ -14,9 +14,11 @@ import msgspec
 from oneshelf.channels.contract import Move
 from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Accepted, Outcome, Rejected
+from oneshelf.core.plan import Capability
 from oneshelf.db.tx import Tx, next_values
 from oneshelf.orders import claims, intents
 from oneshelf.orders.intents import Intent
+from oneshelf.tenants.plan import allows
 
 KINDS = ("hold", "unhold")
 BATCH_KIND = "move_batch"
@@ -42,7 +44,7 @@ class MoveCall(msgspec.Struct):
 
 
 def plan(tx: Tx, tenant_id: int, now: int) -> MoveCall | None:
-    """Return the next call, or None. An unanswered batch goes before new ones."""
+    """Return the next call, or None. An unanswered batch goes before new ones. Without inventory sync in the plan nothing new is held."""
     for batch in intents.due(tx, tenant_id, (BATCH_KIND,), now, 1):
         if batch.first_sent_at is not None and now - batch.first_sent_at > KEY_LIFE_S * SECOND:
             _abandon(tx, tenant_id, batch, now)
@@ -51,7 +53,8 @@ def plan(tx: Tx, tenant_id: int, now: int) -> MoveCall | None:
         return MoveCall(batch, _moves(batch), batch.payload["members"], again=True)
     members: list[Member] = []
     refused = False
-    for intent in intents.due(tx, tenant_id, KINDS, now, MOVES_MAX):
+    kinds = KINDS if allows(tx, tenant_id, Capability.INVENTORY_SYNC) else ("unhold",)
+    for intent in intents.due(tx, tenant_id, kinds, now, MOVES_MAX):
         alone = bool(intent.payload.get("alone"))
         if alone and members:
             continue

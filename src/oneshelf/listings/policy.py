@@ -14,6 +14,7 @@ import msgspec
 from oneshelf.core.offer import NO_CAP
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
+from oneshelf.tenants.plan import plan_of
 
 from . import dirty
 
@@ -42,12 +43,14 @@ NO_RULE = Rule()
 
 
 def rules_for(tx: Tx, tenant_id: int, account_id: int, skus: Iterable[str]) -> dict[str, Rule]:
-    """Return the rule of each SKU at this account.
+    """Return the rule of each SKU at this account; none where the plan has no buffer stock and the raise was accepted.
 
     The first that exists of: this account and SKU, this account, this SKU everywhere, everything; else no rule. Ask for "" to get the
     account's own rule.
     """
     wanted = set(skus)
+    if not plan_of(tx, tenant_id).rules_count:
+        return dict.fromkeys(wanted, NO_RULE)
     rows = tx.all(
         """SELECT account_id, sku, safety_stock, safety_percent, cap, min_show, adaptive, cap_auto FROM offer_policy
             WHERE tenant_id = :t AND account_id {in:accounts} AND sku {in:skus}""",

@@ -6,6 +6,7 @@ Facts are never refused. An older snapshot, or the same again, changes nothing a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -18,6 +19,7 @@ from oneshelf.db.tx import Tx
 from oneshelf.listings import dirty
 from oneshelf.listings.links import Tie
 from oneshelf.stock import ledger
+from oneshelf.tenants import usage
 
 from . import copies, covering, heading, parcels, provisional
 from .accounts import Account
@@ -49,8 +51,7 @@ def _write(batch: Batch) -> None:
         states = [line.in_order for line in batch.lines.get(order.order_no, {}).values()]
         order.state = order_state(states) if states else ("COPY" if order.copy_key else "EMPTY")
     save_orders(tx, tenant_id, batch.dirty_orders.values())
-    fresh = [order for order in batch.dirty_orders.values() if (order.account_id, order.order_id) in batch.numbers]
-    stored = [{"order": o.order_no, "account": o.account_id, "order_id": o.order_id} for o in fresh]
+    stored = [{"order": o.order_no, "account": o.account_id, "order_id": o.order_id} for o in batch.new_orders]
     events.tell(tx, tenant_id, now, "order.stored", stored)
     for order_no, line_id in batch.gone_lines:
         tx.run(
@@ -67,6 +68,8 @@ def _write(batch: Batch) -> None:
     dirty.mark_outlets(tx, tenant_id, sorted(batch.reread_outlets), now, "own cancel", reread=True)
     covering.recompute(tx, tenant_id, ledger.skus_of(batch.entries) | batch.touched, now)
     copies.follow_up(batch, handed_over)
+    fresh = Counter(order.account_id for order in batch.new_orders if order.standing != "copy")
+    usage.add(tx, tenant_id, now, "orders", fresh.items())
 
 
 def _use_up_provisionals(batch: Batch) -> dict[str, int]:
@@ -92,6 +95,7 @@ def _book_one(batch: Batch, h: Heard) -> Booked:
     order = batch.orders.get(key)
     if order is None:
         order = batch.orders[key] = heading.new_order(batch, account, h, batch.numbers[key])
+        batch.new_orders.append(order)
     elif not h.again:
         match heading.news(order, h):
             case "nothing":

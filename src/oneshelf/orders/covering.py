@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from oneshelf.core.coverage import OpenLine, cover
+from oneshelf.core.plan import Capability
 from oneshelf.db import events
 from oneshelf.db.journal import close_task, note, open_task
 from oneshelf.db.tx import Tx
 from oneshelf.stock.levels import available_of
+from oneshelf.tenants.plan import allows
 
 from .rows import LineRow, load_open_lines
 
@@ -86,6 +88,7 @@ def _store(
     tx: Tx, tenant_id: int, sku: str, lines: list[LineRow], verdicts: dict[tuple[int, str], str], now: int
 ) -> None:
     rows = []
+    asks = "SHORT" not in verdicts.values() or allows(tx, tenant_id, Capability.CONFLICT_DETECTION)
     for line in lines:
         verdict = verdicts.get((line.order_no, line.line_id), "")
         if verdict == line.coverage:
@@ -95,7 +98,7 @@ def _store(
             note(tx, tenant_id, now, "coverage", "A line became short", f"sku:{sku}", order=line.order_id)
             ids = {"order": line.order_no, "line": line.line_id, "sku": sku}
             events.tell(tx, tenant_id, now, "order.short", [ids])
-            if line.state == "M":  # its merchant is asked already
+            if line.state == "M" or not asks:  # its merchant is asked already, or his plan does not ask him
                 continue
             open_task(
                 tx,

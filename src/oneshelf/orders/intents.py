@@ -45,13 +45,16 @@ class Intent(msgspec.Struct):
 _COLUMNS = "intent_no, kind, entity, version, idempotency_key, state, payload, attempts, not_found, created_at, due_at, first_sent_at"
 
 
-def due(tx: Tx, tenant_id: int, kinds: tuple[str, ...], now: int, limit: int, *, entity: str = "") -> list[Intent]:
-    """Return the intents of these kinds that may be carried out now, most urgent first."""
+def due(
+    tx: Tx, tenant_id: int, kinds: tuple[str, ...], now: int, limit: int, *, entity: str = "", new: bool = True
+) -> list[Intent]:
+    """Return the intents of these kinds that may be carried out now, most urgent first. `new` False: only those that had no answer."""
     rows = tx.all(
-        f"SELECT {_COLUMNS} FROM intent WHERE tenant_id = :t AND state IN ('WAITING', 'UNKNOWN') AND due_at <= :now "
+        f"SELECT {_COLUMNS} FROM intent WHERE tenant_id = :t AND state {{in:states}} AND due_at <= :now "
         "AND kind {in:kinds} AND (CAST(:e AS TEXT) = '' OR entity LIKE :e) ORDER BY priority, due_at, intent_no LIMIT :limit",
         t=tenant_id,
         now=now,
+        states=["WAITING", "UNKNOWN"] if new else ["UNKNOWN"],
         kinds=list(kinds),
         e=entity,
         limit=limit,

@@ -17,8 +17,10 @@ from oneshelf.channels.abilities import CancelAbility
 from oneshelf.core import coverage
 from oneshelf.core.instants import SECOND
 from oneshelf.core.order import LineEvent, LineState, order_state, transition
+from oneshelf.core.plan import Capability
 from oneshelf.db.journal import close_task, note, open_task
 from oneshelf.db.tx import Tx
+from oneshelf.tenants.plan import allows
 
 from . import claims, covering
 from .accounts import Account, load_accounts
@@ -54,15 +56,20 @@ class Channels(msgspec.Struct):
 
 
 def decide(tx: Tx, tenant_id: int, channels: Channels, now: int) -> set[int]:
-    """Look at every short line. Returns the accounts that have a cancel to ask for."""
+    """Look at every short line. Returns the accounts that have a cancel to ask for.
+
+    A plan without conflict detection decides nothing: the lines stay short, in sight.
+    """
     accounts = load_accounts(tx, tenant_id)
+    asked = _tell_removals(tx, tenant_id, accounts, channels, now)
+    if not allows(tx, tenant_id, Capability.CONFLICT_DETECTION):
+        return asked
     rows = tx.all(
         "SELECT DISTINCT order_no FROM order_line WHERE tenant_id = :t AND coverage = 'SHORT' AND state IN ('O', 'M') "
         "AND short_since <= :bound",
         t=tenant_id,
         bound=now - GRACE_S * SECOND,
     )
-    asked: set[int] = set()
     for order in load_orders_by_no(tx, tenant_id, [no for (no,) in rows]).values():
         account = accounts.get(order.account_id)
         if account is None or account.state != "LIVE" or order.standing != "live":
@@ -74,7 +81,7 @@ def decide(tx: Tx, tenant_id: int, channels: Channels, now: int) -> set[int]:
         ]
         if ripe and _choose(tx, tenant_id, account, order, ripe, channels, now):
             asked.add(account.account_id)
-    return asked | _tell_removals(tx, tenant_id, accounts, channels, now)
+    return asked
 
 
 def _lines(tx: Tx, tenant_id: int, order: OrderRow) -> dict[str, list[LineRow]]:

@@ -37,6 +37,7 @@ from oneshelf.db.journal import note, open_task
 from oneshelf.db.tx import Tx
 from oneshelf.pricing import marks
 from oneshelf.pricing.levels import prices_of
+from oneshelf.tenants import usage
 
 from . import carrying
 from .price_slots import (
@@ -320,6 +321,7 @@ def settle_price_write(
         "UPDATE price_attempt SET outcome = ?, reason = ?, accepted_at = ? WHERE tenant_id = ? AND attempt_no = ?", rows
     )
     events.tell(tx, tenant_id, now, "price.changed", [{"listing": outlet_id} for outlet_id in told])
+    usage.add(tx, tenant_id, now, "prices", [(account_id, sum(row[2] is not None for row in rows))])
     save(tx, tenant_id, slots.values())
     _hear_again(tx, tenant_id, slots.values())
     if call.along:

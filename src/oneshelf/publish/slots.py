@@ -13,6 +13,7 @@ import msgspec
 
 from oneshelf.channels.contract import Outlet
 from oneshelf.core.instants import SECOND
+from oneshelf.core.plan import Capability
 from oneshelf.core.slot import (
     PUBLISH_WINDOW_S,
     PUBLISH_WINDOW_S_MAX,
@@ -26,6 +27,7 @@ from oneshelf.core.slot import (
 )
 from oneshelf.db.tx import Tx
 from oneshelf.tenants.accounts import SHOW_ZERO
+from oneshelf.tenants.plan import Plan
 
 #: The initial publish window of a channel that the table does not know, seconds.
 OTHER_WINDOW_S = 10.0
@@ -199,21 +201,24 @@ class AccountRow(msgspec.Struct, frozen=True):
     start_window: int = 0
     #: Every listing is to show 0, whatever is there (8.14).
     shows_zero: bool = False
+    #: The tenant's plan has inventory sync.
+    in_plan: bool = True
 
     @property
     def writes(self) -> bool:
-        """Nothing leaves unless the account is LIVE (0.7)."""
-        return self.state == "LIVE"
+        """Nothing leaves unless the account is LIVE (0.7) and the plan has it. Closing every listing needs no plan."""
+        return self.state == "LIVE" and (self.in_plan or self.shows_zero)
 
     @property
     def reads(self) -> bool:
-        return self.state != "DISCONNECTED"
+        return self.state != "DISCONNECTED" and (self.in_plan or self.shows_zero)
 
 
 def account_row(tx: Tx, tenant_id: int, account_id: int) -> AccountRow:
     """Return the account. Raises LookupError if there is none."""
     row = tx.one(
-        "SELECT account_id, channel, state, skew_s, live_at, settings FROM account WHERE tenant_id = :t AND account_id = :a",
+        "SELECT a.account_id, a.channel, a.state, a.skew_s, a.live_at, a.settings, p.name FROM account a "
+        "LEFT JOIN plan p ON p.tenant_id = a.tenant_id WHERE a.tenant_id = :t AND a.account_id = :a",
         t=tenant_id,
         a=account_id,
     )
@@ -222,7 +227,8 @@ def account_row(tx: Tx, tenant_id: int, account_id: int) -> AccountRow:
     settings = json.loads(row[5])
     start_s = settings.get("publish_window_s") or PUBLISH_WINDOW_S.get(row[1], OTHER_WINDOW_S)
     window, zero = round(float(start_s) * SECOND), settings.get(SHOW_ZERO) == "1"
-    return AccountRow(row[0], row[1], row[2], row[3] * SECOND, row[4], window, zero)
+    in_plan = Plan.named(row[6]).allows(Capability.INVENTORY_SYNC)
+    return AccountRow(row[0], row[1], row[2], row[3] * SECOND, row[4], window, zero, in_plan)
 
 
 def orders_complete_through(tx: Tx, tenant_id: int, account_id: int) -> int | None:

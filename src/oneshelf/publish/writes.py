@@ -27,6 +27,7 @@ from oneshelf.core.slot import (
 from oneshelf.db import events
 from oneshelf.db.journal import open_task
 from oneshelf.db.tx import Tx
+from oneshelf.tenants import usage
 
 from .numbers import numbers_of
 from .resting import REASON_MAX, REFUSED, ask_to_sign_in, rest, subject_of, us, weigh, words
@@ -73,6 +74,7 @@ def settle_write(
     )
     told = [item.outlet_id for item, row in zip(written, ended, strict=True) if row[2] is not None]
     events.tell(tx, tenant_id, now, "listing.changed", [{"listing": outlet_id} for outlet_id in told])
+    usage.add(tx, tenant_id, now, "numbers", [(account_id, sum(one[2] is not None for one in ended))])
     save(tx, tenant_id, slots.values())
 
 

@@ -149,35 +149,3 @@ def attempts(
         AttemptOfList(no, quantity, was, iso(sent) or "", iso(accepted), iso(seen), outcome, reason)
         for no, quantity, was, sent, accepted, seen, outcome, reason in rows
     ]
-
-
-class TaskOfList(msgspec.Struct, frozen=True):
-    """What only a person can do. Instants as ISO 8601, UTC; `closed_at` None: it waits."""
-
-    task_no: int
-    kind: str
-    subject: str
-    what: str
-    why: str
-    opened_at: str
-    due_at: str | None
-    closed_at: str | None
-
-
-def tasks(
-    tx: Tx, tenant_id: int, *, every: bool = False, before: int | None = None, limit: int = 50
-) -> list[TaskOfList]:
-    """Return tasks that wait (`every`: all), the newest first; those `before` a task's number."""
-    rows = tx.all(
-        """SELECT task_no, kind, subject, what, why, opened_at, due_at, closed_at FROM task
-            WHERE tenant_id = :t AND (:every = 1 OR closed_at IS NULL)
-              AND (CAST(:before AS BIGINT) IS NULL OR task_no < :before) ORDER BY task_no DESC LIMIT :n""",
-        t=tenant_id,
-        every=int(every),
-        before=before,
-        n=limit,
-    )
-    return [
-        TaskOfList(no, kind, subject, what, why, iso(opened) or "", iso(due), iso(closed))
-        for no, kind, subject, what, why, opened, due, closed in rows
-    ]

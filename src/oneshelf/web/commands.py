@@ -26,6 +26,7 @@ from oneshelf.onboarding import checking, following, leaving, marketplace, signi
 from oneshelf.onboarding.bring_up import bring_up
 from oneshelf.onboarding.connect import Entered
 from oneshelf.pricing import marks
+from oneshelf.publish import pausing
 from oneshelf.tenants import sign_ins
 from oneshelf.tenants.accounts import accounts, change_setting, load_secret
 from oneshelf.watch.check import check
@@ -33,11 +34,14 @@ from oneshelf.wiring import SIGN_INS, Running, Service, build_channel
 
 from . import (
     account_commands,
+    alert_commands,
     conflict_commands,
     offer_commands,
     order_commands,
+    plan_commands,
     price_commands,
     sheet_commands,
+    task_commands,
     token_commands,
     truth_commands,
     webhook_commands,
@@ -257,7 +261,9 @@ async def run_disconnect(service: Service, payload: dict[str, Any]) -> Any:
     tenant_id, now = service.tenant_id, to_us(service.clock.now())
     shown = await service.writer.do(lambda tx: leaving.showing_more_than_zero(tx, tenant_id, account_id))
     if payload.get("zero"):
-        await service.writer.do(lambda tx: set_rule(tx, tenant_id, account_id, EVERY_SKU, now, by=service.by, cap=0))
+        await service.writer.do(
+            lambda tx: pausing.pause(tx, tenant_id, account_id, now, zero_first=True, by=service.by)
+        )
         service.wake_all()
         return {"account_id": account_id, "disconnected": False, "showing": shown, "on_the_way_to_zero": True}
     if not payload.get("yes"):
@@ -538,4 +544,7 @@ COMMANDS: dict[str, Command] = {
     **token_commands.COMMANDS,
     **sheet_commands.COMMANDS,
     **webhook_commands.COMMANDS,
+    **plan_commands.COMMANDS,
+    **task_commands.COMMANDS,
+    **alert_commands.COMMANDS,
 }

@@ -233,7 +233,7 @@ def _disable(tx: Tx, tenant_id: int, endpoint: int, url: str, why: str, now: int
         tenant_id,
         now,
         "webhook_disabled",
-        f"webhook:{endpoint}",
+        str(endpoint),
         f"Look at webhook endpoint {endpoint}: nothing is sent to it any more",
         f"{why[:PROBLEM_MAX]}. What happens is kept for it for 30 days; send it all: oneshelf webhooks enable {endpoint}",
     )

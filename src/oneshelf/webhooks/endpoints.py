@@ -207,7 +207,7 @@ def enable(tx: Tx, tenant_id: int, endpoint: int, now: int, *, by: str) -> None:
         t=tenant_id,
         no=endpoint,
     )
-    close_task(tx, tenant_id, now, "webhook_disabled", f"webhook:{endpoint}")
+    close_task(tx, tenant_id, now, "webhook_disabled", str(endpoint))
     note(tx, tenant_id, now, by, "A webhook endpoint was enabled", f"webhook:{endpoint}")
 
 
@@ -228,7 +228,7 @@ def remove(tx: Tx, tenant_id: int, endpoint: int, now: int, *, by: str) -> None:
     _known(tx, tenant_id, endpoint)
     for name in ("webhook_delivery", "webhook_endpoint"):
         tx.run(f"DELETE FROM {name} WHERE tenant_id = :t AND endpoint_no = :no", t=tenant_id, no=endpoint)
-    close_task(tx, tenant_id, now, "webhook_disabled", f"webhook:{endpoint}")
+    close_task(tx, tenant_id, now, "webhook_disabled", str(endpoint))
     note(tx, tenant_id, now, by, "A webhook endpoint was removed", f"webhook:{endpoint}")
 
 

@@ -36,6 +36,13 @@ class Running:
         self.reading_catalogue = asyncio.Lock()
         self.ship_bell = Bell()
         self.tasks: list[asyncio.Task[Any]] = []
+        #: Calls to the channel that are in the tenant's usage already.
+        self.calls_metered = 0
+
+    @property
+    def calls(self) -> int:
+        """Calls to the channel since the start, of whatever kind."""
+        return sum(one.calls for one in self.session.calls.values())
 
     @property
     def tenant_id(self) -> int:

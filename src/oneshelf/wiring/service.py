@@ -45,10 +45,12 @@ from oneshelf.runtime.transport import AioHttp
 from oneshelf.runtime.writer import Writer
 from oneshelf.settings import Settings
 from oneshelf.shipping import deadlines, telling
+from oneshelf.tenants import usage
 from oneshelf.tenants.accounts import FIRST_TENANT, AccountRow, accounts, departed_accounts, load_secret
 from oneshelf.tenants.credentials import StoredCredentials
 from oneshelf.tenants.seal import Sealer, new_key_file
-from oneshelf.watch import probe
+from oneshelf.watch import probe, silence
+from oneshelf.watch.alert_sending import Mail, Sender
 from oneshelf.webhooks import worker as webhooks
 
 from .connectors import build_channel
@@ -138,13 +140,16 @@ class Service:
             max_body=self.settings.answer_body_bytes_max,
         )
         await self.writer.do(self._recover)
+        self._running_since = to_us(self.clock.now())
         if loops:
+            await self.writer.do(lambda tx: silence.after_start(tx, self.tenant_id, self._running_since))
             self._start_loop(
                 intake.handle_loop(
                     self.tenant_id, self._parsers, self.writer, self.clock, self.news, self.stopping, self._on_handled
                 )
             )
             self._start_loop(self._short_loop())
+            self._start_loop(self.alert_sender().run(self.stopping))
             self._start_loop(
                 customers.run(
                     self.tenant_id, self.writer, self.clock, self.privacy_bell, self.stopping, self._handle_departed
@@ -159,6 +164,11 @@ class Service:
             self._start_loop(tick_loop.run(*where, self.stopping, self.wake_numbers))
             probing = (self.tenant_id, self.probed, self.writer, self.clock)
             self._start_loop(probe.run(*probing, self.stopping, self.wake_all))
+
+    def alert_sender(self) -> Sender:
+        """What tells people of tasks."""
+        where = (self.tenant_id, self.writer, self.clock, self.http, self.sealer)
+        return Sender(*where, Mail.of(self.settings), self.settings.public_url or self.local_url)
 
     def heard(self) -> list[Heard]:
         """How each account is heard (S3.1, S3.2)."""
@@ -334,17 +344,30 @@ class Service:
         while not self.stopping.is_set():
             await pause.wait(SHORT_LOOK_S, self.stopping)
             try:
-                asked = await self.writer.do(self._look_at_short_lines)
+                asked, calls = await self.writer.do(lambda tx: (self._look_at_short_lines(tx), self._meter(tx)))
             except Stop:
                 raise
             except Exception:
                 log.exception("short_lines_failed")
                 continue
+            self._metered(calls)
             for account_id in asked & self.running.keys():
                 self.running[account_id].ship_bell.ring()
 
+    def _meter(self, tx: Tx) -> dict[int, int]:
+        """Add the calls since the last time to the tenant's usage. Returns what is in it once this is committed."""
+        calls = {one.account_id: one.calls for one in self.running.values()}
+        fresh = [(number, count - self.running[number].calls_metered) for number, count in calls.items()]
+        usage.add(tx, self.tenant_id, to_us(self.clock.now()), "calls", fresh)
+        return calls
+
+    def _metered(self, calls: Mapping[int, int]) -> None:
+        for account_id in calls.keys() & self.running.keys():
+            self.running[account_id].calls_metered = calls[account_id]
+
     def _look_at_short_lines(self, tx: Tx) -> set[int]:
         now = to_us(self.clock.now())
+        silence.look(tx, self.tenant_id, {one.account_id: one.poll_s for one in self.heard()}, self._running_since, now)
         deadlines.alert(tx, self.tenant_id, now)
         return short.decide(tx, self.tenant_id, self.cancel_channels(), now)
 
@@ -404,8 +427,10 @@ class Service:
     async def _keep_budgets(self) -> None:
         now = self.clock.now()
         rows = {(one.tenant_id, one.account_id): one.limiter.snapshot(now) for one in self.running.values()}
-        if any(rows.values()) and self.writer.broken is None:
-            await self.writer.do(lambda tx: spent.keep(tx, rows))
+        if self.writer.broken is None and hasattr(self, "http"):
+            if any(rows.values()):
+                await self.writer.do(lambda tx: spent.keep(tx, rows))
+            self._metered(await self.writer.do(self._meter))
 
     # --- what the front door needs (intake/webhook.Doors) --------------------------------------------------------------------
 

@@ -11,6 +11,9 @@ tenant = table("tenant", words("name"), at("created_at", False), keys=1)
 # What a tenant's plan is; no row: self-hosted, everything. frozen: rules in force at a downgrade count on without buffer stock.
 plan = table("plan", words("name"), at("since_at", False), words("changed_by", ""), flag("frozen"), keys=1)
 
+# What was done on a day (UTC, days since 1970) for an account: orders, numbers, prices, calls. account_id 0: for none.
+usage_day = table("usage_day", Column("day", Id), Column("account_id", Id), words("name"), count("count"), keys=4)
+
 # One channel account. state: CONNECTED MATCHED PREVIEWED LIVE PAUSED DISCONNECTED (S0.7). settings: the connector's plain strings.
 account = table(
     "account",

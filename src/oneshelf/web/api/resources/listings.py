@@ -142,3 +142,15 @@ async def link_listings(call: DryCall, body: LinksIn) -> BulkDone:
         return await call.command("link", {"outlet_id": item.listing, "parts": item.parts})
 
     return await each(body.items, LinkItem, one)
+
+
+class ListingRetried(msgspec.Struct, frozen=True):
+    """The listing whose number is tried again."""
+
+    listing: int
+
+
+@routes.writes("/listings/{listing}/retry")
+async def retry_listing(call: DryCall, listing: Number) -> ListingRetried:
+    """Try a parked listing's number again: it is read first."""
+    return msgspec.convert(await call.command("listing_retry", {"outlet_id": listing}), ListingRetried)

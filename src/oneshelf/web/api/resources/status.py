@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 import msgspec
 from fastapi import Query
 
-from oneshelf.core.instants import SECOND
+from oneshelf.core.instants import SECOND, from_us, iso
+from oneshelf.core.plan import Capability
 from oneshelf.db.undo import BulkChange, changes
+from oneshelf.tenants.plan import plan_of
+from oneshelf.tenants.usage import Used, usage
 from oneshelf.watch import history
 from oneshelf.watch.drift import DriftReport, drift_report
 from oneshelf.watch.latency import Percentiles, latency
@@ -126,3 +130,28 @@ class ProbeBegun(msgspec.Struct, frozen=True):
 async def begin_probe(call: Call, body: ProbeIn) -> ProbeBegun:
     """Hold one piece and measure until every listing shows it; then the piece is free again."""
     return msgspec.convert(await call.command("probe", body), ProbeBegun)
+
+
+class PlanShown(msgspec.Struct, frozen=True):
+    """The plan, and what it has. `frozen`: rules that were in force at a downgrade count on."""
+
+    plan: str
+    since_at: str | None
+    frozen: bool
+    has: list[str]
+
+
+@routes.reads("/status/plan")
+async def show_plan(call: Call) -> PlanShown:
+    """What the plan has."""
+    plan = await call.read(lambda tx: plan_of(tx, call.tenant_id))
+    return PlanShown(plan.name, iso(plan.since_at), plan.frozen, [one for one in Capability if plan.allows(one)])
+
+
+@routes.reads("/status/usage")
+async def show_usage(
+    call: Call, days: Annotated[int, Query(ge=1, le=366, description="So many days back from today (UTC).")] = 30
+) -> list[Used]:
+    """Orders, numbers, prices and calls by day and account, the newest day first."""
+    today = from_us(call.now).date()
+    return await call.read(lambda tx: usage(tx, call.tenant_id, today - timedelta(days=days - 1), today))
