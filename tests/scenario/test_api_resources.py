@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import psycopg
 import pytest
 from tests.scenario.api import Asking, open_shop
 from tests.scenario.service import EBAY, SHOPIFY, Elsewhere, Shop, connected, on_sale
@@ -16,6 +18,7 @@ import dashboard_seed
 from oneshelf.core.instants import to_us
 from oneshelf.db.tables import metadata
 from oneshelf.db.tx import Tx
+from oneshelf.tenants.seal import new_key_file
 
 
 @pytest.fixture
@@ -23,6 +26,21 @@ async def shop(tmp_path: Path, sqlite_migrated: Path) -> AsyncIterator[Shop]:
     shop = await open_shop(tmp_path / "data", sqlite_migrated)
     yield shop
     await shop.close()
+
+
+@pytest.fixture
+async def postgres_shop(tmp_path: Path, postgres_server: str, postgres_migrated: str) -> AsyncIterator[Shop]:
+    name = f"oneshelf_api_{os.getpid()}"
+    server = postgres_server if "{database}" in postgres_server else postgres_server + "/{database}"
+    with psycopg.connect(server.replace("{database}", "postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {postgres_migrated}")
+    os.mkdir(tmp_path / "data")
+    new_key_file(tmp_path / "data" / "oneshelf.key")
+    shop = await Shop.open(tmp_path / "data", database_url=server.replace("{database}", name))
+    yield shop
+    await shop.close()
+    with psycopg.connect(server.replace("{database}", "postgres"), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -110,8 +128,23 @@ async def test_a_full_shop_is_shown_as_the_document_says(shop: Shop, api: Asking
     }, "a list of which this test sees no row proves nothing"
 
 
+async def test_the_same_on_postgresql(postgres_shop: Shop) -> None:
+    asking = await Asking.with_scopes(postgres_shop)
+    await test_a_full_shop_is_shown_as_the_document_says(postgres_shop, asking)
+    await pages_add_up(asking)
+    items = [{"sku": "BLK-MUG-01", "quantity": 3, "location": dashboard_seed.LEEDS}, {"sku": "NOPE", "quantity": 1}]
+    done = await asking.post("/stock/counts/bulk", {"items": items}, key="a")
+    again = await asking.post("/stock/counts/bulk", {"items": items}, key="a")
+    assert done.body == again.body and done.body["done"] == 1
+    await asking.close()
+
+
 async def test_pages_of_every_list_add_up_to_the_whole(shop: Shop, api: Asking) -> None:
     await fill(shop)
+    await pages_add_up(api)
+
+
+async def pages_add_up(api: Asking) -> None:
     document = (await api.get("/openapi.json")).body
     for path, methods in document["paths"].items():
         names = {p["name"] for p in methods.get("get", {}).get("parameters", [])}
