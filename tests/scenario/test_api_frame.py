@@ -112,6 +112,7 @@ async def test_every_error_is_a_problem_that_says_what_to_do(api: Asking) -> Non
         ("GET", "/nowhere", None, 404, "not-found", "no such address"),
         ("DELETE", "/stock/levels", None, 405, "method-not-allowed", "another method"),
         ("GET", "/stock/levels?limit=0", None, 422, "not-valid", "query:limit"),
+        ("POST", "/stock/counts", None, 415, "media-type", "Content-Type: application/json"),
         ("POST", "/stock/counts", b"{", 400, "not-understood", "not JSON"),
         ("POST", "/stock/counts", b'{"sku": ' + b"[" * 10_000, 400, "not-understood", ""),
         ("POST", "/stock/counts", {"sku": "MUG-1", "quantity": "3"}, 422, "not-valid", "/quantity: input should be"),

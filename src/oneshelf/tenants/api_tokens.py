@@ -88,6 +88,13 @@ class NewToken(msgspec.Struct, frozen=True):
     secret: str
 
 
+def in_short(scopes: Iterable[str]) -> str:
+    """Return scopes in words, a group by its name."""
+    have = set(scopes)
+    name = next((name for name in ("all", "read") if have == set(GROUPS[name])), None)
+    return name or ", ".join(sorted(have))
+
+
 def create(tx: Tx, tenant_id: int, name: str, scopes: Iterable[str], now: int, *, by: str) -> NewToken:
     """Make a token. Raises TokenRefused on a name that is taken or none, and on scopes that nobody knows."""
     name = name.strip()

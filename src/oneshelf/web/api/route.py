@@ -153,17 +153,26 @@ class _Route(APIRoute):
         scope = (self.openapi_extra or {})["x-scope"]
         writes = self.methods != {"GET"}
 
+        takes_json = self.body_field is not None
+
         async def handle(request: Request) -> Response:
             try:
                 caller: Caller = request.state.caller
                 if scope not in caller.scopes:
                     raise ApiError("no-scope", f"The token {caller.name!r} does not open {scope}.")
+                if takes_json and not _is_json(request):
+                    raise ApiError("media-type", "Send JSON, with Content-Type: application/json.")
                 key = request.headers.get(KEY_HEADER.lower()) if writes else None
                 return await (inner(request) if key is None else _once(request, once.checked(key), inner))
             except Exception as error:  # every kind has its answer; what nobody foresaw is logged there
                 return of_error(error, request.url.path)
 
         return handle
+
+
+def _is_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    return kind == JSON or (kind.startswith("application/") and kind.endswith("+json"))
 
 
 async def _once(request: Request, key: str, inner: Handler) -> Response:
