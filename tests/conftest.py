@@ -14,12 +14,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from oneshelf.db.postgres import PostgresStore
 from oneshelf.db.sqlite import SqliteStore
 from oneshelf.db.store import Store
 
 _numbers = itertools.count(1)
+
+# A test never says how fast a machine is.
+settings.register_profile("any_machine", deadline=None)
+settings.load_profile("any_machine")
 
 
 @pytest.fixture(scope="session")

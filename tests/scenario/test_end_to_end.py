@@ -36,6 +36,7 @@ CHANNELS = ("shopify", "amazon", "ebay", "etsy")
 ACCOUNT = {channel: number for number, channel in enumerate(CHANNELS, 1)}
 STOCK = 20
 PRODUCTS = (
+    "KEEP",
     "REACH",
     "LOST",
     "TWICE",
@@ -530,3 +531,21 @@ async def test_I4_no_order_is_lost_by_each_channels_own_list(street: Street) -> 
     for channel, rows in by_channel.items():
         ended = sum(row["imported"] + sum(row["waiting"].values()) + sum(row["ignored"].values()) for row in rows)
         assert ended == sum(row["stored"] for row in rows) == sum(row["there"] for row in rows) > 0, (channel, rows)
+
+
+async def test_S2_12_a_buffer_keeps_the_last_pieces_for_the_shop(street: Street) -> None:
+    """Scenario C: five kept off Amazon and Etsy. Shopify 8 → 3 there; Shopify 5 → 0."""
+    two = ("amazon", "etsy")
+    for channel in two:
+        wanted = {"channel": channel, "goods": "sku", "value": "KEEP", "safety_stock": 5}
+        preview = await ask(street.shop.settings, "rule", {**wanted, "preview": True})
+        assert [(one["was"], one["would"]) for one in preview["listings"]] == [(STOCK, STOCK - 5)]
+        assert (await ask(street.shop.settings, "rule", wanted))["made"] is True
+    await street.shows("KEEP", STOCK - 5, two)
+    for pieces, left in ((8, 3), (5, 0)):
+        shown = (await street.shown("KEEP"))["shopify"]
+        await street.marketplaces.ask(
+            "POST", "/console", {"channel": "shopify", "action": "adjust", "sku": "KEEP", "delta": pieces - shown}
+        )
+        await street.shows("KEEP", left, two)
+        await street.shows("KEEP", pieces, ("shopify", "ebay"))

@@ -145,8 +145,8 @@ async def test_S14_5_a_rate_tries_again_only_what_waited_for_it(shop: Shop) -> N
 async def test_a_rule_is_kept_by_the_running_service_and_by_the_file_at_rest(shop: Shop) -> None:
     await on_sale(shop, SHOPIFY, "sku:MUG", "MUG")
     assert (await ask(shop.settings, "rule", {"sku": "MUG", "safety_stock": 5}))["sku"] == "MUG"
-    assert await shop.all("SELECT sku, safety_stock FROM offer_policy WHERE tenant_id = 1") == [("MUG", 5)]
+    assert await shop.all("SELECT value, safety_stock FROM offer_rule WHERE tenant_id = 1") == [("MUG", 5)]
     await shop.close()
     assert (await ask(shop.settings, "rule", {"sku": "MUG", "drop": True}))["dropped"] is True
     await shop.open_again()
-    assert await shop.all("SELECT sku FROM offer_policy WHERE tenant_id = 1") == []
+    assert await shop.all("SELECT value FROM offer_rule WHERE tenant_id = 1") == []

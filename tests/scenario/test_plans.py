@@ -11,11 +11,14 @@ from tests.scenario.invariants import check
 
 from oneshelf.core.errors import Park
 from oneshelf.core.instants import from_us
+from oneshelf.core.offer_rule import OfferRule
 from oneshelf.core.plan import Capability, NotInPlan, PlanName
+from oneshelf.core.precedence import Selector
 from oneshelf.db.store import Store, transaction
-from oneshelf.listings.policy import EVERY_ACCOUNT, EVERY_SKU, set_rule
+from oneshelf.listings.policy import EVERY_ACCOUNT, EVERY_SKU, Change, set_rule
 from oneshelf.orders import short
 from oneshelf.pricing.policy import policy_of, switch
+from oneshelf.publish import rule_changes
 from oneshelf.publish.planning import look
 from oneshelf.publish.slots import account_row
 from oneshelf.tenants.accounts import change_setting
@@ -111,6 +114,22 @@ class TestPrices:
         with transaction(world.store) as tx:
             assert policy_of(tx, TENANT, EBAY).follows
         assert world.value("SELECT COUNT(*) FROM price_mark") == 1
+
+
+class TestBufferStock:
+    def test_without_it_no_rule_is_changed_and_with_it_again_it_is(self, world: World) -> None:
+        change = [Change(Selector(goods="sku", value="MUG"), OfferRule(Selector(goods="sku", value="MUG")))]
+        give(world, "starter")
+        with (
+            pytest.raises(NotInPlan, match="Buffer stock is not in the plan Starter; Pro"),
+            transaction(world.store) as tx,
+        ):
+            rule_changes.make(tx, TENANT, change, world.now, by="m")
+        assert world.rows("SELECT 1 FROM offer_rule") == []
+        give(world, "pro")
+        with transaction(world.store) as tx:
+            rule_changes.make(tx, TENANT, change, world.now, by="m")
+        assert world.rows("SELECT value FROM offer_rule") == [("MUG",)]
 
 
 class TestImports:

@@ -294,7 +294,7 @@ def test_the_narrowest_rule_wins_whole(store: Store) -> None:
     bench = Bench(store)
 
     def safety() -> int:
-        return bench.tx(lambda tx: rules_for(tx, T, SHOP, ["MUG"])["MUG"].safety_stock)  # type: ignore[return-value]
+        return bench.tx(lambda tx: rules_for(tx, T, SHOP, ["MUG"]).of("MUG").numbers.safety_stock)  # type: ignore[return-value]
 
     def rule(account_id: int, sku: str, pieces: int) -> None:
         bench.tx(lambda tx: set_rule(tx, T, account_id, sku, bench.now, by="Ada", safety_stock=pieces))

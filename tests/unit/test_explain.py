@@ -32,6 +32,7 @@ policies = st.builds(
     units_per_listing=st.integers(1, 7),
     channel_max=st.sampled_from([999, 12, 1_000_000]),
     min_show=st.integers(1, 6),
+    exactly=st.none() | st.integers(0, 12),
 )
 
 

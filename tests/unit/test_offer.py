@@ -26,6 +26,7 @@ policies = st.builds(
     units_per_listing=st.integers(1, 12),
     channel_max=st.just(1_000_000) | st.integers(0, 40),
     min_show=st.integers(1, 6),
+    exactly=st.none() | st.integers(0, 12),
 )
 others_of = st.builds(Others, reserve=st.integers(0, 300), floor=st.integers(0, 150))
 
@@ -116,7 +117,7 @@ def test_I11_an_offer_is_within_every_bound(available: int, policy: OfferPolicy,
     assert taken <= max(0, available)
     assert taken <= limit_of(available, policy)
     assert taken <= policy.cap
-    assert offer <= policy.channel_max
+    assert offer <= policy.channel_max and (policy.exactly is None or offer <= policy.exactly)
     assert offer == 0 or offer >= policy.min_show
 
 
@@ -127,7 +128,7 @@ def test_nothing_is_left_out_without_a_reason(available: int, policy: OfferPolic
     more = (offer + 1) * policy.units_per_listing
     allowed = max(others.floor, available - others.reserve)
     could = more <= limit_of(available, policy) and more <= allowed and more <= policy.cap
-    assert not could or offer + 1 > policy.channel_max or (offer == 0 and policy.min_show > 1)
+    assert not could or offer + 1 > policy.most or (offer == 0 and policy.min_show > 1)
 
 
 @given(pieces, policies, others_of)

@@ -24,6 +24,7 @@ from . import (
     bench,
     channels,
     conflicts,
+    guard,
     holds,
     inbox,
     key,

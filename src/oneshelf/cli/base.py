@@ -79,8 +79,9 @@ def text_of(file: Path) -> str:
     """Return a CSV file's text, however a spreadsheet saved it. One that is no text ends the command with 2."""
     try:
         return spreadsheet.decoded(file.read_bytes())[0]
-    except spreadsheet.SheetWrong as error:
-        err.print(f"{file}: {error}.", highlight=False)
+    except (OSError, spreadsheet.SheetWrong) as error:
+        words = error.strerror if isinstance(error, OSError) else error
+        err.print(f"{file} can't be read: {words}.", highlight=False)
         raise typer.Exit(2) from None
 
 

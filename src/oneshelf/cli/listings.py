@@ -159,7 +159,7 @@ def listings_import(
     else:
         for number, problem in done["problems"][:50]:
             out.print(f"row {number}: {problem}", highlight=False)
-        verb = "linked" if yes else "would be linked"
+        verb = "linked" if done["done"] else "would be linked"
         out.print(
             f"{done['links']} listings {verb}, {done['unlinks']} unlinked, {done['same']} stay; {len(done['problems'])} rows wrong."
         )
@@ -167,7 +167,11 @@ def listings_import(
             out.print(f"Do it: oneshelf listings import {file} --yes")
         if done["change"] is not None:
             out.print(f"Take it back: oneshelf listings undo {done['change']}")
-    raise typer.Exit(1 if done["problems"] else 0)
+        if done["waits"]:
+            out.print(
+                f"Nothing is linked yet: {done['alarm']}. Do it all the same: oneshelf guard approve {done['waits']}"
+            )
+    raise typer.Exit(1 if done["problems"] or done["waits"] else 0)
 
 
 @group.command("undo")

@@ -9,9 +9,10 @@ NO_CAP = 1 << 60
 
 
 class OfferPolicy(msgspec.Struct, frozen=True):
-    """The merchant's rules for one outlet. Pieces, except `channel_max` and `min_show`, which are listings.
+    """The merchant's rules for one outlet. Pieces, except `channel_max`, `min_show` and `exactly`, which are listings.
 
     `safety_stock`: pieces never offered. `safety_percent`: offer at most this share of what is available (0 to 100, None: all).
+    `exactly`: show this number as long as there is so much, whatever is left beyond it (None: show what there is).
     """
 
     safety_stock: int = 0
@@ -20,6 +21,12 @@ class OfferPolicy(msgspec.Struct, frozen=True):
     units_per_listing: int = 1
     channel_max: int = 1_000_000
     min_show: int = 1
+    exactly: int | None = None
+
+    @property
+    def most(self) -> int:
+        """The most listings that are shown, whatever there is."""
+        return self.channel_max if self.exactly is None else min(self.channel_max, self.exactly)
 
 
 class Others(msgspec.Struct, frozen=True):
@@ -84,9 +91,11 @@ def offer_quantity(available: int, policy: OfferPolicy, others: Others = NO_OTHE
     3
     >>> offer_quantity(5, OfferPolicy(units_per_listing=2))
     2
+    >>> [offer_quantity(k, OfferPolicy(exactly=2)) for k in (9, 2, 1, -1)]
+    [2, 2, 1, 0]
     """
     pieces = shared_of(available, policy, others)
-    quantity = min(pieces // policy.units_per_listing, policy.channel_max)
+    quantity = min(pieces // policy.units_per_listing, policy.most)
     return quantity if quantity >= policy.min_show else 0
 
 
@@ -98,7 +107,7 @@ def explain_offer(available: int, policy: OfferPolicy, others: Others = NO_OTHER
     shared = max(0, min(limit, max(others.floor, available - others.reserve)))
     pieces = min(shared, max(0, policy.cap))
     listings = pieces // policy.units_per_listing
-    shown = min(listings, policy.channel_max)
+    shown = min(listings, policy.most)
     return OfferTerms(
         available=available,
         safety=start - limit,

@@ -71,9 +71,7 @@ def read(file: bytes | str, needed: Sequence[str], optional: Sequence[str] = ())
     missing = [name for name in needed if name not in names]
     if missing or twice:
         what = f"has no column {', '.join(missing)}" if missing else f"has the column {', '.join(twice)} twice"
-        raise SheetWrong(
-            f"the file {what}; it needs {', '.join(needed)}" + (f", may have {', '.join(optional)}" if optional else "")
-        )
+        raise SheetWrong(f"the file {what}; it needs {', '.join(needed)}")
     place = {name: names.index(name) for name in wanted if name in names}
     made = [
         SheetRow(

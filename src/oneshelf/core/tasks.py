@@ -36,6 +36,7 @@ class About(StrEnum):
     MESSAGE = "message"  # 4711, from `inbox list`
     REQUEST = "request"  # 7, from `privacy list`
     ENDPOINT = "endpoint"  # 2, from `webhooks list`
+    GUARD = "guard"  # 2, from `guard list`
     SERVICE = "service"  # "", the service itself
 
 
@@ -151,6 +152,7 @@ KINDS: Mapping[str, TaskKind] = MappingProxyType(
         "books_differ": TaskKind(About.SERVICE, "urgent", "Restore a backup: the ledger's sums are not its entries", "oneshelf check", "the nightly look finds them equal", HOUR_S),
         "alerts_not_sent": TaskKind(About.SERVICE, "warning", "See why they are not taken", "oneshelf alerts list", "one is taken again"),
         "webhook_disabled": TaskKind(About.ENDPOINT, "warning", "See why its receiver takes nothing, then send it what it missed", "oneshelf webhooks enable {subject}", "it is enabled or removed"),
+        "guard_waits": TaskKind(About.GUARD, "urgent", "Look at what it would change, and say yes or no", "oneshelf guard approve {subject}", "you approve or refuse it, or its time is over"),
         "sync_stopped": TaskKind(About.SERVICE, "urgent", "See why nothing was done meanwhile: was the machine off?", "oneshelf channels check", "", HOUR_S),
         "plan_lacks": TaskKind(About.SERVICE, "urgent", "Choose a plan that has it, or let listings show 0", "oneshelf plan show", "the plan has it", DAY_S),
     }

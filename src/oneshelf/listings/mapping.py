@@ -137,14 +137,12 @@ def _cells(row: Row) -> tuple[str | int, ...]:
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """What a CSV file asks for. `links`: listing → parts; `same`: rows that change nothing; `problems`: (row number, what is wrong);
-    `before`: what those that change are tied to now."""
+    """What a CSV file asks for. `links`: listing → parts; `same`: rows that change nothing; `problems`: (row number, what is wrong)."""
 
     links: dict[int, dict[str, int]]
     unlinks: list[int]
     same: int
     problems: list[tuple[int, str]]
-    before: dict[int, dict[str, int]] = {}
 
 
 def read_csv(tx: Tx, tenant_id: int, file: bytes | str) -> Wanted:
@@ -195,8 +193,7 @@ def read_csv(tx: Tx, tenant_id: int, file: bytes | str) -> Wanted:
                 same += 1
             else:
                 tied[outlet_id] = wanted
-    before = {outlet_id: now_tied.get(outlet_id, {}) for outlet_id in [*tied, *unlinks]}
-    return Wanted(tied, unlinks, same, problems, before)
+    return Wanted(tied, unlinks, same, problems)
 
 
 def _parts(text: str, skus: set[str]) -> tuple[dict[str, int], str]:
@@ -217,13 +214,20 @@ def _parts(text: str, skus: set[str]) -> tuple[dict[str, int], str]:
 def apply(tx: Tx, tenant_id: int, wanted: Wanted, now: int, *, by: str) -> int | None:
     """Carry out what was read; returns the change's number, to take it back, or None if there was nothing to do. The caller books the
     orders that waited."""
+    before: dict[int, dict[str, int]] = {outlet_id: {} for outlet_id in [*wanted.links, *wanted.unlinks]}
+    for outlet_id, sku, units in tx.all(
+        "SELECT outlet_id, sku, units FROM link WHERE tenant_id = :t AND outlet_id {in:these}",
+        t=tenant_id,
+        these=list(before),
+    ):
+        before[outlet_id][sku] = units
     for outlet_id, parts in wanted.links.items():
         links.link(tx, tenant_id, outlet_id, parts, now, by=by)
     for outlet_id in wanted.unlinks:
         unlink(tx, tenant_id, outlet_id, now, by=by)
-    if not wanted.before:
+    if not before:
         return None
-    return undo.keep(tx, tenant_id, LINKS, len(wanted.before), [[k, v] for k, v in wanted.before.items()], now, by=by)
+    return undo.keep(tx, tenant_id, LINKS, len(before), list(before.items()), now, by=by)
 
 
 def put_back(tx: Tx, tenant_id: int, change_no: int, now: int, *, by: str) -> tuple[list[int], list[int]]:

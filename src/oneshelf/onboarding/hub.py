@@ -10,9 +10,11 @@ import msgspec
 from oneshelf.channels.contract import ExportState, Http, Hub, HubFacts, HubLocation, ListingFound
 from oneshelf.core.errors import Retry
 from oneshelf.core.instants import to_us
+from oneshelf.core.precedence import ItemFacts
 from oneshelf.db.journal import open_task
 from oneshelf.db.tx import Tx
 from oneshelf.listings import links
+from oneshelf.listings.policy import hear_facts
 from oneshelf.orders.accounts import load_accounts
 from oneshelf.pricing.levels import hear_hub
 from oneshelf.reconcile import hub as judging
@@ -72,6 +74,7 @@ def keep_items(tx: Tx, tenant_id: int, account_id: int, found: Sequence[ListingF
             )
         else:
             single.append(same[0])
+    hear_facts(tx, tenant_id, {str(one.sku): _item_facts(one) for one in single}, now)
     hear_hub(tx, tenant_id, {str(one.sku): (one.price_minor, one.currency) for one in single}, now)
     tx.many(
         """INSERT INTO item (tenant_id, sku, title, variant_id, item_id, product_id, tracked, deleted, price_minor, currency,
@@ -101,6 +104,11 @@ def keep_items(tx: Tx, tenant_id: int, account_id: int, found: Sequence[ListingF
     links.keep_listings(tx, tenant_id, account_id, single, now)
     _link_variants(tx, tenant_id, account_id, [listing.outlet_external_id for listing in single])
     return len(single)
+
+
+def _item_facts(found: ListingFound) -> ItemFacts:
+    facts = found.facts or HubFacts()
+    return ItemFacts(str(found.sku), facts.tags, facts.vendor, facts.product_type)
 
 
 def _facts(facts: HubFacts) -> tuple[Any, ...]:

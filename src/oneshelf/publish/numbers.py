@@ -1,18 +1,19 @@
 """The number that each outlet ought to show at this moment, with every term of it (SEMANTICS 2).
 
-In: levels, links, rules, what the planner says of the others. Out: offers. Tables: reads link, stock_level, offer_policy.
+In: levels, links, rules, what the planner says of the others. Out: offers. Tables: reads link, stock_level, offer_rule.
 Never: stores what it computes; lets what an outlet shows change its number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from oneshelf.channels.contract import Capabilities
 from oneshelf.core.offer import (
+    NO_CAP,
     NO_OTHERS,
     OfferPolicy,
     OfferTerms,
@@ -21,11 +22,12 @@ from oneshelf.core.offer import (
     explain_offer,
     shared_of,
 )
+from oneshelf.core.offer_rule import OfferRule
 from oneshelf.core.reserve import Seller
 from oneshelf.db.tx import Tx
-from oneshelf.listings.policy import EVERY_SKU, Rule, rules_for
+from oneshelf.listings.policy import EVERY_SKU, Change, Rules, rules_for
 from oneshelf.listings.risk import locations_of
-from oneshelf.stock.levels import available_of
+from oneshelf.stock.levels import available_of, locations_in_scope
 
 from .exposure import shown_of
 from .planner import Planned, plan_skus
@@ -60,10 +62,12 @@ def numbers_of(
     now: int,
     *,
     everything: bool = False,
+    changes: Sequence[Change] = (),
 ) -> dict[int, Number]:
     """Return {outlet: number} from this moment's levels; outlets that are tied to no SKU are left out.
 
-    `everything`: the terms of slow SKUs are worked out too, which changes no number (for who explains one).
+    `everything`: the terms of slow SKUs are worked out too, which changes no number (for who explains one). `changes`: as if these rules
+    had been changed (for who asks what that would do).
     """
     parts_of: dict[int, dict[str, int]] = {}
     for outlet_id, sku, units in tx.all(
@@ -75,7 +79,7 @@ def numbers_of(
     skus = {sku for parts in parts_of.values() for sku in parts}
     if not skus:
         return {}
-    work = _Work(tx, tenant_id, account_id, skus, can, now, everything)
+    work = _Work(tx, tenant_id, account_id, skus, can, now, everything, changes)
     return {
         outlet_id: work.bundle(outlet_id, parts) if len(parts) > 1 else work.single(outlet_id, parts)
         for outlet_id, parts in parts_of.items()
@@ -86,13 +90,22 @@ class _Work:
     """What the numbers of one call share."""
 
     def __init__(
-        self, tx: Tx, tenant_id: int, account_id: int, skus: set[str], can: Capabilities, now: int, everything: bool
+        self,
+        tx: Tx,
+        tenant_id: int,
+        account_id: int,
+        skus: set[str],
+        can: Capabilities,
+        now: int,
+        everything: bool,
+        changes: Sequence[Change],
     ) -> None:
         self.can = can
+        self.rules: Rules = rules_for(tx, tenant_id, account_id, {*skus, EVERY_SKU}, changes)
         k = available_of(tx, tenant_id, sorted(skus))
-        here = locations_of(tx, tenant_id).get(account_id)
-        #: K of the locations that serve this account (2.14).
-        self.k = k if here is None else available_of(tx, tenant_id, sorted(skus), only_at=here)
+        self.everywhere = k
+        #: K of the locations that serve this account (2.14), without those that the SKU's rule leaves out.
+        self.k = self._served(tx, tenant_id, account_id, k)
         for (sku,) in tx.all(
             "SELECT sku FROM item WHERE tenant_id = :t AND deleted = 1 AND sku {in:skus}",
             t=tenant_id,
@@ -103,29 +116,40 @@ class _Work:
         account = account_row(tx, tenant_id, account_id)
         #: Told to show 0 whatever is there, before a pause (8.14).
         self.closed = account.shows_zero
-        self.rules = rules_for(tx, tenant_id, account_id, {*skus, EVERY_SKU})
         self.planned: Planned = plan_skus(tx, tenant_id, skus, k, now, everything=everything)
 
         scarce = [sku for (_, sku), others in self.planned.others.items() if others.reserve]
         self.exposed = shown_of(tx, tenant_id, set(scarce)) if scarce else {}
 
+    def _served(self, tx: Tx, tenant_id: int, account_id: int, k: Mapping[str, int]) -> dict[str, int]:
+        here = locations_of(tx, tenant_id).get(account_id)
+        of_places: dict[tuple[str, ...], list[str]] = {}
+        for sku in k:
+            of_places.setdefault(self.rules.of(sku).except_locations, []).append(sku)
+        found: dict[str, int] = {}
+        for left_out, skus in of_places.items():
+            if here is None and not left_out:
+                found.update({sku: k[sku] for sku in skus})
+                continue
+            places = set(locations_in_scope(tx, tenant_id) if here is None else here) - set(left_out)
+            found.update(available_of(tx, tenant_id, sorted(skus), only_at=places))
+        return found
+
     def policy(self, outlet_id: int, sku: str, units: int) -> OfferPolicy:
-        rule = self.rules[sku]
-        cap = min(rule.cap, self.planned.cap_of(outlet_id, sku)) if rule.cap_auto else rule.cap
-        cap = 0 if self.closed else cap
-        return OfferPolicy(
-            safety_stock=rule.safety_stock,
-            safety_percent=rule.safety_percent,
-            cap=cap,
+        numbers = self.rules.of(sku).numbers_at(self.k[sku])
+        return numbers.policy(
             units_per_listing=units,
             channel_max=self.can.max_quantity,
-            min_show=rule.min_show,
+            auto_cap=self.planned.cap_of(outlet_id, sku) if numbers.cap_auto else NO_CAP,
+            closed=self.closed,
         )
 
-    def others(self, outlet_id: int, sku: str) -> Others:
-        """What the planner says; a rule may switch it off, but not for a strict SKU."""
+    def others(self, outlet_id: int, sku: str, *, part: bool = False) -> Others:
+        """What the planner says; a rule may switch it off, but not for a strict SKU. An exact number of a part says nothing of a bundle."""
         others = self.planned.others_of(outlet_id, sku)
-        return others if self.rules[sku].adaptive or others.strict else NO_OTHERS
+        numbers = self.rules.of(sku).numbers_at(self.k[sku])
+        wanted = numbers.adaptive if part else numbers.sets_aside
+        return others if wanted or others.strict else NO_OTHERS
 
     def single(self, outlet_id: int, parts: dict[str, int]) -> Number:
         ((sku, units),) = parts.items()
@@ -136,7 +160,8 @@ class _Work:
             "sku": sku,
             "cap": policy.cap,
             "closed": self.closed,
-            **self._words(terms, self.rules[sku]),
+            "everywhere": self.everywhere[sku],
+            **self._words(terms, self.rules.of(sku), self.k[sku]),
             **_of_others(others),
         }
         return Number(
@@ -154,24 +179,23 @@ class _Work:
 
     def bundle(self, outlet_id: int, parts: dict[str, int]) -> Number:
         """S1.11: each part gives what its own rule and its other outlets leave of it; the bundle shows the least."""
+        others = {sku: self.others(outlet_id, sku, part=True) for sku in parts}
         left = {
-            sku: shared_of(self.k[sku], self.policy(outlet_id, sku, 1), self.others(outlet_id, sku))
-            if self.k[sku] > 0
-            else self.k[sku]
+            sku: shared_of(self.k[sku], self.policy(outlet_id, sku, 1), others[sku]) if self.k[sku] > 0 else self.k[sku]
             for sku in parts
         }
         available = bundle_available(left, parts)
-        whole = self.rules[EVERY_SKU]
-        policy = OfferPolicy(channel_max=self.can.max_quantity, min_show=whole.min_show)
+        whole, scarcest = self.rules.of(EVERY_SKU), min(self.k[sku] for sku in parts)
+        numbers = whole.numbers_at(scarcest)
+        policy = OfferPolicy(channel_max=self.can.max_quantity, min_show=numbers.min_show, exactly=numbers.exactly)
         policy = msgspec.structs.replace(policy, cap=0) if self.closed else policy
         terms = explain_offer(available, policy, NO_OTHERS)
-        others = {sku: self.others(outlet_id, sku) for sku in parts}
         why = {
             "parts": {
                 sku: {"available": self.k[sku], "left": left[sku], "units": units, **_of_others(others[sku])}
                 for sku, units in parts.items()
             },
-            **self._words(terms, whole),
+            **self._words(terms, whole, scarcest),
             "closed": self.closed,
         }
         bundles = bundle_available(self.k, parts)
@@ -194,8 +218,11 @@ class _Work:
         return self.k[sku] - others.reserve
 
     @staticmethod
-    def _words(terms: OfferTerms, rule: Rule) -> dict[str, Any]:
-        at = {"account_id": rule.account_id, "sku": rule.sku, "adaptive": rule.adaptive, "cap_auto": rule.cap_auto}
+    def _words(terms: OfferTerms, rule: OfferRule, available: int) -> dict[str, Any]:
+        """The terms, and whose rule they follow: its selector, and what of it holds at this K."""
+        numbers = rule.numbers_at(available)
+        at = {"selector": msgspec.to_builtins(rule.selector), "low": rule.is_low(available)}
+        at |= {"adaptive": numbers.adaptive, "cap_auto": numbers.cap_auto, "exactly": numbers.exactly}
         return {**msgspec.structs.asdict(terms), "rule": at}
 
 

@@ -20,10 +20,11 @@ from oneshelf.db.tx import Tx, next_values
 from oneshelf.listings import dirty
 from oneshelf.orders.sales import sales_of
 
+from . import floods
 from .exposure import of_slot, room_for
 from .numbers import Number, numbers_of
 from .rations import USED_UP_WAIT_S, rations_of, reopened_until
-from .resting import CHOSEN, left_alone, rest_or_look_again, shown_range, weigh
+from .resting import CHOSEN, GUARDED, left_alone, rest_or_look_again, shown_range, weigh
 from .slots import (
     AccountRow,
     Mark,
@@ -312,6 +313,12 @@ def _numbers_to_tell(
     late = late_looks(tx, tenant_id, account, slots, now)
     since = {s.outlet_id: s.believed_at - account.skew for s in slots if s.believed_at is not None}
     sales = sales_of(tx, tenant_id, since)
+    held = floods.held_of(
+        tx,
+        tenant_id,
+        {s.outlet_id: (s.believed, n.offer, n.strict) for s in slots if (n := numbers.get(s.outlet_id)) is not None},
+        now,
+    )
     told = []
     needed = False
     for slot in slots:
@@ -326,6 +333,8 @@ def _numbers_to_tell(
             if slot.verified and high == slot.offer:
                 settles_at = now + 2 * account.skew if low != high else 0
                 rest_or_look_again(tx, tenant_id, slot, mark, late.get(slot.outlet_id, 0), settles_at, now)
+            elif slot.outlet_id in held:
+                slot.wait_until, slot.reason = held[slot.outlet_id].until, GUARDED
             elif left_alone(slot, number, high, can.write == "absolute", now):
                 pass
             elif _may_send(slot, can, now):

@@ -47,8 +47,10 @@ LEFT_ALONE = "left alone in a rush: what it shows is safe"
 #: A strict SKU (8.7, 8.8).
 WAITS = "waits: the other outlets are counted first (strict)"
 CLOSES = "closes first, is counted, then opens again (strict)"
+#: Part of a flood from the shop (publish/floods).
+GUARDED = "waits for your word: oneshelf guard list"
 #: Waits that we choose: no measure of how long a number needs (3.4), they would widen the windows, and those the wait.
-CHOSEN = (LEFT_ALONE, WAITS, CLOSES)
+CHOSEN = (LEFT_ALONE, WAITS, CLOSES, GUARDED)
 
 #: Longest reason kept with a slot or an attempt, characters.
 REASON_MAX = 300

@@ -21,6 +21,7 @@ from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 
+from . import guard
 from .releasing import release
 from .strict import hold_back
 from .ticking import PLANNED_AT_ONCE, Heard, plan_again, tick
@@ -50,6 +51,7 @@ async def run(
             changed = await writer.do(partial(_look, tenant_id=tenant_id, now=now))
             if step_of(now) != ticked:
                 ticked = step_of(now)
+                changed += await writer.do(partial(guard.lapse, tenant_id=tenant_id, now=now))
                 changed += await once(tenant_id, list(heard()), writer, clock)
             if changed:
                 on_changed()

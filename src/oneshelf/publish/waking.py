@@ -13,6 +13,7 @@ from oneshelf.db.tx import Tx
 from oneshelf.listings import dirty
 from oneshelf.orders.sales import sales_of
 
+from . import floods
 from .landing import doubt
 from .numbers import Number, numbers_of
 from .resting import is_fought_over, left_alone, rest_or_look_again, shown_range, weigh
@@ -35,7 +36,8 @@ def wake(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int) -
     as many as that: call again).
 
     1. Marks newer than their slot.  2. Marks of outlets that are not ours to write are dropped.  3. Offers from this moment's levels.
-    4. What an outlet took off by itself needs no write (8.5): it rests.  5. The others wait by urgency.
+    4. What an outlet took off by itself needs no write (8.5): it rests.  5. The others wait by urgency.  6. What is part of a flood from
+    the shop waits for a person.
     """
     rows = tx.all(
         """SELECT d.outlet_id, d.generation, d.since_at, d.reread, d.why, o.write_unit,
@@ -61,6 +63,7 @@ def wake(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int) -
         doubt(tx, tenant_id, slots.values(), account.skew, now)
     late = late_looks(tx, tenant_id, account, list(slots.values()), now)
     changed = []
+    moved: list[floods.Moved] = []
     for outlet_id, generation, since_at, reread, why, write_unit, by_channel, listing, channel in rows:
         mark = Mark(generation, since_at, bool(reread), why)
         slot = slots.get(outlet_id)
@@ -71,6 +74,8 @@ def wake(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int) -
             continue
         if slot is None:
             slot = Slot(outlet_id, account_id, write_unit)
+        elif account.writes and not number.strict and slot.offer != number.offer:
+            moved.append(floods.Moved(outlet_id, slot.offer, number.offer, why))
         slot.write_unit = write_unit
         slot.generation = generation
         _hear(
@@ -78,6 +83,7 @@ def wake(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int) -
         )
         changed.append(slot)
     save(tx, tenant_id, changed)
+    floods.hear(tx, tenant_id, account_id, moved, now)
     return len(rows)
 
 

@@ -6,12 +6,14 @@ Never: computes an offer in a way of its own: the terms are those that publishin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from oneshelf.core.offer import NO_CAP, NO_OTHERS, OfferPolicy, Others, offer_quantity
+
+from .rules import TraceLine
 
 
 class Term(msgspec.Struct, frozen=True):
@@ -26,6 +28,7 @@ class Ladder(msgspec.Struct, frozen=True):
     """Why an outlet should show `offer` listings: the amounts of `terms` add up to `offer` × `units_per_listing`.
 
     `unit`: "pieces", or "bundles" for a listing of several SKUs (then `units_per_listing` is 1 and `parts` says what each gives).
+    `rules`: every rule that fits, the one that spoke first, and why the others lost (for a bundle: those for the whole listing).
     """
 
     unit: str
@@ -34,6 +37,7 @@ class Ladder(msgspec.Struct, frozen=True):
     offer: int
     parts: list[Part] = []
     would_change: list[Change] = []
+    rules: list[TraceLine] = []
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -53,7 +57,13 @@ class Change(msgspec.Struct, frozen=True):
 
 
 def ladder_of(
-    why: dict[str, Any], available: int, rule: str, *, policy: OfferPolicy | None = None, others: Others | None = None
+    why: dict[str, Any],
+    available: int,
+    rule: str,
+    *,
+    policy: OfferPolicy | None = None,
+    others: Others | None = None,
+    trace: Sequence[TraceLine] = (),
 ) -> Ladder:
     """Build the ladder from the planner's terms.
 
@@ -61,7 +71,16 @@ def ladder_of(
     it is, in words; `policy`, `others`: what the number was computed with, for `would_change` (single SKUs).
     """
     bundle = "parts" in why
-    terms = [Term("Available" if not bundle else "Whole bundles that the parts make", available)]
+    everywhere = why.get("everywhere", available)
+    terms = [Term("Available" if not bundle else "Whole bundles that the parts make", everywhere)]
+    if everywhere != available:
+        terms.append(
+            Term(
+                "Lies where it does not serve this account",
+                available - everywhere,
+                "the account's locations, or its rule",
+            )
+        )
     if bundle and available != why["available"]:
         kept = "by the rules of its parts, and for what else sells them"
         terms.append(Term("Kept back", why["available"] - available, kept))
@@ -70,7 +89,7 @@ def ladder_of(
     terms.append(Term("Kept off by the buffer", -why["safety"], rule if why["safety"] else "no buffer applies"))
     terms.append(_of_others(why, rule))
     for name, key, reason in (
-        ("Above the cap", "capped", rule),
+        (_above(why), "capped", rule),
         ("Not enough for a whole listing", "rounding", f"a listing sells {why['units_per_listing']} pieces"),
         ("Below the smallest number to show", "hidden", rule),
     ):
@@ -81,7 +100,12 @@ def ladder_of(
     )
     changes = [] if policy is None else _changes(why["available"], policy, others or others_of(why))
     unit = "bundles" if bundle else "pieces"
-    return Ladder(unit, terms, why["units_per_listing"], why["offer"], parts, changes)
+    return Ladder(unit, terms, why["units_per_listing"], why["offer"], parts, changes, list(trace))
+
+
+def _above(why: dict[str, Any]) -> str:
+    exactly = why.get("rule", {}).get("exactly")
+    return "Above the cap" if exactly is None else f"Above the exact number, {exactly}"
 
 
 def others_of(why: dict[str, Any]) -> Others:
@@ -99,6 +123,12 @@ def _of_others(why: dict[str, Any], rule: str) -> Term:
     if others.strict:
         reason = f"never oversell: of {max(0, why['available'])} pieces its share is {others.share}; no other outlet shows them"
         return Term("Dealt out to the other outlets", -why["reserve"], reason)
+    if why.get("rule", {}).get("exactly") is not None:
+        return Term(
+            "May sell elsewhere before we hear of it",
+            -why["reserve"],
+            "an exact number is shown, all beyond it is set aside",
+        )
     if not why.get("rule", {}).get("adaptive", True):
         return Term("May sell elsewhere before we hear of it", -why["reserve"], f"switched off by the {rule}")
     if not others.reserve:
@@ -126,6 +156,8 @@ def _changes(available: int, policy: OfferPolicy, others: Others) -> list[Change
         tries.append(("Without the buffer", lambda: under(safety_stock=0, safety_percent=None)))
     if policy.cap != NO_CAP:
         tries.append(("Without the cap", lambda: under(cap=NO_CAP)))
+    if policy.exactly is not None:
+        tries.append(("Without the exact number", lambda: under(exactly=None)))
     if policy.min_show > 1:
         tries.append(("Show every number from 1", lambda: under(min_show=1)))
     one_more = policy.safety_stock + policy.units_per_listing

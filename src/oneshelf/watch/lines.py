@@ -14,14 +14,15 @@ import msgspec
 from oneshelf.channels.contract import Capabilities
 from oneshelf.core import hub as hub_rules
 from oneshelf.core.instants import from_us
-from oneshelf.core.offer import NO_CAP, OfferPolicy
+from oneshelf.core.precedence import Selector
 from oneshelf.db.tx import Tx
-from oneshelf.listings.policy import EVERY_ACCOUNT, EVERY_SKU, Rule, rules_for
+from oneshelf.listings.policy import EVERY_SKU, Rules, rules_for
 from oneshelf.publish.numbers import Number, numbers_of
 from oneshelf.stock.levels import levels_of, locations_in_scope
 
 from .accounts import AccountNow
 from .ladder import Ladder, Term, ladder_of
+from .rules import for_what, location_names, trace_lines
 from .shown import HubLevelNow, OutletNow, Shown, State, judge, judge_hub
 
 #: What is taken for a channel whose connector nobody named: no bound on the number.
@@ -76,6 +77,7 @@ def lines_of(
     """
     found: dict[str, list[OutletLine]] = {sku: [] for sku in skus}
     outlets = _outlets(tx, tenant_id, skus, accounts)
+    places = location_names(tx, tenant_id)
     for account in accounts:
         if account.is_hub:
             for sku, line in _hub_lines(tx, tenant_id, skus, account, now).items():
@@ -89,7 +91,7 @@ def lines_of(
         )
         rules = rules_for(tx, tenant_id, account.account_id, {*(s for o in mine.values() for s in o.parts), EVERY_SKU})
         for outlet in mine.values():
-            line = _line(outlet, numbers.get(outlet.outlet_id), account, rules, can, now)
+            line = _line(outlet, numbers.get(outlet.outlet_id), account, rules, places, can, now)
             for sku in outlet.parts:
                 if sku in found:
                     found[sku].append(line)
@@ -100,12 +102,15 @@ def _line(
     outlet: OutletNow,
     number: Number | None,
     account: AccountNow,
-    rules: dict[str, Rule],
+    rules: Rules,
+    places: Mapping[str, str],
     can: Mapping[str, Capabilities] | None,
     now: int | None,
 ) -> OutletLine:
     should = None if number is None else number.offer
-    ladder = None if number is None else _ladder(number, account, rules, (can or {}).get(account.channel, PLAIN))
+    ladder = (
+        None if number is None else _ladder(number, account, rules, places, (can or {}).get(account.channel, PLAIN))
+    )
     shown = judge(outlet, should, account, now)
     since = outlet.sent_at if outlet.sent is not None else outlet.dirty_since or outlet.slot_since
     return _made(outlet.outlet_id, account, outlet.external_id, outlet.title, should, shown, since, ladder)
@@ -142,35 +147,27 @@ def _made(
     )
 
 
-def _ladder(number: Number, account: AccountNow, rules: dict[str, Rule], can: Capabilities) -> Ladder:
-    at = number.why.get("rule", {})
-    words = whose_rule(at.get("account_id"), at.get("sku"), account)
-    closed = bool(number.why.get("closed"))
+def _ladder(number: Number, account: AccountNow, rules: Rules, places: Mapping[str, str], can: Capabilities) -> Ladder:
+    at, names = number.why["rule"], {account.account_id: account.name}
+    words = f"rule for {for_what(msgspec.convert(at['selector'], Selector), names)}"
+    if at["low"]:
+        words = f"{words}, its numbers for low stock"
+    closed = bool(number.why["closed"])
     if closed:
         words = f"{account.name} shows 0 until it is resumed"
+    sku = number.why.get("sku", EVERY_SKU)
+    trace = trace_lines(rules.trace(sku), names, places)
     if "parts" in number.why:
-        return ladder_of(number.why, number.available, words)
-    rule = rules[number.why["sku"]]
-    policy = OfferPolicy(
-        safety_stock=rule.safety_stock,
-        safety_percent=rule.safety_percent,
-        cap=number.why["cap"],
-        units_per_listing=number.units,
-        channel_max=can.max_quantity,
-        min_show=rule.min_show,
+        return ladder_of(number.why, number.available, words, trace=trace)
+    numbers = rules.of(sku).numbers_at(number.available)
+    policy = numbers.policy(
+        units_per_listing=number.units, channel_max=can.max_quantity, auto_cap=number.why["cap"], closed=closed
     )
-    if not closed and rule.cap_auto and number.why["cap"] < rule.cap:
+    if not closed and numbers.cap_auto and numbers.cap != number.why["cap"]:
         words = f"{words}: the cap follows the pace"
-    elif not closed and rule.cap == NO_CAP and number.why["capped"]:
+    elif not closed and numbers.cap is None and numbers.exactly is None and number.why["capped"]:
         words = f"{account.name} takes at most {can.max_quantity}"
-    return ladder_of(number.why, number.available, words, policy=policy)
-
-
-def whose_rule(account_id: int | None, sku: str | None, account: AccountNow) -> str:
-    """Say whose rule applies, in words."""
-    what = f"for {sku}" if sku and sku != EVERY_SKU else "for every SKU"
-    where = "on every marketplace" if account_id == EVERY_ACCOUNT else f"on {account.name}"
-    return f"rule {what} {where}"
+    return ladder_of(number.why, number.available, words, policy=policy, trace=trace)
 
 
 # --- marketplaces ------------------------------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ def waiting(tx: Tx, tenant_id: int) -> Waiting:
         """SELECT COUNT(*) FROM slot s WHERE s.tenant_id = :t AND COALESCE(s.believed, 0) > 0
               AND EXISTS (SELECT 1 FROM link k WHERE k.tenant_id = s.tenant_id AND k.outlet_id = s.outlet_id)""",
         "SELECT COUNT(*) FROM order_line WHERE tenant_id = :t AND coverage = 'SHORT' AND state IN ('O', 'M')",
-        "SELECT COUNT(*) FROM offer_policy WHERE tenant_id = :t",
+        "SELECT COUNT(*) FROM offer_rule WHERE tenant_id = :t",
     ]
     return Waiting(*(int((tx.one(sql, t=tenant_id) or (0,))[0]) for sql in counts))
 

@@ -31,6 +31,12 @@ def print_explanation(explanation: Explanation, out: Console) -> None:
                 out.print(
                     f"  {term.amount:>+6}  {term.name}{': ' + term.reason if term.reason else ''}", highlight=False
                 )
+            for rule in outlet.ladder.rules:
+                lost = f"   ({rule.lost})" if rule.lost else ""
+                sign = "·" if rule.lost else "▸"
+                out.print(f"  {sign} {rule.for_what}: {rule.says}{lost}", highlight=False, markup=False)
+            for change in outlet.ladder.would_change:
+                out.print(f"  {change.setting} → {change.offer}", highlight=False, markup=False)
     for channel in explanation.not_linked:
         out.print(f"\n{channel.title()}: not linked", highlight=False)
     table = Table(title="What happened", title_justify="left")

@@ -18,15 +18,15 @@ from oneshelf.core.errors import NotThere, Park
 from oneshelf.core.ids import HUB, ChannelName
 from oneshelf.core.instants import iso, to_us
 from oneshelf.customers import privacy
+from oneshelf.db import undo
 from oneshelf.db.tx import Tx
 from oneshelf.imports import counts
 from oneshelf.listings import links, mapping
-from oneshelf.listings.policy import EVERY_ACCOUNT, EVERY_SKU, drop_rule, set_rule
 from oneshelf.onboarding import checking, following, leaving, marketplace, signing_in, subscribing, unmanaged
 from oneshelf.onboarding.bring_up import bring_up
 from oneshelf.onboarding.connect import Entered
 from oneshelf.pricing import marks
-from oneshelf.publish import pausing
+from oneshelf.publish import approving, pausing
 from oneshelf.tenants import sign_ins
 from oneshelf.tenants.accounts import accounts, change_setting, load_secret
 from oneshelf.watch.check import check
@@ -40,6 +40,7 @@ from . import (
     order_commands,
     plan_commands,
     price_commands,
+    rule_commands,
     sheet_commands,
     task_commands,
     token_commands,
@@ -377,27 +378,30 @@ async def run_unlink(service: Service, payload: dict[str, Any]) -> Any:
 
 
 async def run_import_links(service: Service, payload: dict[str, Any]) -> Any:
-    """Check a CSV file of links; with `yes` carry out its right rows, and book the orders that waited."""
+    """Check a CSV file of links; with `yes` carry out its right rows (or let them wait), and book the orders that waited."""
+    can = {one.account_id: one.can for one in service.heard()}
 
-    def step(tx: Tx) -> tuple[mapping.Wanted, int, int | None]:
+    def step(tx: Tx) -> tuple[mapping.Wanted, approving.Done, int | None]:
         wanted = mapping.read_csv(tx, service.tenant_id, payload["text"])
         if not payload.get("yes"):
-            return wanted, 0, None
+            return wanted, approving.Done(), None
         now = to_us(service.clock.now())
-        change_no = mapping.apply(tx, service.tenant_id, wanted, now, by=service.by)
-        booked = _after_linking(tx, service.tenant_id, wanted.links, wanted.unlinks, now)
-        return wanted, booked, change_no
+        done = approving.change_links(tx, service.tenant_id, wanted, can, now, by=service.by)
+        made = not done.guard_no and (wanted.links or wanted.unlinks)
+        return wanted, done, undo.changes(tx, service.tenant_id, limit=1)[0].change if made else None
 
-    wanted, booked, change_no = await service.writer.do(step)
+    wanted, done, change_no = await service.writer.do(step)
     service.wake_all()
     return {
         "links": len(wanted.links),
         "unlinks": len(wanted.unlinks),
         "same": wanted.same,
         "problems": wanted.problems,
-        "orders_booked": booked,
-        "done": bool(payload.get("yes")),
+        "orders_booked": done.orders_booked,
+        "done": bool(payload.get("yes")) and not done.guard_no,
         "change": change_no,
+        "waits": done.guard_no,
+        "alarm": done.alarm,
     }
 
 
@@ -454,40 +458,6 @@ async def run_rate(service: Service, payload: dict[str, Any]) -> Any:
     return {"currency": currency, "rate": rate, "orders_tried_again": waiting}
 
 
-async def run_rule(service: Service, payload: dict[str, Any]) -> Any:
-    """Set (or with `drop` take back) what is held back at an account and for a SKU; 0 and "" mean all. The narrowest rule wins whole."""
-    account_id, sku = int(payload.get("account_id") or EVERY_ACCOUNT), payload.get("sku") or EVERY_SKU
-    if account_id and account_id not in service.running:
-        raise NotThere(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
-    now = to_us(service.clock.now())
-
-    def step(tx: Tx) -> bool:
-        if sku and not payload.get("drop") and _unknown(tx, service.tenant_id, sku):
-            raise NotThere(f"The shop has no SKU {sku}.")
-        if payload.get("drop"):
-            return drop_rule(tx, service.tenant_id, account_id, sku, now, by=service.by)
-        wanted = {
-            name: payload[name]
-            for name in ("safety_stock", "safety_percent", "cap", "min_show", "adaptive", "cap_auto")
-            if payload.get(name) is not None
-        }
-        set_rule(tx, service.tenant_id, account_id, sku, now, by=service.by, **wanted)
-        return True
-
-    try:
-        done = await service.writer.do(step)
-    except ValueError as error:
-        raise NotPossible(f"The rule can't be kept: {error}.") from error
-    if not done:
-        raise NotThere("There is no such rule.")
-    service.wake_all()
-    return {"account_id": account_id, "sku": sku, "dropped": bool(payload.get("drop"))}
-
-
-def _unknown(tx: Tx, tenant_id: int, sku: str) -> bool:
-    return tx.one("SELECT 1 FROM item WHERE tenant_id = :t AND sku = :s", t=tenant_id, s=sku) is None
-
-
 async def run_privacy_export(service: Service, payload: dict[str, Any]) -> Any:
     """Give what is kept of the person of an export request; with `done` the request is over."""
     number = int(payload["request"])
@@ -526,7 +496,6 @@ COMMANDS: dict[str, Command] = {
     "live": run_live,
     "link": run_link,
     "rate": run_rate,
-    "rule": run_rule,
     "strict": offer_commands.run_strict,
     "risk": offer_commands.run_risk,
     "locations": offer_commands.run_locations,
@@ -539,6 +508,7 @@ COMMANDS: dict[str, Command] = {
     "prices_follow": price_commands.run_prices_follow,
     "prices_off": price_commands.run_prices_off,
     "prices_retry": price_commands.run_prices_retry,
+    **rule_commands.COMMANDS,
     **conflict_commands.COMMANDS,
     **truth_commands.COMMANDS,
     **token_commands.COMMANDS,

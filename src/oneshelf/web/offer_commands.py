@@ -9,6 +9,7 @@ from oneshelf.core.errors import NotThere, Park
 from oneshelf.core.instants import to_us
 from oneshelf.db.tx import Tx
 from oneshelf.listings import announced, risk
+from oneshelf.publish import approving
 from oneshelf.publish.ticking import plan_again
 from oneshelf.wiring import Service
 
@@ -56,10 +57,12 @@ async def run_locations(service: Service, payload: dict[str, Any]) -> Any:
     account_id, wanted = int(payload["account_id"]), list(payload["locations"])
     if account_id not in service.running:
         raise NotThere(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
-    await _do(
-        service, lambda tx, now: risk.set_locations(tx, service.tenant_id, account_id, wanted, now, by=service.by)
+    can = {one.account_id: one.can for one in service.heard()}
+    done = await _do(
+        service,
+        lambda tx, now: approving.change_locations(tx, service.tenant_id, account_id, wanted, can, now, by=service.by),
     )
-    return {"account_id": account_id, "locations": wanted}
+    return {"account_id": account_id, "locations": wanted, "waits": done.guard_no, "alarm": done.alarm}
 
 
 async def run_announce(service: Service, payload: dict[str, Any]) -> Any:

@@ -56,18 +56,37 @@ link = table(
     indexes=(Index("link_by_sku", "tenant_id", "sku"),),
 )
 
-# The merchant's rule for one channel account and SKU; '' and 0 mean all. The narrowest row wins whole.
-offer_policy = table(
-    "offer_policy",
+# The merchant's rule for offers, by what it speaks of (core/precedence): account_id 0 and channel '': everywhere; goods: sku tag vendor
+# type all; value '' for all. The narrowest row that fits wins whole.
+offer_rule = table(
+    "offer_rule",
     Column("account_id", Id),
-    words("sku"),
+    words("channel"),
+    words("goods"),
+    words("value"),
+    count("rank", "100"),  # between rules that are equally narrow: smaller goes first
     count("safety_stock"),
     Column("safety_percent", Integer, nullable=True),  # percent of K offered at most
     Column("cap", BigInteger, nullable=True),
+    Column("exactly", BigInteger, nullable=True),  # listings: show this number while there is so much
     count("min_show", "1"),
     flag("adaptive", "1"),  # 0: the fixed buffer only, nothing is set aside for other channels
     flag("cap_auto"),  # the cap follows the pace (S2.8)
-    keys=3,
+    Column("low_at", BigInteger, nullable=True),  # while K is so much or less, `low` holds instead
+    words("low", "{}"),  # JSON, core/offer_rule.Numbers
+    words("except_locations", "[]"),  # JSON list: their pieces are not offered
+    keys=5,
+)
+
+# Rules taken from a file: what stood there before each row, so that the last one can be undone.
+rule_import = table(
+    "rule_import",
+    Column("import_no", Id),
+    at("made_at", False),
+    words("made_by"),
+    words("changes"),  # JSON: [selector, the rule before or null, the rule after or null]
+    at("undone_at"),
+    keys=2,
 )
 
 # A SKU that must never be oversold (S2.9): its pieces are dealt out, the hub's too.

@@ -115,3 +115,46 @@ copy_told = table("copy_told", Column("order_no", Id), words("told", "{}"), keys
 
 # Day counters of the channels' budgets, so that a restart does not forget what was spent.
 budget = table("budget", Column("account_id", Id), words("name"), words("state", "{}"), keys=3)
+
+# A change so large that a person looks first (core/guard). kind: rules links locations (kept in `payload`, made on yes), hub (its numbers
+# wait, guard_outlet). state: WAITING APPROVED REFUSED LAPSED OVER.
+guard = table(
+    "guard",
+    Column("guard_no", Id),
+    words("kind"),
+    Column("account_id", Id, nullable=False),  # 0: several
+    words("state", "WAITING"),
+    words("what"),
+    words("payload", "{}"),
+    words("effect", "[]"),  # JSON: what it does to each account
+    words("asked_by", ""),
+    at("opened_at", False),
+    at("lapses_at"),  # zeros from the shop go out then, whatever was said
+    at("closed_at"),
+    words("closed_by", ""),
+    keys=2,
+    indexes=(Index("guard_open", "tenant_id", "state"),),
+)
+
+# A number from the shop that waits for a person, or (guard_no 0) that would, if many more of its kind came soon. way: zero multiply.
+guard_outlet = table(
+    "guard_outlet",
+    Column("outlet_id", Id),
+    Column("account_id", Id, nullable=False),
+    Column("guard_no", Id, nullable=False),
+    words("way"),
+    at("at", False),
+    keys=2,
+    indexes=(Index("guard_outlet_by_guard", "tenant_id", "guard_no"),),
+)
+
+# When the guard speaks; no row: as core/guard says.
+guard_limits = table(
+    "guard_limits",
+    flag("is_on", "1"),
+    count("percent", "20"),
+    count("least", "10"),
+    count("factor", "3"),
+    count("hold_s", "900"),
+    keys=1,
+)

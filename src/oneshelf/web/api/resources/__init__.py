@@ -6,7 +6,7 @@ In: a call. Out: structs. Never: SQL (that is the owning room's), decisions.
 from __future__ import annotations
 
 from ..route import Routes
-from . import accounts, inbox, listings, orders, prices, privacy, rules, sheets, status, stock, tasks, webhooks
+from . import accounts, inbox, listings, offer_rules, orders, prices, privacy, sheets, status, stock, tasks, webhooks
 
 #: In the order of the document.
 ALL: tuple[Routes, ...] = (
@@ -16,7 +16,7 @@ ALL: tuple[Routes, ...] = (
     listings.routes,
     orders.routes,
     accounts.routes,
-    rules.routes,
+    offer_rules.routes,
     prices.routes,
     tasks.routes,
     inbox.routes,

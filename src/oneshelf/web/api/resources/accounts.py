@@ -109,10 +109,13 @@ class LocationsIn(Body):
 
 
 class LocationsSet(msgspec.Struct, frozen=True):
-    """The locations that serve an account; none: all that count."""
+    """The locations that serve an account; none: all that count. `waits`: too many numbers would change (`alarm`), so it waits for a person
+    under this number."""
 
     account_id: int
     locations: list[str]
+    waits: int
+    alarm: str
 
 
 @routes.writes("/accounts/{account}/locations", method="PUT")

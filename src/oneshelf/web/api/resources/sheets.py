@@ -28,12 +28,14 @@ class RowProblem(msgspec.Struct, frozen=True):
     what: str
 
 
-def _problems(done: dict[str, Any]) -> list[RowProblem]:
+def problems_of(done: dict[str, Any]) -> list[RowProblem]:
+    """Return the wrong rows of a file as objects."""
     return [RowProblem(row, what) for row, what in done["problems"]]
 
 
 class LinksImported(msgspec.Struct, frozen=True):
-    """What a file links. `change`: takes it back; null: nothing was done."""
+    """What a file links. `change`: takes it back; null: nothing was done. `waits`: too many numbers would go to 0 or multiply (`alarm`), so it
+    waits for a person under this number."""
 
     links: int
     unlinks: int
@@ -42,13 +44,17 @@ class LinksImported(msgspec.Struct, frozen=True):
     orders_booked: int
     done: bool
     change: int | None
+    waits: int = 0
+    alarm: str = ""
 
 
 @links.sheet("/listings/links.csv")
 async def import_links(call: DryCall) -> LinksImported:
     """Link listings by a CSV file with the columns `listing` and `parts` ("SKU=pieces; SKU=pieces", "-" unlinks)."""
     done = await call.command("import_links", {"text": await csv_of(call), "yes": True})
-    return msgspec.convert({**done, "problems": _problems(done), "done": not call.dry_run}, LinksImported)
+    return msgspec.convert(
+        {**done, "problems": problems_of(done), "done": done["done"] and not call.dry_run}, LinksImported
+    )
 
 
 @links.exports("/listings/links.csv")
@@ -93,7 +99,7 @@ class CountsImported(msgspec.Struct, frozen=True):
 async def import_counts(call: DryCall) -> CountsImported:
     """Enter counts by a CSV file with the columns `sku`, `quantity`, and `location` where the shop has several."""
     done: dict[str, Any] = await call.command("import_counts", {"text": await csv_of(call), "yes": True})
-    return msgspec.convert({**done, "problems": _problems(done), "done": not call.dry_run}, CountsImported)
+    return msgspec.convert({**done, "problems": problems_of(done), "done": not call.dry_run}, CountsImported)
 
 
 @counts.exports("/stock/counts.csv")
