@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -440,10 +441,10 @@ async def test_nothing_is_sent_when_the_currency_can_not_be_asked() -> None:
         assert isinstance(await shop.create_order(Script(("Shop", answer)), draft(), ignore_policy=False), kind)
 
 
-def people(buyer: BuyerSeen | None, ship_to: Address | None) -> dict[str, Any]:
+def people(buyer: BuyerSeen | None, ship_to: Address | None, **more: Any) -> dict[str, Any]:
     base = draft()
     source = OrderSeen("9", Payment.PAID, (), PLACED, PLACED, buyer=buyer, ship_to=ship_to)
-    order = order_input(draft(source=source), "EUR", "amazon")
+    order = order_input(draft(source=source, **more), "EUR", "amazon")
     assert set(order_input(base, "EUR", "amazon")) >= {"email", "customer", "shippingAddress"}
     check_request({"query": docs.IMPORT_ORDER.text, "variables": {"order": order, "options": None}})
     return {name: order[name] for name in ("email", "customer", "shippingAddress", "phone") if name in order}
@@ -452,6 +453,28 @@ def people(buyer: BuyerSeen | None, ship_to: Address | None) -> dict[str, Any]:
 def test_a_relay_address_is_contact_but_no_customer() -> None:
     relay = BuyerSeen(name="A", email="x@marketplace.amazon.de", email_is_relay=True, phone="+49")
     assert people(relay, None) == {"email": "x@marketplace.amazon.de"}
+
+
+def test_S11_2_a_known_customer_is_named_by_id_and_keeps_the_login_he_has() -> None:
+    """The relay's address is this order's contact; his own e-mail, name and phone are not touched."""
+    relay = BuyerSeen(name="A", email="x@marketplace.amazon.de", email_is_relay=True, phone="+49")
+    customer = {"toAssociate": {"id": "gid://shopify/Customer/7"}}
+    assert people(relay, None, customer_id="7") == {"email": "x@marketplace.amazon.de", "customer": customer}
+    real = BuyerSeen(name="A", email="a@x.com")
+    assert people(real, None, customer_id="gid://shopify/Customer/7")["customer"] == customer
+    assert people(real, None) == {"email": "a@x.com", "customer": {"toUpsert": {"email": "a@x.com"}}}
+    assert people(real, None, customer_id="7", with_customer=False) == {"email": "a@x.com"}
+
+
+def test_S11_4_consent_is_never_sent() -> None:
+    for more in ({}, {"customer_id": "7"}):
+        sent = json.dumps(people(BuyerSeen(name="A", email="a@x.com"), Address(phone="+49"), **more)).lower()
+        assert not [word for word in ("consent", "marketing", "subscribe") if word in sent]
+
+
+@pytest.mark.parametrize("email", ["noreply@x.com", "a@members.ebay.com"])
+def test_an_address_that_is_nobodys_makes_no_customer(email: str) -> None:
+    assert people(BuyerSeen(name="A", email=email), None) == {"email": email}
 
 
 def test_withheld_people_are_left_out() -> None:
@@ -491,6 +514,14 @@ def test_a_variable_that_does_not_fit_would_be_seen() -> None:
 
 CREATE_ERRORS: list[tuple[list[dict[str, Any]], Outcome]] = [
     (errors("INVENTORY_CLAIM_FAILED", "short"), Rejected("short", "INVENTORY_CLAIM_FAILED")),
+    (
+        errors("INVALID", "Customer does not exist", ["order", "customer", "toAssociate"]),
+        Rejected("Customer does not exist", "CUSTOMER_REFUSED"),
+    ),
+    (
+        errors("INVALID", "Email is invalid", ["order", "customer"]) + errors("INVALID", "x", ["order", "lineItems"]),
+        Rejected("Email is invalid; x", "INVALID"),
+    ),
     (
         errors("INVALID", "Value must be unique", ["order", "metafields", "0", "value"]),
         Rejected("Value must be unique", "KEY_TAKEN"),

@@ -14,7 +14,7 @@ from shopify_script import CONTRACTS, PAYLOADS, as_shopify_would, payload
 from oneshelf.channels.contract import RawMessage
 from oneshelf.channels.shopify import connect
 from oneshelf.channels.shopify import documents as docs
-from oneshelf.channels.shopify.form import FormLine, cancelled_pieces, is_relay
+from oneshelf.channels.shopify.form import FormLine, cancelled_pieces
 from oneshelf.channels.shopify.parse import POLLED_ORDER
 from oneshelf.core.errors import Unreadable
 from oneshelf.core.facts import (
@@ -32,6 +32,7 @@ from oneshelf.core.facts import (
     ReturnSeen,
     ShipmentSeen,
 )
+from oneshelf.core.relay import is_relay
 
 SHOPIFY = connect({"shop": "demo.myshopify.com"})
 SAMPLES = sorted(p for p in PAYLOADS.glob("*.*.json") if not p.name.endswith(".facts.json"))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from tests.scenario.publish_bench import HUB, SHOP, Bench, T
 
 from oneshelf.channels.abilities import PriceAbility, PriceOffer, PriceSeen, Sale
-from oneshelf.channels.contract import ListingFound, NoAnswer
+from oneshelf.channels.contract import HubFacts, ListingFound, NoAnswer
 from oneshelf.core.facts import Money
 from oneshelf.core.instants import SECOND, from_us
 from oneshelf.core.outcome import Accepted, Outcome, Rejected
 from oneshelf.db.store import Store
 from oneshelf.db.tx import Tx
 from oneshelf.onboarding.hub import keep_items
-from oneshelf.pricing.policy import switch
+from oneshelf.pricing.policy import set_limits, switch
 from oneshelf.publish import price_planning
 from oneshelf.publish.planning import WaitUntil
 from oneshelf.publish.price_settling import settle_price_read, settle_price_write
@@ -110,11 +111,17 @@ class PriceBench(Bench):
         self.ability = ABILITY[channel]
         self.prices = PriceMarket(self)
         self.fresh_prices: dict[str, PriceSeen] = {}
+        self.facts: dict[str, HubFacts] = {}
         if follow:
             self.switch(follow=True)
 
     def switch(self, *, follow: bool) -> None:
+        """Switch its prices; without a band: a story of one has its own."""
         self.tx(lambda tx: switch(tx, T, SHOP, follow=follow, now=self.now, by="Ada"))
+        self.limits(band=0)
+
+    def limits(self, **limits: Any) -> None:
+        self.tx(lambda tx: set_limits(tx, T, SHOP, self.now, by="Ada", **limits))
 
     def hub(self, **prices: int | None) -> None:
         """A reading of the shop's catalogue: what each SKU asks now."""
@@ -131,6 +138,7 @@ class PriceBench(Bench):
                 None,
                 price_minor=minor,
                 currency=currency,
+                facts=self.facts.get(sku),
                 extra={"item_id": f"i-{sku}", "variant_id": f"v-{sku}", "product_id": "p"},
             )
             for sku, minor in prices.items()

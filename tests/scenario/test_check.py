@@ -45,6 +45,11 @@ async def test_each_kind_of_breach_is_found_and_named(tmp_path: Path) -> None:
         assert ("I1", "") in await _breaches(stage)
         await _change(stage, "UPDATE stock_level SET on_hand = on_hand - 1 WHERE sku = :s", s=sku)
 
+        # A counter of a customer that the orders do not make.
+        await _change(stage, "UPDATE customer SET purchases = purchases + 1")
+        assert ("I23", "") in await _breaches(stage)
+        await _change(stage, "UPDATE customer SET purchases = purchases - 1")
+
         # An order that stands at the channel and is not in our books; known as soon as the feed is complete through it.
         await _change(stage, "UPDATE orders SET order_id = 'gone' WHERE account_id = 1 AND copy_key = ''")
         found: list[tuple[str, str]] = []

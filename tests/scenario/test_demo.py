@@ -33,6 +33,25 @@ def test_scenario_A_the_last_unit_is_sold_on_amazon_and_nobody_else_can_buy_it()
 
 
 @pytest.mark.timeout(180)
+def test_scenario_B_jane_of_the_shop_is_one_customer_on_four_channels() -> None:
+    code, timeline = _oneshelf("demo", "--scenario", "B", "--json")
+    assert code == 0
+    told = [line["what"] for line in timeline if line["channel"] in ("oneshelf", "merchant")]
+    assert told == [
+        "customer 1 by a new customer: purchases 1 (Shopify 1)",
+        "stage new: the first purchase",
+        "customer 1 by the same e-mail: purchases 2 (Etsy 1 · Shopify 1)",
+        "stage active: 2 purchases",
+        "customer 1 by the same phone and family name: purchases 3 (Amazon 1 · Etsy 1 · Shopify 1)",
+        "stage loyal: 3 purchases or more",
+        "customers 1 and 2 may be one (likely): the same full name and postal code",
+        "says: they are one",
+        "customer 1 by the merchant's word: purchases 4 (Amazon 1 · eBay 1 · Etsy 1 · Shopify 1)",
+        "stage loyal: 3 purchases or more",
+    ]
+
+
+@pytest.mark.timeout(180)
 def test_scenario_C_a_buffer_of_five_shows_three_of_eight_and_none_of_five() -> None:
     code, timeline = _oneshelf("demo", "--scenario", "buffer", "--json")
     assert code == 0

@@ -98,6 +98,20 @@ def test_a_no_leaves_time_to_put_the_shop_right(bench: Bench) -> None:
     assert bench.market.writes == [] and waiting(bench) == [] and bench.rest() == []
 
 
+def test_after_a_no_a_single_zero_is_no_flood(bench: Bench) -> None:
+    count(bench, NAMES[1:], -5)
+    bench.run(10)
+    bench.tx(lambda tx: guard.refuse(tx, T, waiting_no(tx), bench.now, by="Ada"))
+    bench.run(HOLD_S)
+    count(bench, ["N00"], -5)
+    bench.run(60)
+    assert bench.market.shown["N00"] == 0 and bench.market.shown["N01"] == 5
+
+
+def waiting_no(tx: Any) -> int:
+    return guard.waiting(tx, T)[0].guard_no
+
+
 def test_a_zero_that_is_a_sale_never_waits(bench: Bench) -> None:
     for name in NAMES:
         bench.sell(name, 5)

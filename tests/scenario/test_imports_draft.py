@@ -15,7 +15,8 @@ from oneshelf.core.facts import LineSeen, Money, OrderSeen, OrderTotals, Payment
 from oneshelf.core.ids import ChannelName
 from oneshelf.core.instants import from_us, to_us
 from oneshelf.core.money import share_out, unit_prices
-from oneshelf.imports.draft import CannotImport, HubItem, Rate, draft
+from oneshelf.core.rates import ExchangeRate
+from oneshelf.imports.draft import CannotImport, HubItem, draft
 from oneshelf.orders.rows import LineRow, OrderRow
 
 _ITEMS = {sku: HubItem(sku, f"v-{sku}", sku, price) for sku, price in (("MUG", 1200), ("CUP", 800), ("FREE", 0))}
@@ -40,7 +41,7 @@ def make(
     included: bool = False,
     shipping_taxes: tuple[TaxLine, ...] = (),
     currency: str = "EUR",
-    rate: Rate | None = None,
+    rate: ExchangeRate | None = None,
 ) -> HubOrderDraft:
     def money(minor: int) -> Money:
         return Money(minor, currency)
@@ -185,7 +186,7 @@ class TestCurrency:
             make([line("l", 1, 1000, currency="PLN")], [row("l", "MUG", 1)], total=1000, currency="PLN")
 
     def test_S14_5_with_one_it_keeps_its_own_currency_and_names_the_rate(self) -> None:
-        rate = Rate("0.2341", "ECB 2026-11-20")
+        rate = ExchangeRate("0.2341", "ECB 2026-11-20")
         made = make([line("l", 1, 1000, currency="PLN")], [row("l", "MUG", 1)], total=1000, currency="PLN", rate=rate)
         assert (made.currency, made.total_minor, made.rate, made.rate_source) == (
             "PLN",
@@ -195,7 +196,7 @@ class TestCurrency:
         )
 
     def test_the_shops_own_currency_takes_no_rate(self) -> None:
-        made = make([line("l", 1, 1000)], [row("l", "MUG", 1)], total=1000, rate=Rate("0.2341", "ECB"))
+        made = make([line("l", 1, 1000)], [row("l", "MUG", 1)], total=1000, rate=ExchangeRate("0.2341", "ECB"))
         assert (made.rate, made.rate_source) == (None, "")
 
 

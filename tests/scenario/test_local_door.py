@@ -63,6 +63,14 @@ async def test_the_token_is_readable_by_its_owner_only(shop: Shop) -> None:
         ("rule", {"sku": "MUG", "drop": True}, "no such rule"),
         ("rate", {"currency": "EUR", "rate": "inf", "source": "x"}, "above 0"),
         ("rule", {"sku": "NOWHERE", "safety_stock": 1}, "no SKU NOWHERE"),
+        ("rule", {"channel": "moon", "safety_stock": 1}, "no channel 'moon'"),
+        ("rule", {"safety_stock": "many"}, "Expected `int`"),
+        ("rule", {"goods": "moon", "value": "x"}, "Invalid enum value 'moon'"),
+        ("rule", {"preview": True, "drop": True}, "no such rule"),
+        ("rules_undo", {}, "No import of rules"),
+        ("guard_decide", {"guard": 9, "approve": True}, "no change 9 waits"),
+        ("guard_decide", {"guard": 9, "approve": False}, "no change 9 waits"),
+        ("guard_limits", {"percent": 101}, "0 to 100"),
         ("link", {"outlet_id": 1, "parts": {"NOWHERE": 1}}, "no SKU NOWHERE"),
         ("link", {"outlet_id": 999, "parts": {}}, "no listing 999"),
         ("link", {"outlet_id": "x", "parts": {}}, "not given as it should be"),
@@ -147,6 +155,21 @@ async def test_a_rule_is_kept_by_the_running_service_and_by_the_file_at_rest(sho
     assert (await ask(shop.settings, "rule", {"sku": "MUG", "safety_stock": 5}))["sku"] == "MUG"
     assert await shop.all("SELECT value, safety_stock FROM offer_rule WHERE tenant_id = 1") == [("MUG", 5)]
     await shop.close()
+    preview = await ask(shop.settings, "rule", {"sku": "MUG", "drop": True, "preview": True})
+    assert (preview["changed"], preview["preview"], preview["replay"]["days"]) == (0, True, 30)
+    assert [one["says"] for one in await ask(shop.settings, "rules_list", {})] == ["keep 5 back"]
     assert (await ask(shop.settings, "rule", {"sku": "MUG", "drop": True}))["dropped"] is True
+    file = {"text": "goods,value,keep\nsku,MUG,3\nsku,CUP,x\n"}
+    looked = await ask(shop.settings, "rules_import", file)
+    assert (looked["rules"], [tuple(one) for one in looked["problems"]], looked["made"]) == (
+        1,
+        [(3, "keep is a whole number of 0 or more, not 'x'")],
+        False,
+    )
+    assert (await ask(shop.settings, "rules_import", {**file, "yes": True}))["made"] is True
+    assert [one["says"] for one in await ask(shop.settings, "rules_list", {})] == ["keep 3 back"]
+    assert (await ask(shop.settings, "rules_undo", {}))["made"] is True
+    assert (await ask(shop.settings, "guard_limits", {"least": 4}))["least"] == 4
+    assert (await ask(shop.settings, "guard_list", {}))["waiting"] == []
     await shop.open_again()
     assert await shop.all("SELECT value FROM offer_rule WHERE tenant_id = 1") == []

@@ -12,7 +12,7 @@ import pytest
 from tests.scenario.engine import CAN, EBAY, SHOP, TENANT, World, changed, order
 
 from oneshelf.channels.contract import NoAnswer, RawMessage
-from oneshelf.core.facts import OrderSeen
+from oneshelf.core.facts import BuyerSeen, OrderSeen
 from oneshelf.core.ids import ChannelName
 from oneshelf.core.instants import SECOND, from_us, to_us
 from oneshelf.db.store import Store, transaction
@@ -137,6 +137,23 @@ def test_S9_7_the_hub_levels_are_the_sums_of_their_entries_and_read_within_the_d
     assert night.not_read > 0
     assert report(world)["books_differ"] == 1
     world.rows("UPDATE stock_level SET on_hand = on_hand - 1 WHERE sku = 'MUG' AND location_id = 'L1' RETURNING 1")
+    audit(world, SHOP, Channel(SHOP))
+    assert world.tasks() == []
+
+
+def test_I23_the_customers_counters_are_counted_again_every_night(world: World) -> None:
+    buyer = BuyerSeen(channel_buyer_id="7", name="Jane Doe")
+    for n in range(3):
+        world.hear(SHOP, msgspec.structs.replace(order(f"100{n}", world.now, MUG=1), buyer=buyer))
+    assert audit(world, SHOP, Channel(SHOP)).customers_differ == 0 and world.tasks() == []
+    world.rows("UPDATE customer SET purchases = purchases + 1 RETURNING 1")
+    world.rows("UPDATE customer_order SET pieces = 7 WHERE order_no = 2 RETURNING 1")
+    world.tick(DAY_S + 1)
+    night = audit(world, SHOP, Channel(SHOP))
+    assert (night.customers_differ, night.counted_to, world.tasks()) == (2, None, ["customers_differ"])
+    assert report(world)["customers_differ"] == 2
+    world.rows("UPDATE customer SET purchases = purchases - 1 RETURNING 1")
+    world.rows("UPDATE customer_order SET pieces = 1 RETURNING 1")
     audit(world, SHOP, Channel(SHOP))
     assert world.tasks() == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,37 @@ def test_show_tells_the_terms_what_is_asked_and_every_try(file: Path) -> None:
     assert cli("show", "NOPE")[0] == 2
 
 
+def test_rules_are_looked_at_set_told_and_dropped_by_command(file: Path) -> None:
+    key = CliRunner().invoke(app, ["key", "new"])
+    assert key.exit_code == 0
+    with sqlite3.connect(file / "oneshelf.db") as db:
+        db.execute(
+            "UPDATE account SET currency = 'EUR', settings = :s WHERE channel = 'shopify'",
+            {"s": '{"shop":"x.myshopify.com"}'},
+        )
+        db.execute("UPDATE account SET settings = :s WHERE channel = 'ebay'", {"s": '{"marketplace_id":"EBAY_DE"}'})
+    code, told = cli("set", "--sku", "MUG", "--price", "shop+10%", "--round", "ending .99")
+    assert code == 0 and "13.99 EUR" in told and "Nothing was changed" in told and "no price rules" in cli("rules")[1]
+    code, told = cli("set", "--sku", "MUG", "--price", "shop+10%", "--round", "ending .99", "--yes", "--json")
+    assert code == 0 and (json.loads(told)["rule"], json.loads(told)["rise"], json.loads(told)["done"]) == (1, 1, True)
+    assert cli("rules")[1] == "1  all accounts, sku MUG: price shop + 10%, rounded to ending .99\n"
+    code, told = cli("show", "MUG")
+    assert (
+        "should ask 13.99 EUR, asks 12.50 EUR; on its way" in told
+        and "rounded: ending .99 → 13.99 EUR (rule 1)" in told
+    )
+    out = str(file / "rules.csv")
+    assert cli("export", out)[0] == 0 and "there already" in cli("import", out, "--yes")[1]
+    (file / "rules.csv").write_text("kind,goods,value,price\nrule,sku,NOPE,shop\n")
+    code, told = cli("import", out)
+    assert code == 1 and "row 2: the shop has no SKU NOPE" in told and "mend the rows first" in told
+    assert cli("drop", "1", "--yes")[0] == 0 and cli("undo", "--yes")[0] == 0
+    assert "sku MUG" in cli("rules")[1], "as before the import"
+    assert cli("sale", "--price", "price - 10%", "--start", "soon", "--end", "later")[0] == 2
+    assert cli("set", "--sku", "MUG", "--tag", "gift", "--price", "shop")[0] == 2
+    assert cli("waiting")[1] == "No price waits for your word.\n" and cli("approve")[0] == 2
+
+
 def test_list_tells_each_account_s_switch_and_why_prices_are_parked(file: Path) -> None:
     [one] = json.loads(cli("list", "--json")[1])
     assert (one["follows"], one["right"], one["on_the_way"], one["parked"]) == (True, 1, 0, 1)
@@ -112,6 +144,18 @@ async def shop(tmp_path: Path) -> AsyncIterator[Service]:
         ("prices_follow", {"account_id": 1}, "change them in the shop"),
         ("prices_off", {"account_id": 1}, "change them in the shop"),
         ("prices_retry", {"outlet_id": 7}, "listing 7 is not parked"),
+        ("price_rule", {"price": "shop +"}, "after 'shop' there must be a step"),
+        ("price_rule", {"price": "shop", "goods": "sku", "value": "NOPE"}, "the shop has no SKU NOPE"),
+        ("price_rule", {"price": "shop", "account_id": 99}, "no marketplace account 99"),
+        ("price_rule", {"price": "shop", "channel": "shopify"}, "what the rules start from"),
+        ("price_rule", {"price": "shop", "channel": "ebäy"}, "there is no channel 'ebäy': one of amazon, ebay, etsy"),
+        ("price_sale", {"price": "price - 10%", "starts_at": 1, "ends_at": 2}, "does not end in the past"),
+        ("price_drop", {"rule": 7}, "no price rule or sale 7"),
+        ("price_limits", {"account_id": 1, "band": 10}, "no connected marketplace"),
+        ("price_limits", {"account_id": EBAY, "fee": "100"}, "below 100 percent"),
+        ("price_word", {"word": "yes", "listings": [7]}, "no price of 7 waits"),
+        ("price_undo", {}, "no import is there to be undone"),
+        ("rate", {"currency": "USD", "rate": "0", "source": "ECB"}, "a rate above 0 and its source"),
     ],
 )
 async def test_what_cannot_be_done_says_why(

@@ -19,6 +19,7 @@ import pytest_asyncio
 from tests.scenario.service import Shop, until
 
 from oneshelf.core.errors import Park
+from oneshelf.core.instants import SECOND, to_us
 from oneshelf.demo.emulator import Marketplaces, entered
 from oneshelf.onboarding.bring_up import bring_up
 from oneshelf.onboarding.marketplace import Preview
@@ -159,12 +160,17 @@ async def test_P2_nothing_is_told_before_the_switch_and_the_preview_says_what_wo
 
     await until(heard, "the shop's new price is heard of", 30)
     shown = await COMMANDS["prices_follow"](town.shop.service, {"account_id": ACCOUNT["ebay"]})
-    assert (shown["linked"], shown["right"], shown["fall"], shown["fall_far"]) == (6, 5, 1, 1)
+    assert (shown["linked"], shown["right"], shown["fall"], shown["far"]) == (6, 5, 1, 1)
     row = next(row for row in shown["rows"] if row["external_id"] == "LEFT")
     assert (row["asks"], row["would_ask"], shown["follows"]) == (4900, 1300, False)
     code, told = await town.cli("follow", str(ACCOUNT["ebay"]))
-    assert code == 0 and "1 would ask more" not in told and "1 less (1 less than half)" in told and "49.00 USD" in told
-    with pytest.raises(Park, match="less than half"):
+    assert (
+        code == 0
+        and "1 would ask more" not in told
+        and "1 less (1 change by more than 50 %)" in told
+        and "49.00 USD" in told
+    )
+    with pytest.raises(Park, match="more than 50 %"):
         await COMMANDS["prices_follow"](town.shop.service, {"account_id": ACCOUNT["ebay"], "yes": True})
     with pytest.raises(Park, match="change them in the shop"):
         await COMMANDS["prices_follow"](town.shop.service, {"account_id": ACCOUNT["shopify"], "yes": True})
@@ -256,7 +262,6 @@ async def test_P10_a_price_set_by_hand_is_found_and_put_right(town: Town) -> Non
     await town.shop.run("UPDATE price_slot SET believed_at = 0")  # a day later
 
     def sweep_now(tx: Any) -> int:
-        from oneshelf.core.instants import to_us
         from oneshelf.reconcile.price_sweep import sweep_prices
 
         now = to_us(town.shop.service.clock.now())
@@ -269,6 +274,27 @@ async def test_P10_a_price_set_by_hand_is_found_and_put_right(town: Town) -> Non
         "SELECT what FROM journal WHERE what = 'A listing asked another price than it was told'"
     )
     assert len(lines) == 3
+
+
+async def test_P13_P17_P19_a_rule_a_cost_and_a_sale_reach_every_marketplace(town: Town) -> None:
+    service, ruled = town.shop.service, {"goods": "sku", "value": "FOLLOW", "yes": True}
+    await town.console("shopify", "set_facts", sku="FOLLOW", cost_minor=1000)
+
+    async def known() -> bool:
+        return await town.shop.one("SELECT cost_minor FROM item WHERE sku = 'FOLLOW'") == (1000,)
+
+    await until(known, "the shop's unit cost is heard of", 30)
+    done = await COMMANDS["price_rule"](service, {**ruled, "price": "cost + 40%", "rounding": "ending .99"})
+    assert {(row["channel"], row["will_be"]) for row in done["rows"]} == {(channel, 1399) for channel in MARKETS}
+    await town.asks("FOLLOW", 1399)
+    await town.console("shopify", "set_facts", sku="FOLLOW", cost_minor=1100)
+    await town.asks("FOLLOW", 1499)
+    now = to_us(service.clock.now())
+    window = {"starts_at": now, "ends_at": now + 3_600 * SECOND}
+    sale = await COMMANDS["price_sale"](service, {**ruled, **window, "price": "price - 20%"})
+    await town.asks("FOLLOW", 1199)
+    await COMMANDS["price_drop"](service, {"rule": sale["rule"], "yes": True})
+    await town.asks("FOLLOW", 1499)
 
 
 async def test_P2_an_account_that_is_switched_off_keeps_its_prices(town: Town) -> None:

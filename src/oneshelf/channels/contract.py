@@ -426,6 +426,10 @@ class HubOrderDraft(msgspec.Struct, frozen=True, omit_defaults=True):
     rate: str | None = None
     rate_source: str = ""
     tags: tuple[str, ...] = ()
+    #: The hub's own id of the customer whose order it is. None: by the real e-mail of `source`, else nobody.
+    customer_id: str | None = None
+    #: False: the hub refused the customer; the order stands without one.
+    with_customer: bool = True
 
 
 class HubCopy(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -482,7 +486,8 @@ class Hub(Channel, Protocol):
 
     async def create_order(self, http: Http, draft: HubOrderDraft, *, ignore_policy: bool) -> Outcome:
         """Make the hub order, claiming stock (S14.4). Accepted.reference is the hub order's id.
-        `Rejected(code="INVENTORY_CLAIM_FAILED")` when stock is short under DENY. Key taken → Rejected(code="KEY_TAKEN")."""
+        `Rejected(code="INVENTORY_CLAIM_FAILED")` when stock is short under DENY. Key taken → Rejected(code="KEY_TAKEN"). The customer refused, nothing made →
+        Rejected(code="CUSTOMER_REFUSED")."""
 
     async def cancel_copy(self, http: Http, hub_order_id: str, reason: str, key: str) -> Outcome:
         """Cancel the whole hub order: restock true, buyer not told, money booked on the import's gateway. Accepted: the job is

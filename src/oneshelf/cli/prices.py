@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from oneshelf.core.instants import to_us
 from oneshelf.core.money import in_words
+from oneshelf.runtime.clock import SystemClock
 from oneshelf.tenants.accounts import FIRST_TENANT
 
 from .base import Json, app, ask_service, err, out, print_json, reader, settings_of
@@ -43,7 +45,7 @@ def prices_follow(
     account: Account,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without it, only look.")] = False,
     far: Annotated[
-        bool, typer.Option("--far", help="Yes, some listings shall ask less than half of what they ask.")
+        bool, typer.Option("--far", help="Yes, some listings shall change by more than the account's band.")
     ] = False,
     limit: Annotated[int, typer.Option(help="How many listings to name.", min=0, max=100_000)] = 50,
     as_json: Json = False,
@@ -65,7 +67,7 @@ def prices_follow(
         out.print(table)
     verb = "will" if done["follows"] else "would"
     out.print(
-        f"Of {done['linked']} listings {done['rise']} {verb} ask more, {done['fall']} less ({done['fall_far']} less than half), "
+        f"Of {done['linked']} listings {done['rise']} {verb} ask more, {done['fall']} less ({done['far']} change by more than {done['band']} %), "
         f"{done['right']} the same; {done['none']} have no price to follow, {done['unread']} could not be read.",
         highlight=False,
     )
@@ -89,7 +91,7 @@ def prices_show(sku: Annotated[str, typer.Argument(help="The SKU.")], as_json: J
         known = tx.one(
             "SELECT price_minor, currency FROM item WHERE tenant_id = :t AND sku = :s", t=FIRST_TENANT, s=sku
         )
-        found = show(tx, FIRST_TENANT, sku)
+        found = show(tx, FIRST_TENANT, sku, to_us(SystemClock().now()))
     if known is None:
         err.print(f"There is no SKU {sku} on the shelf.")
         raise typer.Exit(2)
@@ -106,6 +108,10 @@ def prices_show(sku: Annotated[str, typer.Argument(help="The SKU.")], as_json: J
         )
         if parts:
             out.print(f"   {one.why['policy']}: {parts}", highlight=False, soft_wrap=True)
+        for step in one.why.get("steps", ()):
+            of_rule = f" (rule {step['rule']})" if "rule" in step else ""
+            line = f"     {step['step']} → {step['gives']} {step['currency']}{of_rule}"
+            out.print(line, highlight=False, soft_wrap=True)
         for told in one.attempts:
             told_line = f"   {told.started_at} told {in_words(told.price, one.currency)}: {told.outcome.lower()}"
             out.print(told_line + (f" ({told.reason})" if told.reason else ""), highlight=False, soft_wrap=True)

@@ -30,7 +30,9 @@ def demo(
         bool, typer.Option(help="Drop, double and reorder 10 % of webhooks, fail 5 % of calls, lose 2 % of answers.")
     ] = False,
     headless: Annotated[bool, typer.Option(help="No live picture.")] = False,
-    scenario: Annotated[str | None, typer.Option(help="Play one story instead: last-unit or buffer.")] = None,
+    scenario: Annotated[
+        str | None, typer.Option(help="Play one story instead: A (last-unit), B (one-customer) or C (buffer).")
+    ] = None,
     port: Annotated[int, typer.Option(help="Port of the page; 0 lets the system choose.")] = 0,
     orders_per_s: Annotated[
         float, typer.Option(help="How fast the shoppers buy, on all channels together.", min=0.1, max=100)

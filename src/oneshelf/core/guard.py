@@ -13,6 +13,8 @@ import msgspec
 PERCENT = 20
 LEAST = 10
 FACTOR = 3
+#: The least that counts as multiplied, whatever the merchant says.
+FACTOR_MIN = 2
 HOLD_S = 900
 
 Way = Literal["zero", "multiply"]
@@ -44,8 +46,8 @@ def check(limits: Limits) -> None:
     """Raise ValueError with words."""
     if not 0 <= limits.percent <= 100:
         raise ValueError("a percentage is 0 to 100")
-    if limits.least < 1 or limits.factor < 2:
-        raise ValueError("at least 1 listing, and at least 2 times as much")
+    if limits.least < 1 or limits.factor < FACTOR_MIN:
+        raise ValueError(f"at least 1 listing, and at least {FACTOR_MIN} times as much")
     if not 0 <= limits.hold_s <= 86_400:
         raise ValueError("zeros wait for a day at most")
 

@@ -15,6 +15,8 @@ from oneshelf.core.facts import OrderSeen
 from oneshelf.core.instants import from_us
 from oneshelf.db.tx import Tx
 
+from .forgetting import forget
+
 #: States of an order that is still to be shipped: the address is needed.
 OPEN_STATES = ("PENDING", "OPEN", "PARTIAL", "RELEASED", "MERCHANT", "CANCEL_WANTED", "UNLINKED")
 #: Standings of which nothing is to be shipped by us.
@@ -26,8 +28,9 @@ def is_open(state: str, standing: str) -> bool:
     return state in OPEN_STATES and standing not in CLOSED_STANDINGS
 
 
-def erase_orders(tx: Tx, tenant_id: int, order_nos: Iterable[int], now: int) -> int:
-    """Erase the persons of these orders and of their hub copies, the buyer's note, and what intents carry of them. Returns how many."""
+def erase_orders(tx: Tx, tenant_id: int, order_nos: Iterable[int], now: int, *, asked: bool) -> int:
+    """Erase the persons of these orders and of their hub copies, the buyer's note, what intents carry of them, and what their customers
+    are known by from them alone. `asked`: because somebody asked, not because the time is up. Returns how many."""
     wanted = sorted(set(order_nos))
     rows = tx.all(
         "SELECT order_no, account_id, order_id, document FROM orders WHERE tenant_id = :t AND erased_at IS NULL "
@@ -44,6 +47,7 @@ def erase_orders(tx: Tx, tenant_id: int, order_nos: Iterable[int], now: int) -> 
         "UPDATE intent SET result = '{}', reason = '' WHERE tenant_id = ? AND entity = ? AND state IN ('DONE', 'REFUSED', 'TASK')",
         [(tenant_id, f"{account_id}/{order_id}") for _, account_id, order_id, _ in rows],
     )
+    forget(tx, tenant_id, [row[0] for row in rows], asked=asked)
     return len(rows)
 
 

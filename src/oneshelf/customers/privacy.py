@@ -24,7 +24,9 @@ from oneshelf.core.instants import SECOND, iso
 from oneshelf.db.journal import close_task, note, open_task
 from oneshelf.db.tx import Tx, next_values
 
+from . import exporting
 from .erasing import erase_messages, erase_orders, is_open, keep_address_only
+from .forgetting import forget_everybody, forget_person
 
 DAY_US = 86_400 * SECOND
 #: Both platforms give 30 days to answer or erase.
@@ -62,10 +64,11 @@ def ask(
     inbox_seq: int,
     now: int,
     order_ids: Sequence[str] = (),
+    by: str = "intake",
 ) -> int | None:
     """Keep a request about the person `subject` ('': none is named) and the orders `order_ids` of this account. Returns its number,
-    None if it is known already."""
-    key = f"{account_id}:{inbox_seq}:{kind}:{hashlib.sha256(subject.encode()).hexdigest()[:24]}"
+    None if it is known already. One that no message brought (`inbox_seq` 0) is told apart by when it was made."""
+    key = f"{account_id}:{inbox_seq or f'at {now}'}:{kind}:{hashlib.sha256(subject.encode()).hexdigest()[:24]}"
     if tx.one("SELECT 1 FROM privacy_request WHERE tenant_id = :t AND request_key = :k", t=tenant_id, k=key):
         return None
     number = next_values(tx, tenant_id, "privacy_request")[0]
@@ -84,7 +87,7 @@ def ask(
         now=now,
         due=now + ANSWER_WITHIN_US,
     )
-    note(tx, tenant_id, now, "intake", "A privacy request arrived", f"account:{account_id}", kind=kind, request=number)
+    note(tx, tenant_id, now, by, "A privacy request arrived", f"account:{account_id}", kind=kind, request=number)
     if kind == "export":
         open_task(
             tx,
@@ -213,7 +216,11 @@ def _orders_step(tx: Tx, tenant_id: int, accounts: list[int], wanted: Wanted, pr
     mine = [row for row in rows if wanted.is_about(row[5], row[1], row[4])]
     closed = [row for row in mine if wanted.everybody or not is_open(row[2], row[3])]
     waiting = [row[0] for row in mine if row not in closed]
-    erased = erase_orders(tx, tenant_id, [row[0] for row in closed], now)
+    if wanted.everybody:
+        forget_everybody(tx, tenant_id)
+    elif not progress.after:
+        forget_person(tx, tenant_id, accounts, wanted.subject)
+    erased = erase_orders(tx, tenant_id, [row[0] for row in closed], now, asked=True)
     keep_address_only(tx, tenant_id, waiting)
     progress.erased += [row[1] for row in closed]
     progress.open += waiting
@@ -328,40 +335,19 @@ def export(tx: Tx, tenant_id: int, request_no: int) -> dict[str, Any] | None:
     account_id, subject, asked_at, order_ids = row
     wanted = _wanted(account_id, "export", subject, order_ids)
     found = tx.all(
-        "SELECT order_no, order_id, number, placed_at, state, currency, total_minor, person, account_id FROM orders "
+        "SELECT order_no, order_id, person, account_id FROM orders "
         f"WHERE tenant_id = :t AND account_id {{in:accounts}} AND {_MAYBE} ORDER BY order_no",
         t=tenant_id,
         accounts=_accounts(tx, tenant_id, account_id, "export"),
         **_sql_of(wanted),
     )
-    mine = [row for row in found if wanted.is_about(row[8], row[1], row[7])]
-    lines = tx.all(
-        "SELECT order_no, line_id, sku, title, ordered FROM order_line WHERE tenant_id = :t AND order_no {in:nos} "
-        "ORDER BY order_no, line_id",
-        t=tenant_id,
-        nos=[row[0] for row in mine],
-    )
+    mine = [row for row in found if wanted.is_about(row[3], row[1], row[2])]
     return {
         "request": request_no,
         "asked_at": iso(asked_at),
         "person": subject,
-        "orders": [
-            {
-                "order_id": order_id,
-                "number": number,
-                "placed_at": iso(placed_at),
-                "state": state,
-                "currency": currency,
-                "total_minor": total_minor,
-                **json.loads(person),
-                "lines": [
-                    {"line_id": line[1], "sku": line[2], "title": line[3], "pieces": line[4]}
-                    for line in lines
-                    if line[0] == order_no
-                ],
-            }
-            for order_no, order_id, number, placed_at, state, currency, total_minor, person, _ in mine
-        ],
+        "orders": exporting.orders_of(tx, tenant_id, [row[0] for row in mine]),
+        "customers": exporting.customers_of(tx, tenant_id, [row[0] for row in mine]),
     }
 
 

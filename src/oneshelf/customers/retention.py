@@ -96,7 +96,7 @@ def _erase_due(tx: Tx, tenant_id: int, now: int) -> int:
         due += [order_no for (order_no,) in rows]
     due = due[:ORDERS_A_STEP]
     if due:
-        erase_orders(tx, tenant_id, due, now)
+        erase_orders(tx, tenant_id, due, now, asked=False)
     return len(due)
 
 

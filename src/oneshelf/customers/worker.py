@@ -1,4 +1,5 @@
-"""The loop that carries out privacy requests and ends retention: small steps, so that orders never wait for it."""
+"""The loop of this room: privacy requests, retention, stages that time changes, orders not matched yet. Small steps, so that orders never
+wait for it."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 
-from . import privacy, retention
+from . import catching_up, privacy, retention, ticking
 
 log = structlog.get_logger()
 
@@ -38,6 +39,8 @@ async def run(
             more = await writer.do(lambda tx: bool(of_departed(tx)))
             more = await writer.do(lambda tx: privacy.step(tx, tenant_id, to_us(clock.now()))) or more
             more = await writer.do(lambda tx: retain(tx, tenant_id, to_us(clock.now()))) or more
+            more = await writer.do(lambda tx: catching_up.step(tx, tenant_id, to_us(clock.now()))) or more
+            more = await writer.do(lambda tx: ticking.tick(tx, tenant_id, to_us(clock.now()))) or more
             wait = 0.01 if more else LOOK_EVERY_S
         except Stop:
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oneshelf.core.instants import SECOND
@@ -26,6 +27,21 @@ def note(tx: Tx, tenant_id: int, now: int, actor: str, what: str, subject: str =
         subject=subject,
         detail=json.dumps(detail),
     )
+
+
+def notes(
+    tx: Tx, tenant_id: int, now: int, actor: str, what: str, lines: Sequence[tuple[str, Mapping[str, Any]]]
+) -> None:
+    """Write many lines of one kind: (subject, detail) each. As `note`."""
+    if lines:
+        numbers = next_values(tx, tenant_id, "journal", len(lines))
+        tx.many(
+            "INSERT INTO journal (tenant_id, line_no, at, actor, what, subject, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (tenant_id, number, now, actor, what, subject, json.dumps(detail))
+                for number, (subject, detail) in zip(numbers, lines, strict=True)
+            ],
+        )
 
 
 def open_task(

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from oneshelf.core.facts import LineSeen, Money, OrderSeen, OrderTotals, Payment
+from oneshelf.core.facts import Address, BuyerSeen, LineSeen, Money, OrderSeen, OrderTotals, Payment
 from oneshelf.core.instants import to_us
 from oneshelf.core.stock import Entry
 from oneshelf.db.store import Store, store_for, transaction
@@ -30,7 +30,12 @@ from oneshelf.tenants.accounts import FIRST_TENANT
 BATCH = 256
 START = datetime(2026, 11, 23, 14, 0, 0, tzinfo=UTC)
 #: What booking an order writes; the reference loop writes the same rows.
-TABLES = ("orders", "order_line", "ledger_entry", "stock_level", "claim", "intent", "dirty_listing", "pace")
+TABLES = (
+    *("orders", "order_line", "ledger_entry", "stock_level", "claim", "intent", "dirty_listing", "pace"),
+    *("customer", "customer_sign", "customer_order", "stage_change"),
+)
+#: One order of three is by a buyer who bought before.
+PEOPLE_AN_ORDER = 2 / 3
 
 
 class Result(msgspec.Struct):
@@ -135,10 +140,21 @@ def _orders(count: int, skus: int, *, seed: int, first: int = 0) -> Iterator[Hea
             lines=lines,
             placed_at=placed_at,
             updated_at=placed_at,
+            buyer=(buyer := _buyer(chance.randrange(1 + round(count * PEOPLE_AN_ORDER)))),
+            ship_to=Address(name=buyer.name, line1="1 Road", city="Portland", postal_code="97205", country="US"),
             totals=OrderTotals(items=items, shipping=nothing, tax=nothing, discount=nothing, total=items),
         )
         received_at = to_us(placed_at) + 1000
         yield Heard(2, order, received_at, received_at, "webhook")
+
+
+def _buyer(n: int) -> BuyerSeen:
+    return BuyerSeen(
+        channel_buyer_id=f"buyer-{n}",
+        name=f"Ada Buyer{n}",
+        email=f"ada{n}@example.com",
+        phone=f"+1503555{n % 10_000:04d}",
+    )
 
 
 def _batches(orders: Iterator[Heard]) -> Iterator[list[Heard]]:

@@ -16,6 +16,7 @@ from oneshelf.core.facts import Address, BuyerSeen, OrderSeen
 from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Unknown
 from oneshelf.core.plan import Capability
+from oneshelf.customers.hub_customer import hub_customer_of
 from oneshelf.db import events
 from oneshelf.db.journal import close_task, note
 from oneshelf.db.tx import Tx
@@ -23,9 +24,9 @@ from oneshelf.orders import claims, copies, intents, keeping_up, releases
 from oneshelf.orders.accounts import Account, external_key, load_accounts
 from oneshelf.orders.intents import Intent
 from oneshelf.orders.rows import LineRow, OrderRow, load_lines, load_orders_by_no
-from oneshelf.tenants.plan import allows
+from oneshelf.tenants.rates import rates_of
 
-from .draft import CannotImport, HubItem, Rate, draft
+from .draft import CannotImport, HubItem, draft
 
 KIND = "import"
 CORRECTIONS = ("cancel_copy", "remove")
@@ -60,8 +61,9 @@ class CorrectCall(msgspec.Struct):
 
 def plan(tx: Tx, tenant_id: int, now: int) -> CreateCall | FindCall | None:
     """Return the next import call, or None. Without order import in the plan only those that had no answer are looked for."""
+    intents.wait_for_plan(tx, tenant_id, Capability.ORDER_IMPORT, (KIND,), now)
     accounts = load_accounts(tx, tenant_id)
-    for intent in intents.due(tx, tenant_id, (KIND,), now, 20, new=allows(tx, tenant_id, Capability.ORDER_IMPORT)):
+    for intent in intents.due(tx, tenant_id, (KIND,), now, 20):
         order = load_orders_by_no(tx, tenant_id, [intent.payload["order_no"]])[intent.payload["order_no"]]
         account = accounts.get(order.account_id)
         if account is None or not account.is_live:
@@ -91,7 +93,7 @@ def _plan_create(
         intents.settle(tx, tenant_id, intent, "WAITING", now, reason="a hold is under way", due_at=due_at)
         return None
     try:
-        made = _draft(tx, tenant_id, order, lines, key, accounts)
+        made = _draft(tx, tenant_id, order, lines, key, accounts, not intent.payload.get("without_customer"))
     except (CannotImport, ArithmeticError, LookupError, ValueError) as error:  # one odd order never stops the others
         what = f"Import order {order.order_id} from {accounts[order.account_id].label}"
         intents.give_to_person(tx, tenant_id, intent, what, str(error) or type(error).__name__, now)
@@ -131,7 +133,13 @@ def whole_order(order: OrderRow) -> OrderSeen:
 
 
 def _draft(
-    tx: Tx, tenant_id: int, order: OrderRow, lines: Sequence[LineRow], key: str, accounts: dict[int, Account]
+    tx: Tx,
+    tenant_id: int,
+    order: OrderRow,
+    lines: Sequence[LineRow],
+    key: str,
+    accounts: dict[int, Account],
+    with_customer: bool,
 ) -> HubOrderDraft:
     items = {
         row[0]: HubItem(row[0], row[1], row[2], row[3] or 0)
@@ -142,13 +150,12 @@ def _draft(
         )
     }
     row = tx.one(
-        "SELECT currency, settings FROM account WHERE tenant_id = :t AND channel = 'shopify' AND state <> 'DISCONNECTED'",
+        "SELECT currency FROM account WHERE tenant_id = :t AND channel = 'shopify' AND state <> 'DISCONNECTED'",
         t=tenant_id,
     )
     if row is None:
         raise CannotImport("No shop is connected.")
-    entered = json.loads(row[1]).get(f"rate_{order.currency}")
-    rate = Rate(*entered.split("|", 1)) if entered else None
+    rate = rates_of(tx, tenant_id).of.get(order.currency or "")
     try:
         seen = whole_order(order)
     except msgspec.MsgspecError as error:
@@ -162,6 +169,8 @@ def _draft(
         external_key=key,
         shop_currency=row[0],
         rate=rate,
+        customer_id=hub_customer_of(tx, tenant_id, order.order_no) if with_customer else None,
+        with_customer=with_customer,
     )
 
 
@@ -179,6 +188,11 @@ def settle_create(tx: Tx, tenant_id: int, call: CreateCall, outcome: Outcome, no
         intents.settle(tx, tenant_id, intent, "WAITING", now, reason="the shop had too few: claimed all the same")
     elif isinstance(outcome, Rejected) and outcome.code == "KEY_TAKEN":
         intents.settle(tx, tenant_id, intent, "UNKNOWN", now, reason="the shop has an order with this key")
+    elif isinstance(outcome, Rejected) and outcome.code == "CUSTOMER_REFUSED" and call.draft.with_customer:
+        # Deleted or merged there meanwhile: the order is a fact, whose it is there is not worth its waiting.
+        intent.payload["without_customer"] = True
+        intent.payload.pop("moves")
+        intents.settle(tx, tenant_id, intent, "WAITING", now, reason="the shop refused its customer: sent without one")
     elif isinstance(outcome, Rejected):
         intent.payload.pop("moves", None)
         what = f"Import order {call.draft.marketplace_order_id} from {call.draft.channel.title()} by hand"

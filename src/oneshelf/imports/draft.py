@@ -12,6 +12,7 @@ from oneshelf.core.facts import LineSeen, OrderSeen, TaxLine
 from oneshelf.core.ids import ChannelName
 from oneshelf.core.instants import from_us
 from oneshelf.core.money import share_out, unit_prices
+from oneshelf.core.rates import ExchangeRate
 from oneshelf.orders.rows import LineRow, OrderRow
 
 #: What the marketplace's own sums may differ by, in minor units a line, before a person must look: rounding of its taxes.
@@ -31,13 +32,6 @@ class HubItem(msgspec.Struct, frozen=True):
     price_minor: int
 
 
-class Rate(msgspec.Struct, frozen=True):
-    """Shop currency per one unit of the order's currency, as a decimal string, with its date and source."""
-
-    value: str
-    source: str
-
-
 def draft(
     order: OrderRow,
     seen: OrderSeen,
@@ -47,9 +41,14 @@ def draft(
     channel: ChannelName,
     external_key: str,
     shop_currency: str,
-    rate: Rate | None,
+    rate: ExchangeRate | None,
+    customer_id: str | None = None,
+    with_customer: bool = True,
 ) -> HubOrderDraft:
-    """Return the hub order to make. Raises CannotImport with what a person can do."""
+    """Return the hub order to make. Raises CannotImport with what a person can do.
+
+    `customer_id`, `with_customer`: as in HubOrderDraft.
+    """
     totals = seen.totals
     if totals is None:
         raise CannotImport(f"Order {order.order_id} came without its money; read it again at the channel.")
@@ -103,6 +102,8 @@ def draft(
         rate=rate.value if rate is not None and currency != shop_currency else None,
         rate_source=rate.source if rate is not None and currency != shop_currency else "",
         tags=("oneshelf", str(channel)),
+        customer_id=customer_id,
+        with_customer=with_customer,
     )
 
 

@@ -18,7 +18,6 @@ from oneshelf.core.plan import Capability
 from oneshelf.db.tx import Tx, next_values
 from oneshelf.orders import claims, intents
 from oneshelf.orders.intents import Intent
-from oneshelf.tenants.plan import allows
 
 KINDS = ("hold", "unhold")
 BATCH_KIND = "move_batch"
@@ -53,8 +52,8 @@ def plan(tx: Tx, tenant_id: int, now: int) -> MoveCall | None:
         return MoveCall(batch, _moves(batch), batch.payload["members"], again=True)
     members: list[Member] = []
     refused = False
-    kinds = KINDS if allows(tx, tenant_id, Capability.INVENTORY_SYNC) else ("unhold",)
-    for intent in intents.due(tx, tenant_id, kinds, now, MOVES_MAX):
+    intents.wait_for_plan(tx, tenant_id, Capability.INVENTORY_SYNC, ("hold",), now)
+    for intent in intents.due(tx, tenant_id, KINDS, now, MOVES_MAX):
         alone = bool(intent.payload.get("alone"))
         if alone and members:
             continue

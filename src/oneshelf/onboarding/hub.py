@@ -16,7 +16,7 @@ from oneshelf.db.tx import Tx
 from oneshelf.listings import links
 from oneshelf.listings.policy import hear_facts
 from oneshelf.orders.accounts import load_accounts
-from oneshelf.pricing.levels import hear_hub
+from oneshelf.pricing.levels import ItemTold, hear_hub
 from oneshelf.reconcile import hub as judging
 from oneshelf.reconcile import opening
 from oneshelf.reconcile.worker import wait_for_export
@@ -75,7 +75,7 @@ def keep_items(tx: Tx, tenant_id: int, account_id: int, found: Sequence[ListingF
         else:
             single.append(same[0])
     hear_facts(tx, tenant_id, {str(one.sku): _item_facts(one) for one in single}, now)
-    hear_hub(tx, tenant_id, {str(one.sku): (one.price_minor, one.currency) for one in single}, now)
+    hear_hub(tx, tenant_id, {str(one.sku): _told(one) for one in single}, now)
     tx.many(
         """INSERT INTO item (tenant_id, sku, title, variant_id, item_id, product_id, tracked, deleted, price_minor, currency,
                vendor, product_type, tags, cost_minor, cost_currency, compare_at_minor, barcode)
@@ -104,6 +104,17 @@ def keep_items(tx: Tx, tenant_id: int, account_id: int, found: Sequence[ListingF
     links.keep_listings(tx, tenant_id, account_id, single, now)
     _link_variants(tx, tenant_id, account_id, [listing.outlet_external_id for listing in single])
     return len(single)
+
+
+def _told(listing: ListingFound) -> ItemTold:
+    """What prices may depend on."""
+    facts = listing.facts or HubFacts()
+    return ItemTold(
+        (listing.price_minor, listing.currency),
+        (facts.cost.minor, facts.cost.currency) if facts.cost else (None, None),
+        facts.compare_at.minor if facts.compare_at else None,
+        _item_facts(listing),
+    )
 
 
 def _item_facts(found: ListingFound) -> ItemFacts:

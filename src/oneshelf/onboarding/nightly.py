@@ -1,6 +1,6 @@
 """The nightly audit of one account (SEMANTICS 9.7): is what is kept still what is there?
 
-1. The hub: levels = sum of entries, and every level was read within the day (the export brings on_hand and committed).
+1. The hub: levels = sum of entries, customers' counters = the orders that count, and every level was read within the day (the export brings on_hand and committed).
 2. A marketplace: every outlet was read within the day (the sweep does that; what it missed is asked for), and shows its offer.
 3. Every open order is read again by its id.  4. A line in the journal says what was looked at and what differed.
 
@@ -22,6 +22,7 @@ from oneshelf.channels.contract import Channel, Http, NoAnswer, RawMessage
 from oneshelf.core.errors import Park, Retry, Stop
 from oneshelf.core.ids import HUB
 from oneshelf.core.instants import SECOND, to_us
+from oneshelf.customers import counting
 from oneshelf.db.journal import close_task, note, open_task
 from oneshelf.db.tx import Tx
 from oneshelf.intake.inbox import Raw, keep
@@ -41,6 +42,8 @@ DAY = 86_400 * SECOND
 HOUR = 3 * 3_600 * SECOND
 #: Orders read between two records of how far it is.
 ORDERS_A_STEP = 20
+#: Stored orders counted again for their customers in one transaction.
+COUNTED_A_STEP = 500
 #: After a failure it goes on so much later.
 FAILED_WAIT_S = 300.0
 #: Differences that the task names.
@@ -62,6 +65,8 @@ class Night(msgspec.Struct):
     beside_offer: int = 0
     orders: int = 0
     unknown_orders: int = 0
+    counted_to: int | None = 0
+    customers_differ: int = 0
 
 
 def next_at(now: int) -> int:
@@ -109,6 +114,8 @@ def due(tx: Tx, tenant_id: int, account_id: int, now: int) -> int:
 async def audit(tenant_id: int, account_id: int, channel: Channel, http: Http, writer: Writer, clock: Clock) -> Night:
     """One audit to its end; raises what the channel's reads raise, and then goes on from there at the next call."""
     night = await writer.do(lambda tx: _begin(tx, tenant_id, account_id, channel, to_us(clock.now())))
+    while channel.name is HUB and night.counted_to is not None:
+        await writer.do(lambda tx: _count_again(tx, tenant_id, account_id, night, to_us(clock.now())))
     while True:
         orders = await writer.do(
             partial(_open_orders, tenant_id=tenant_id, account_id=account_id, after=night.after_order)
@@ -168,6 +175,21 @@ def _look_at_hub(tx: Tx, tenant_id: int, night: Night, now: int) -> None:
     )
 
 
+def _count_again(tx: Tx, tenant_id: int, account_id: int, night: Night, now: int) -> None:
+    """I23: a page of the stored orders, counted again for their customers; after the last one the customers' sums."""
+    assert night.counted_to is not None
+    found, night.counted_to = counting.differing_orders(tx, tenant_id, night.counted_to, COUNTED_A_STEP)
+    if night.counted_to is None:
+        found += counting.differing_sums(tx, tenant_id)
+    night.customers_differ += len(found)
+    if found:
+        what = "Customers' counters are not what their orders make: run oneshelf check, restore a backup"
+        open_task(tx, tenant_id, now, "customers_differ", "", what, "; ".join(found[:NAMED_MAX]))
+    elif night.counted_to is None and not night.customers_differ:
+        close_task(tx, tenant_id, now, "customers_differ", "")
+    _save(tx, tenant_id, account_id, night, now, None)
+
+
 def _look_at_outlets(tx: Tx, tenant_id: int, account_id: int, channel: Channel, night: Night, now: int) -> None:
     rows = tx.all(
         """SELECT DISTINCT o.outlet_id, COALESCE(s.believed_at, 0) FROM outlet o
@@ -219,7 +241,7 @@ def _report(tx: Tx, tenant_id: int, account_id: int, night: Night, now: int) -> 
         since=now - DAY,
     )
     said = {name: value for name, value in msgspec.to_builtins(night).items() if isinstance(value, int) and value}
-    for name in ("started_at", "looked", "after_order"):
+    for name in ("started_at", "looked", "after_order", "counted_to"):
         said.pop(name, None)
     note(
         tx,

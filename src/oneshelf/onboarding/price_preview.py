@@ -15,15 +15,14 @@ import msgspec
 from oneshelf.channels.abilities import Prices, PriceSeen
 from oneshelf.channels.contract import Http, Outlet
 from oneshelf.core.errors import Park
-from oneshelf.core.price import FOLLOW, NoPrice
+from oneshelf.core.facts import Money
+from oneshelf.core.price import NoPrice, PricePolicy, beyond_band
 from oneshelf.db.tx import Tx
 from oneshelf.pricing.levels import prices_of
+from oneshelf.pricing.policy import policy_of
 from oneshelf.runtime.writer import Writer
 
 from .marketplace import linked_outlets
-
-#: A price that falls below this share of what is asked now needs a second yes.
-FALLS_BELOW_PERCENT = 50
 
 
 class PriceRow(msgspec.Struct, frozen=True):
@@ -37,40 +36,54 @@ class PriceRow(msgspec.Struct, frozen=True):
     currency: str
     why: str = ""
     reduced: bool = False
+    far: bool = False
 
 
 class PricePreview(msgspec.Struct, frozen=True):
-    """What switching on would do, in listings. `none`: have no price to follow and keep theirs. `fall_far`: would fall below half."""
+    """What switching on would do, in listings. `none`: have no price to follow and keep theirs. `far`: would change by more than `band`
+    percent of what they ask."""
 
     linked: int
     right: int
     rise: int
     fall: int
-    fall_far: int
+    far: int
     none: int
     unread: int
+    band: int
     rows: tuple[PriceRow, ...]
 
 
-async def preview(tenant_id: int, account_id: int, channel: Prices, http: Http, writer: Writer) -> PricePreview:
-    """Read what every linked listing asks and say what it would ask. Raises Retry, NoAnswer, SignInAgain."""
+async def preview(
+    tenant_id: int, account_id: int, channel: Prices, http: Http, writer: Writer, at: int
+) -> PricePreview:
+    """Read what every linked listing asks and say what it would ask at this instant. Raises Retry, NoAnswer, SignInAgain."""
     outlets = await writer.do(lambda tx: linked_outlets(tx, tenant_id, account_id))
+    before = await writer.do(lambda tx: policy_of(tx, tenant_id, account_id))
+    policy = msgspec.structs.replace(before, follows=True)
     size, rows = channel.prices.read_batch, []
     for start in range(0, len(outlets), size):
         some = outlets[start : start + size]
         seen = {one.external_id: one for one in await channel.read_prices(http, [outlet for _, outlet in some])}
-        rows += await writer.do(partial(_rows, tenant_id=tenant_id, some=some, seen=seen))
-    return _counted(rows)
+        rows += await writer.do(partial(_rows, tenant_id=tenant_id, some=some, seen=seen, policy=policy, at=at))
+    return _counted(rows, policy.band)
 
 
-def _rows(tx: Tx, tenant_id: int, some: Sequence[tuple[int, Outlet]], seen: Mapping[str, PriceSeen]) -> list[PriceRow]:
+def _rows(
+    tx: Tx,
+    tenant_id: int,
+    some: Sequence[tuple[int, Outlet]],
+    seen: Mapping[str, PriceSeen],
+    policy: PricePolicy,
+    at: int,
+) -> list[PriceRow]:
     ids = [outlet_id for outlet_id, _ in some]
     titles = dict(
         tx.all("SELECT outlet_id, title FROM outlet WHERE tenant_id = :t AND outlet_id {in:ids}", t=tenant_id, ids=ids)
     )
     shown = {outlet_id: seen.get(outlet.external_id) for outlet_id, outlet in some}
     currencies = {outlet_id: one.price.currency for outlet_id, one in shown.items() if one is not None and one.price}
-    wanted = prices_of(tx, tenant_id, ids, currencies, FOLLOW)
+    wanted = prices_of(tx, tenant_id, ids, currencies, policy, at)
     rows = []
     for outlet_id, outlet in some:
         price, one = wanted[outlet_id], shown[outlet_id]
@@ -81,12 +94,13 @@ def _rows(tx: Tx, tenant_id: int, some: Sequence[tuple[int, Outlet]], seen: Mapp
         else:
             row |= {"would_ask": price.price.minor, "currency": price.price.currency}
             row |= {"why": one.problem if one is not None and asks is None else ""}
+            row |= {"far": bool(policy.band) and beyond_band(asks, price.price.minor, policy.band)}
         rows.append(PriceRow(outlet_id, outlet.external_id, titles.get(outlet_id, ""), **row))
     return rows
 
 
-def _counted(rows: Sequence[PriceRow]) -> PricePreview:
-    counts = dict.fromkeys(("right", "rise", "fall", "fall_far", "none", "unread"), 0)
+def _counted(rows: Sequence[PriceRow], band: int) -> PricePreview:
+    counts = dict.fromkeys(("right", "rise", "fall", "far", "none", "unread"), 0)
     for row in rows:
         if row.would_ask is None:
             counts["none"] += 1
@@ -96,16 +110,9 @@ def _counted(rows: Sequence[PriceRow]) -> PricePreview:
             counts["right"] += 1
         else:
             counts["rise" if row.would_ask > row.asks else "fall"] += 1
-            counts["fall_far"] += int(falls_far(row))
+            counts["far"] += int(row.far)
     changing = sorted(rows, key=lambda row: (row.would_ask is None, -_change(row), row.listing))
-    return PricePreview(linked=len(rows), rows=tuple(changing), **counts)
-
-
-def falls_far(row: PriceRow) -> bool:
-    """Whether a listing would ask less than half of what it asks."""
-    if row.asks is None or row.would_ask is None:
-        return False
-    return row.would_ask * 100 < row.asks * FALLS_BELOW_PERCENT
+    return PricePreview(linked=len(rows), rows=tuple(changing), band=band, **counts)
 
 
 def _change(row: PriceRow) -> float:
@@ -123,8 +130,15 @@ def accept(shown: PricePreview, *, yes: bool, far: bool) -> None:
     """Raise PricesNotReady with what is missing for switching on."""
     if not yes:
         raise PricesNotReady("Look at the preview, then say yes: oneshelf prices follow ACCOUNT --yes.")
-    if shown.fall_far and not far:
+    if shown.far and not far:
         raise PricesNotReady(
-            f"{shown.fall_far} of {shown.linked} listings would ask less than half of what they ask. "
+            f"{shown.far} of {shown.linked} listings would change by more than {shown.band} % of what they ask. "
             "If that is right: oneshelf prices follow ACCOUNT --yes --far."
         )
+
+
+def agreed(shown: PricePreview) -> dict[int, Money]:
+    """Return the far prices that were looked at: {listing: price}. The second yes is a yes to these, and to no others."""
+    return {
+        row.listing: Money(row.would_ask, row.currency) for row in shown.rows if row.far and row.would_ask is not None
+    }

@@ -1,6 +1,7 @@
 """Books order facts: one batch, in order of arrival, decided in Python, written set-based (DESIGN D4).
 
 1. Load what the batch touches.  2. Decide fact by fact.  3. Write orders, lines, entries, marks.  4. Coverage.  5. Claims and intents.
+6. Whose orders they are (the room of customers decides).
 Facts are never refused. An older snapshot, or the same again, changes nothing and says so.
 """
 
@@ -24,6 +25,7 @@ from oneshelf.tenants import usage
 from . import copies, covering, heading, parcels, provisional
 from .accounts import Account
 from .batch import Batch, Heard
+from .buyers import follow_buyers
 from .lines import keep_unlinked, new_line, now_linked, settle_line
 from .pace import HUB_OUTLET
 from .rows import LineRow, OrderRow, save_lines, save_orders
@@ -41,6 +43,7 @@ def book(tx: Tx, tenant_id: int, heard: Sequence[Heard], now: int) -> list[Booke
     batch = Batch(tx, tenant_id, heard, now)
     answers = [_book_one(batch, h) for h in heard]
     _write(batch)
+    follow_buyers(batch, heard)
     return answers
 
 

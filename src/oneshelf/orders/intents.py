@@ -9,8 +9,10 @@ import msgspec
 
 from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Throttled, Unknown
+from oneshelf.core.plan import Capability
 from oneshelf.db.journal import open_task
 from oneshelf.db.tx import Tx
+from oneshelf.tenants.plan import allows
 
 #: How long an unanswered call is left before it is looked at again, doubling.
 FIRST_WAIT_S = 2.0
@@ -18,6 +20,9 @@ LONGEST_WAIT_S = 300.0
 #: A channel that says "slow down" without saying for how long, or that nobody reaches; doubling.
 THROTTLED_WAIT_S = 2.0
 THROTTLED_WAIT_S_MAX = 20.0
+#: How long what the plan lacks is put off, and what is said of it meanwhile.
+PLAN_WAIT_S = 60
+NOT_IN_PLAN = "waits: the plan does not have it"
 #: An order that a hint named and that its channel does not know: so many such answers, then a person looks, and nobody waits for it.
 NOT_KNOWN_MAX = 6
 
@@ -45,16 +50,13 @@ class Intent(msgspec.Struct):
 _COLUMNS = "intent_no, kind, entity, version, idempotency_key, state, payload, attempts, not_found, created_at, due_at, first_sent_at"
 
 
-def due(
-    tx: Tx, tenant_id: int, kinds: tuple[str, ...], now: int, limit: int, *, entity: str = "", new: bool = True
-) -> list[Intent]:
-    """Return the intents of these kinds that may be carried out now, most urgent first. `new` False: only those that had no answer."""
+def due(tx: Tx, tenant_id: int, kinds: tuple[str, ...], now: int, limit: int, *, entity: str = "") -> list[Intent]:
+    """Return the intents of these kinds that may be carried out now, most urgent first."""
     rows = tx.all(
-        f"SELECT {_COLUMNS} FROM intent WHERE tenant_id = :t AND state {{in:states}} AND due_at <= :now "
+        f"SELECT {_COLUMNS} FROM intent WHERE tenant_id = :t AND state IN ('WAITING', 'UNKNOWN') AND due_at <= :now "
         "AND kind {in:kinds} AND (CAST(:e AS TEXT) = '' OR entity LIKE :e) ORDER BY priority, due_at, intent_no LIMIT :limit",
         t=tenant_id,
         now=now,
-        states=["WAITING", "UNKNOWN"] if new else ["UNKNOWN"],
         kinds=list(kinds),
         e=entity,
         limit=limit,
@@ -75,6 +77,30 @@ def of_entity(tx: Tx, tenant_id: int, kind: str, entity: str) -> list[Intent]:
 
 def _of_row(row: tuple[Any, ...]) -> Intent:
     return Intent(**{**dict(zip(Intent.__struct_fields__, row, strict=True)), "payload": json.loads(row[6])})
+
+
+def wait_for_plan(tx: Tx, tenant_id: int, capability: Capability, kinds: tuple[str, ...], now: int) -> None:
+    """Where the tenant's plan lacks this, put off what was not begun, in sight; what had no answer is looked after all the same."""
+    if allows(tx, tenant_id, capability):
+        return
+    tx.run(
+        "UPDATE intent SET due_at = :later, reason = :why WHERE tenant_id = :t AND kind {in:kinds} AND state = 'WAITING' AND due_at <= :now",
+        later=now + PLAN_WAIT_S * SECOND,
+        why=NOT_IN_PLAN,
+        t=tenant_id,
+        kinds=list(kinds),
+        now=now,
+    )
+
+
+def go_on_by_plan(tx: Tx, tenant_id: int, now: int) -> int:
+    """The plan has more now: what was put off for it is due. Returns how many."""
+    return tx.run(
+        "UPDATE intent SET due_at = :now WHERE tenant_id = :t AND state = 'WAITING' AND due_at > :now AND reason = :why",
+        now=now,
+        t=tenant_id,
+        why=NOT_IN_PLAN,
+    )
 
 
 def first_due_at(tx: Tx, tenant_id: int, kinds: tuple[str, ...]) -> dict[str, int]:

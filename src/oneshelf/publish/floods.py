@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from oneshelf.core.guard import Way, is_too_many, way_of
+from oneshelf.core.guard import FACTOR_MIN, Way, is_too_many, way_of
 from oneshelf.core.instants import SECOND
 from oneshelf.db.tx import Tx
 from oneshelf.orders.pace import HUB_OUTLET
@@ -24,6 +24,8 @@ from . import guard
 TOGETHER_S = 600
 #: A raise that is held is looked at again so often.
 LOOK_AGAIN_S = 3_600
+#: How many of a SKU's newest entries are looked at.
+ENTRIES_MAX = 50
 #: How the mark of a location that opened or closed begins (onboarding/shop).
 _PLACES = "a location "
 #: In `guard_outlet`: seen, but alone it holds nothing.
@@ -48,9 +50,14 @@ class Held(msgspec.Struct, frozen=True):
 
 def hear(tx: Tx, tenant_id: int, account_id: int, moved: Sequence[Moved], now: int) -> int:
     """Look at what moved in one step; hold what is part of a flood from the shop. Returns how many outlets are held by it."""
-    _forget_what_came_back(tx, tenant_id, moved)
-    limits = guard.limits_of(tx, tenant_id) if moved else None
-    if limits is None or not limits.on:
+    if not moved:
+        return 0
+    if tx.one("SELECT 1 FROM guard_outlet WHERE tenant_id = :t LIMIT 1", t=tenant_id) is not None:
+        _forget_what_came_back(tx, tenant_id, moved)
+    if all(way_of(one.was, one.would, FACTOR_MIN) is None for one in moved):
+        return 0
+    limits = guard.limits_of(tx, tenant_id)
+    if not limits.on:
         return 0
     ways = {one.outlet_id: way for one in moved if (way := way_of(one.was, one.would, limits.factor)) is not None}
     if not ways:
@@ -72,17 +79,20 @@ def hear(tx: Tx, tenant_id: int, account_id: int, moved: Sequence[Moved], now: i
     held = 0
     for way in sorted({row[4] for row in fresh}):
         together = tx.all(
-            "SELECT outlet_id, guard_no FROM guard_outlet WHERE tenant_id = :t AND account_id = :a AND way = :way ORDER BY outlet_id",
+            """SELECT h.outlet_id, h.guard_no, g.state FROM guard_outlet h
+                 LEFT JOIN guard g ON g.tenant_id = h.tenant_id AND g.guard_no = h.guard_no
+                WHERE h.tenant_id = :t AND h.account_id = :a AND h.way = :way AND h.at >= :since ORDER BY h.outlet_id""",
             t=tenant_id,
             a=account_id,
             way=way,
+            since=now - TOGETHER_S * SECOND,
         )
         if not is_too_many(len(together), listings, limits) or (way == "zero" and not limits.hold_s):
             continue
-        number = max((number for _, number in together), default=_ALONE)
+        number = max((number for _, number, state in together if state == "WAITING"), default=_ALONE)
         if number == _ALONE:
             number = _ask(tx, tenant_id, account_id, way, len(together), listings, limits.factor, limits.hold_s, now)
-        alone = [outlet_id for outlet_id, one in together if one == _ALONE]
+        alone = [outlet_id for outlet_id, one, _ in together if one == _ALONE]
         tx.run(
             "UPDATE guard_outlet SET guard_no = :n WHERE tenant_id = :t AND outlet_id {in:ids}",
             t=tenant_id,
@@ -150,13 +160,18 @@ def _skus_of(tx: Tx, tenant_id: int, outlet_ids: Sequence[int]) -> dict[int, set
 
 
 def _entries_since(tx: Tx, tenant_id: int, skus: set[str], since: int) -> list[tuple[str, str]]:
-    rows = tx.all(
-        "SELECT sku, entry_key FROM ledger_entry WHERE tenant_id = :t AND sku {in:skus} AND posted_at >= :since",
-        t=tenant_id,
-        skus=sorted(skus),
-        since=since,
-    )
-    return [(row[0], row[1]) for row in rows]
+    """Return (SKU, key) of the newest entries: of one that has so many more in a few minutes, some are sales."""
+    return [
+        (sku, key)
+        for sku in sorted(skus)
+        for key, posted_at in tx.all(
+            "SELECT entry_key, posted_at FROM ledger_entry WHERE tenant_id = :t AND sku = :s ORDER BY entry_no DESC LIMIT :n",
+            t=tenant_id,
+            s=sku,
+            n=ENTRIES_MAX,
+        )
+        if posted_at >= since
+    ]
 
 
 def _is_hand(key: str) -> bool:

@@ -27,13 +27,15 @@ from . import carrying
 from .planning import Due, WaitUntil, outlets_of
 from .price_slots import (
     REFUSED,
+    SAID_NO,
+    WAITS,
     Following,
     PriceReadCall,
     PriceReadItem,
     PriceSlot,
     PriceWriteCall,
     PriceWriteItem,
-    close_no_price_tasks,
+    close_account_tasks,
     following,
     load,
     load_units,
@@ -43,6 +45,7 @@ from .price_slots import (
     rest,
     save,
 )
+from .price_waiting import hold_if_far
 from .rations import USED_UP_WAIT_S, rations_of
 from .resting import subject_of
 from .slots import Mark
@@ -52,7 +55,7 @@ from .waking import WAKE_MAX
 LOOKS_MAX = 8
 _FRESH = round(BASE_FRESH_S * SECOND)
 #: Parked for one of these, a price is tried again when it is another one.
-_TRIED_WHEN_CHANGED = ("refused", "unseen", "sale", "unreadable", "not_on_sale")
+_TRIED_WHEN_CHANGED = ("refused", "unseen", "sale", "unreadable", "not_on_sale", WAITS, SAID_NO)
 
 
 # --- wake -------------------------------------------------------------------------------------------------------------
@@ -80,7 +83,7 @@ def wake(tx: Tx, tenant_id: int, account_id: int, now: int) -> int:
     marks.taken(tx, tenant_id, ids)
     whose = following(tx, tenant_id, account_id)
     slots = load(tx, tenant_id, ids)
-    asked = prices_of(tx, tenant_id, ids, {o: s.currency for o, s in slots.items()}, whose.policy)
+    asked = prices_of(tx, tenant_id, ids, {o: s.currency for o, s in slots.items()}, whose.policy, now)
     changed = []
     for outlet_id, generation, since_at, reread, why, write_unit, by_channel, listing, channel in rows:
         mark = Mark(generation, since_at, bool(reread), why)
@@ -100,7 +103,7 @@ def wake(tx: Tx, tenant_id: int, account_id: int, now: int) -> int:
         _hear(tx, tenant_id, slot, mark, price, whose, now)
         changed.append(slot)
     save(tx, tenant_id, changed)
-    close_no_price_tasks(tx, tenant_id, account_id, now)
+    close_account_tasks(tx, tenant_id, account_id, now)
     return len(rows)
 
 
@@ -119,6 +122,7 @@ def _hear(
     slot.offer = price.price.minor if isinstance(price, Priced) else None
     if slot.state is SlotState.PARKED:
         again = mark.reread or slot.parked.startswith("no_price") or slot.parked in ("closed", "ended")
+        again = again and slot.parked != SAID_NO  # reading it changes nothing
         again = again or (slot.parked in _TRIED_WHEN_CHANGED and slot.offer != before)
         if not again or slot.parked == "fought":
             slot.go(SlotEvent.DIRTY)
@@ -130,8 +134,8 @@ def _hear(
         slot.wait_until = None
     if mark.reread:
         slot.verified = 0
-    if slot.verified == 1 and slot.believed is not None and slot.believed == slot.offer:
-        rest(tx, tenant_id, slot, mark, now)
+    if isinstance(price, Priced) and slot.verified == 1 and slot.believed == slot.offer:
+        rest(tx, tenant_id, slot, price, mark, now)
         return
     slot.priority = PRICE_CHANGED if before is not None and before != slot.offer else PRICE_REPAIR
     slot.since_at = slot.since_at or mark.since_at
@@ -322,7 +326,7 @@ def _prices_to_tell(
     """Decide what each outlet is told now. Of a unit, those that are right go along: some variations share one price. Empty: none is
     needed."""
     ids = [slot.outlet_id for slot in slots]
-    asked = prices_of(tx, tenant_id, ids, {slot.outlet_id: slot.currency for slot in slots}, whose.policy)
+    asked = prices_of(tx, tenant_id, ids, {slot.outlet_id: slot.currency for slot in slots}, whose.policy, now)
     marked = marks_of(tx, tenant_id, ids)
     told, needed = [], False
     for slot in slots:
@@ -342,11 +346,13 @@ def _prices_to_tell(
                 return []
             continue
         if waits and slot.believed == slot.offer:
-            rest(tx, tenant_id, slot, mark, now)
+            rest(tx, tenant_id, slot, price, mark, now)
         elif waits and (why := _against_the_sale(seen, price.price)):
             park(tx, tenant_id, slot, SlotEvent.CLOSED, "sale", why, mark)
             what = "A listing's reduced price stands against its new price"
             open_task(tx, tenant_id, now, REFUSED, subject_of(slot.outlet_id), what, why)
+        elif hold_if_far(tx, tenant_id, slot, price, whose, mark, now):
+            continue
         else:
             needed = needed or waits
             told.append(_Told(slot, price, seen, mark))

@@ -48,7 +48,7 @@ from .price_slots import (
     PriceReadCall,
     PriceSlot,
     PriceWriteCall,
-    close_no_price_tasks,
+    close_account_tasks,
     following,
     late_prices,
     load,
@@ -112,7 +112,7 @@ def settle_price_read(
     _conclude(tx, tenant_id, whose, judged, window, now)
     save(tx, tenant_id, slots.values())
     _hear_again(tx, tenant_id, slots.values())
-    close_no_price_tasks(tx, tenant_id, account_id, now)
+    close_account_tasks(tx, tenant_id, account_id, now)
 
 
 def _hear_again(tx: Tx, tenant_id: int, slots: Iterable[PriceSlot]) -> None:
@@ -209,7 +209,7 @@ def _conclude(
     """With the hub's prices as they are now: rest, a price to tell, another look, or a person."""
     ids = [slot.outlet_id for slot, _, _ in judged]
     currencies = {slot.outlet_id: seen.price.currency for slot, seen, _ in judged if seen.price is not None}
-    asked = prices_of(tx, tenant_id, ids, currencies, whose.policy)
+    asked = prices_of(tx, tenant_id, ids, currencies, whose.policy, now)
     marked = marks_of(tx, tenant_id, ids)
     late = late_prices(tx, tenant_id, [slot for slot, _, _ in judged], now)
     marks.taken(tx, tenant_id, list(marked))
@@ -217,6 +217,7 @@ def _conclude(
         assert seen.price is not None
         before, known, mark = slot.believed, slot.offer, marked.get(slot.outlet_id)
         slot.believed, slot.believed_at, slot.verified = seen.price.minor, read_at, 1
+        slot.rested = slot.rested if slot.currency == seen.price.currency else None
         slot.currency, slot.attempts = seen.price.currency, 0
         price, writes = asked[slot.outlet_id], late.get(slot.outlet_id, [])
         echo = any((minor, currency) == (slot.believed, slot.currency) for minor, currency, _ in writes)
@@ -249,7 +250,7 @@ def _next(
     if slot.believed == slot.offer:
         again_at = max((taken_at + window.late for minor, _, taken_at in late if minor != slot.offer), default=0)
         if again_at <= (slot.believed_at or 0):
-            rest(tx, tenant_id, slot, mark, now)
+            rest(tx, tenant_id, slot, price, mark, now)
             return
         _wait(slot, mark, now, "right, but an earlier write may still change it")
         slot.verified, slot.wait_until = LOOK_AGAIN, max(again_at, now)

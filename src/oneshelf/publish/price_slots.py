@@ -13,7 +13,7 @@ import msgspec
 from oneshelf.channels.abilities import PriceSeen
 from oneshelf.channels.contract import Outlet
 from oneshelf.core.instants import SECOND
-from oneshelf.core.price import PRICE_CALL, PRICE_REPAIR, NoPrice, PricePolicy
+from oneshelf.core.price import NO_PRICE_CODES, PRICE_CALL, PRICE_REPAIR, NoPrice, Priced, PricePolicy
 from oneshelf.core.slot import SlotEvent, SlotState, next_state
 from oneshelf.db.journal import open_task
 from oneshelf.db.tx import Tx
@@ -30,6 +30,11 @@ FOUGHT = "someone_else_prices"
 TASK_KINDS = (REFUSED, NEVER_SEEN, FOUGHT)
 #: Listings of an account that can't follow, one task a reason; the subject is account:code.
 NO_PRICE = "no_price_to_follow"
+#: Prices of an account that are far from what their listings ask, one task an account; the subject is the account.
+WAITS_TASK = "price_waits"
+#: In `parked`: it waits for a person's word; he said no.
+WAITS = "waits"
+SAID_NO = "said_no"
 
 #: States in which an answer of ours is still to come or to be seen.
 UNDER_WAY = ("READING", "SENDING", "APPLYING", "UNKNOWN")
@@ -37,7 +42,8 @@ UNDER_WAY = ("READING", "SENDING", "APPLYING", "UNKNOWN")
 
 class PriceSlot(msgspec.Struct):
     """One outlet's price as it is published. Amounts are minor units of `currency`, the listing's own ('' until it was read); instants are
-    microseconds. `believed`: what it was last seen to ask; `sent`: what was sent and not yet seen. The other fields as in `Slot`;
+    microseconds. `believed`: what it was last seen to ask; `rested`: what it asked, without a sale, when that was last right; `sent`: what
+    was sent and not yet seen. The other fields as in `Slot`;
     `parked`: why, for machines."""
 
     outlet_id: int
@@ -52,6 +58,7 @@ class PriceSlot(msgspec.Struct):
     believed: int | None = None
     believed_at: int | None = None
     verified: int = 0
+    rested: int | None = None
     sent: int | None = None
     sent_at: int | None = None
     acked_at: int | None = None
@@ -188,8 +195,8 @@ class PriceWriteCall(msgspec.Struct, frozen=True):
 # --- rest and parking ---------------------------------------------------------------------------------------------------
 
 
-def rest(tx: Tx, tenant_id: int, slot: PriceSlot, mark: Mark | None, now: int) -> None:
-    """The outlet asks its price: clear the mark that was considered, close its tasks. A mark set again meanwhile stays."""
+def rest(tx: Tx, tenant_id: int, slot: PriceSlot, price: Priced, mark: Mark | None, now: int) -> None:
+    """The outlet asks this price, which is right: clear the mark that was considered, close its tasks. A mark set again meanwhile stays."""
     slot.go(SlotEvent.EQUAL)
     if mark is not None:
         marks.clear(tx, tenant_id, slot.outlet_id, mark.generation)
@@ -199,6 +206,7 @@ def rest(tx: Tx, tenant_id: int, slot: PriceSlot, mark: Mark | None, now: int) -
     slot.priority = PRICE_REPAIR
     slot.parked = slot.reason = ""
     slot.verified = min(slot.verified, 1)
+    slot.rested = price.regular
 
 
 def park(tx: Tx, tenant_id: int, slot: PriceSlot, event: SlotEvent, code: str, reason: str, mark: Mark | None) -> None:
@@ -225,8 +233,19 @@ def park_for_no_price(
     open_task(tx, tenant_id, now, NO_PRICE, f"{account.account_id}:{none.code}", what, why)
 
 
-def close_no_price_tasks(tx: Tx, tenant_id: int, account_id: int, now: int) -> None:
+def close_account_tasks(tx: Tx, tenant_id: int, account_id: int, now: int) -> None:
     """End the tasks of reasons that no listing of the account has any more."""
+    tx.run(
+        """UPDATE task SET closed_at = :now WHERE tenant_id = :t AND closed_at IS NULL AND kind = :kind AND subject = :subject
+              AND NOT EXISTS (SELECT 1 FROM price_slot s WHERE s.tenant_id = :t AND s.account_id = :a AND s.state = 'PARKED'
+                AND s.parked = :waits)""",
+        t=tenant_id,
+        now=now,
+        kind=WAITS_TASK,
+        subject=str(account_id),
+        a=account_id,
+        waits=WAITS,
+    )
     tx.run(
         """UPDATE task SET closed_at = :now WHERE tenant_id = :t AND closed_at IS NULL AND kind = :kind
               AND subject {in:subjects} AND NOT EXISTS (SELECT 1 FROM price_slot s WHERE s.tenant_id = :t AND s.account_id = :a
@@ -236,7 +255,7 @@ def close_no_price_tasks(tx: Tx, tenant_id: int, account_id: int, now: int) -> N
         a=account_id,
         now=now,
         kind=NO_PRICE,
-        subjects=[f"{account_id}:{code}" for code in ("deleted", "unknown", "mixed", "currency", "not_positive")],
+        subjects=[f"{account_id}:{code}" for code in NO_PRICE_CODES],
     )
 
 

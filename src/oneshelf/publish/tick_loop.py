@@ -1,5 +1,5 @@
 """The planner's loop: at every step of time, what time alone may have moved is planned again (SEMANTICS 3.8); whenever it is rung, what the
-hub holds back of strict SKUs is brought to what it should be (2.9), and copies that may leave are released (6.5).
+hub holds back of strict SKUs is brought to what it should be (2.9), copies that may leave are released (6.5), and price sales begin and end.
 
 In: a bell, the clock, strict SKUs. Out: dirty marks, holds. Tables: none of its own; steps run in the writer.
 Never: holds the writer for more than a few hundred SKUs; looks every second at what nothing has moved.
@@ -17,6 +17,7 @@ from oneshelf.core.errors import Stop
 from oneshelf.core.instants import SECOND, to_us
 from oneshelf.core.pace import BURST_STEP_S, step_of
 from oneshelf.db.tx import Tx
+from oneshelf.pricing.rules import sale_ticks
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
@@ -63,7 +64,7 @@ async def run(
 
 
 def _look(tx: Tx, tenant_id: int, now: int) -> int:
-    return hold_back(tx, tenant_id, now) + release(tx, tenant_id, now)
+    return hold_back(tx, tenant_id, now) + release(tx, tenant_id, now) + sale_ticks(tx, tenant_id, now)
 
 
 def _to_next_step_s(now: int) -> float:

@@ -1,6 +1,6 @@
 """The audit that a person can ask for at any time (SEMANTICS 9.7, I1, I4, I13): our books against the channels' own word.
 
-1. Levels = sum of entries.  2. Orders at each channel = orders stored.  3. Every offer = what is shown.  4. Where prices follow the shop:
+1. Levels = sum of entries; customers' counters = the orders that count.  2. Orders at each channel = orders stored.  3. Every offer = what is shown.  4. Where prices follow the shop:
 every price = what is asked.
 Reads only; what differs is told, and left to the rules that repair it.
 """
@@ -20,6 +20,7 @@ from oneshelf.core.errors import Park, Retry
 from oneshelf.core.instants import to_us
 from oneshelf.core.money import in_words
 from oneshelf.core.price import NoPrice, Priced
+from oneshelf.customers import counting
 from oneshelf.db.tx import Tx
 from oneshelf.pricing.levels import prices_of
 from oneshelf.pricing.policy import policy_of
@@ -29,6 +30,9 @@ from oneshelf.runtime.writer import Writer
 from oneshelf.stock import ledger
 
 from .channel_orders import complete_through, orders_there
+
+#: Stored orders that are counted again in one transaction.
+ORDERS_A_STEP = 500
 
 
 class Breach(msgspec.Struct, frozen=True):
@@ -77,6 +81,7 @@ class Checked(msgspec.Struct):
 async def check(tenant_id: int, checked: list[Checked], writer: Writer, clock: Clock) -> Audit:
     """Compare everything. A channel that can't be read is named in its count, and is a breach of its own."""
     audit = await writer.do(lambda tx: _own_books(tx, tenant_id))
+    await _customers(tenant_id, writer, audit)
     for one in checked:
         count = ChannelCount(one.account_id, str(one.channel.name))
         audit.channels.append(count)
@@ -84,7 +89,7 @@ async def check(tenant_id: int, checked: list[Checked], writer: Writer, clock: C
             await _orders(tenant_id, one, writer, clock, audit, count)
             if one.channel.can.write == "absolute":
                 await _offers(tenant_id, one, writer, clock, audit, count)
-                await _prices(tenant_id, one, writer, audit, count)
+                await _prices(tenant_id, one, writer, clock, audit, count)
         except (NoAnswer, Retry, Park) as error:
             count.problem = str(error) or type(error).__name__
             audit.breaches.append(Breach("unread", count.channel, f"could not be read: {count.problem}"))
@@ -100,6 +105,17 @@ def _own_books(tx: Tx, tenant_id: int) -> Audit:
         for sku, location, bucket, level, total in ledger.differences(tx, tenant_id)
     ]
     return Audit(int(levels[0]), int(entries[0]), [], breaches)
+
+
+async def _customers(tenant_id: int, writer: Writer, audit: Audit) -> None:
+    """I23: what customers bought, counted again from the stored orders."""
+    found = await writer.do(lambda tx: counting.differing_sums(tx, tenant_id))
+    after_no: int | None = 0
+    while after_no is not None:
+        step = partial(counting.differing_orders, tenant_id=tenant_id, after_no=after_no, limit=ORDERS_A_STEP)
+        more, after_no = await writer.do(step)
+        found += more
+    audit.breaches += [Breach("I23", "", what) for what in found]
 
 
 async def _orders(
@@ -170,7 +186,9 @@ def _numbers(tx: Tx, tenant_id: int, one: Checked, ids: list[int], now: int) -> 
     return numbers, {outlet_id for (outlet_id,) in moving}
 
 
-async def _prices(tenant_id: int, one: Checked, writer: Writer, audit: Audit, count: ChannelCount) -> None:
+async def _prices(
+    tenant_id: int, one: Checked, writer: Writer, clock: Clock, audit: Audit, count: ChannelCount
+) -> None:
     """P5: every listing of an account that follows asks its price, is on its way there, or stands in sight with a reason."""
     channel = one.channel
     if not isinstance(channel, Prices):
@@ -193,7 +211,7 @@ async def _prices(tenant_id: int, one: Checked, writer: Writer, audit: Audit, co
         asked = {s.external_id: s.price for s in seen}
         currencies = {row[0]: money.currency for row in some if (money := asked.get(row[1])) is not None}
         wanted, states = await writer.do(
-            partial(_wanted, tenant_id=tenant_id, one=one, currencies=currencies, some=some)
+            partial(_wanted, tenant_id=tenant_id, one=one, currencies=currencies, some=some, at=to_us(clock.now()))
         )
         for outlet_id, external_id, _, _ in some:
             count.prices_read += 1
@@ -212,7 +230,7 @@ async def _prices(tenant_id: int, one: Checked, writer: Writer, audit: Audit, co
 
 
 def _wanted(
-    tx: Tx, tenant_id: int, one: Checked, currencies: dict[int, str], some: list[tuple[Any, ...]]
+    tx: Tx, tenant_id: int, one: Checked, currencies: dict[int, str], some: list[tuple[Any, ...]], at: int
 ) -> tuple[dict[int, Priced | NoPrice], dict[int, str]]:
     ids = [row[0] for row in some]
     states = dict(
@@ -224,4 +242,4 @@ def _wanted(
         "SELECT outlet_id FROM price_mark WHERE tenant_id = :t AND outlet_id {in:ids}", t=tenant_id, ids=ids
     )
     states |= {outlet_id: "WAITING" for (outlet_id,) in marked if states[outlet_id] == "QUIET"}
-    return prices_of(tx, tenant_id, ids, currencies, policy_of(tx, tenant_id, one.account_id)), states
+    return prices_of(tx, tenant_id, ids, currencies, policy_of(tx, tenant_id, one.account_id), at), states

@@ -16,6 +16,7 @@ from oneshelf.core.plan import WORDS, Capability, PlanName, plans_with
 from oneshelf.db.journal import close_task, open_task
 from oneshelf.db.tx import Tx
 from oneshelf.listings import dirty
+from oneshelf.orders import intents
 from oneshelf.pricing import marks
 from oneshelf.publish.numbers import Number, numbers_of
 from oneshelf.tenants import plan as plans
@@ -117,6 +118,7 @@ def change(tx: Tx, tenant_id: int, name: PlanName, now: int, *, by: str) -> Plan
             "SELECT account_id FROM price_policy WHERE tenant_id = :t AND mode = 'follow'", t=tenant_id
         ):
             marks.mark_account(tx, tenant_id, account_id, now, "the plan has price sync again")
+    intents.go_on_by_plan(tx, tenant_id, now)
     if Capability.INVENTORY_SYNC in gains:
         close_task(tx, tenant_id, now, "plan_lacks", Capability.INVENTORY_SYNC)
     if Capability.INVENTORY_SYNC in loses and counts.showing:

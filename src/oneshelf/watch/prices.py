@@ -10,10 +10,13 @@ from typing import Any
 import msgspec
 
 from oneshelf.core.instants import iso
+from oneshelf.core.precedence import Selector, key
 from oneshelf.core.price import Priced
+from oneshelf.core.price_terms import PriceRule, PriceSale
 from oneshelf.db.tx import Tx
 from oneshelf.pricing.levels import prices_of
 from oneshelf.pricing.policy import policy_of
+from oneshelf.pricing.rules import rules_of, sales_of
 
 #: Attempts that one listing's answer tells of.
 ATTEMPTS_TOLD = 10
@@ -50,20 +53,95 @@ class ListingPrice(msgspec.Struct, frozen=True):
 
 
 class AccountPrices(msgspec.Struct, frozen=True):
-    """One marketplace account: its switch, and its listings' prices by how far they are. `reasons`: why prices are parked → listings."""
+    """One marketplace account: its switch, its band and fee (percent), and its listings' prices by how far they are. `reasons`: why prices are parked → listings."""
 
     account: int
     channel: str
     label: str
     follows: bool
+    band: int
+    fee: str
     right: int
     on_the_way: int
     parked: int
     reasons: dict[str, int]
 
 
-def show(tx: Tx, tenant_id: int, sku: str) -> list[ListingPrice]:
-    """Return every marketplace listing that sells this SKU, in order."""
+class KeptRule(msgspec.Struct, frozen=True):
+    """A price rule or sale. `where`: whom it speaks of; `says`: what, in words. `kind`: rule or sale; instants as ISO 8601, "" for a
+    rule. `state` of a sale: to come, on, over."""
+
+    rule: int
+    kind: str
+    where: str
+    says: str
+    account: int
+    channel: str
+    goods: str
+    value: str
+    rank: int
+    price: str
+    rounding: str
+    floor: str
+    ceiling: str
+    margin: str
+    currency: str
+    starts_at: str
+    ends_at: str
+    state: str
+
+
+def rules(tx: Tx, tenant_id: int, at: int) -> list[KeptRule]:
+    """Return the rules, the narrowest first, then the sales in order of their start, as they stand at this instant."""
+    found = [_kept(rule, at) for rule in sorted(rules_of(tx, tenant_id), key=lambda rule: key(rule.selector))]
+    sales = sorted(sales_of(tx, tenant_id), key=lambda sale: (sale.starts_at, sale.rule_no))
+    return found + [_kept(sale, at) for sale in sales]
+
+
+def _kept(rule: PriceRule | PriceSale, at: int) -> KeptRule:
+    selector, says = (
+        rule.selector,
+        {n: getattr(rule, n, "") for n in ("price", "rounding", "floor", "ceiling", "margin")},
+    )
+    parts = [says["price"] and f"price {says['price']}", says["rounding"] and f"rounded to {says['rounding']}"]
+    parts += [says[name] and f"{name} {says[name]}" for name in ("floor", "ceiling")]
+    parts += [says["margin"] and f"margin {says['margin']} %", rule.currency and f"amounts in {rule.currency}"]
+    window: tuple[str, str, str] = ("", "", "")
+    if isinstance(rule, PriceSale):
+        state = "over" if rule.ends_at <= at else "on" if rule.starts_at <= at else "to come"
+        window = (iso(rule.starts_at) or "", iso(rule.ends_at) or "", state)
+        parts.append(f"from {window[0]} to {window[1]} ({state})")
+    return KeptRule(
+        rule.rule_no,
+        "sale" if isinstance(rule, PriceSale) else "rule",
+        where(selector),
+        ", ".join(part for part in parts if part),
+        selector.account_id,
+        selector.channel,
+        selector.goods,
+        selector.value,
+        selector.rank,
+        currency=rule.currency,
+        starts_at=window[0],
+        ends_at=window[1],
+        state=window[2],
+        **says,
+    )
+
+
+def where(selector: Selector) -> str:
+    """Return in words whom a selector speaks of.
+
+    >>> where(Selector(channel="ebay", goods="tag", value="gift"))
+    'channel ebay, tag gift'
+    """
+    place = f"account {selector.account_id}" if selector.account_id else f"channel {selector.channel}"
+    goods = "everything" if selector.goods == "all" else f"{selector.goods} {selector.value}"
+    return f"{'all accounts' if selector.place == 'all' else place}, {goods}"
+
+
+def show(tx: Tx, tenant_id: int, sku: str, at: int) -> list[ListingPrice]:
+    """Return every marketplace listing that sells this SKU, in order, and what it ought to ask at this instant."""
     rows = tx.all(
         """SELECT o.outlet_id, o.account_id, a.channel, o.external_id, s.state, s.believed, s.currency, s.believed_at, s.verified, s.reason
              FROM link k JOIN outlet o ON o.tenant_id = k.tenant_id AND o.outlet_id = k.outlet_id
@@ -77,7 +155,7 @@ def show(tx: Tx, tenant_id: int, sku: str) -> list[ListingPrice]:
     found = []
     for outlet_id, account, channel, name, state, asks, currency, seen_at, verified, reason in rows:
         policy = policy_of(tx, tenant_id, account)
-        price = prices_of(tx, tenant_id, [outlet_id], {outlet_id: currency or ""}, policy)[outlet_id]
+        price = prices_of(tx, tenant_id, [outlet_id], {outlet_id: currency or ""}, policy, at)[outlet_id]
         priced = isinstance(price, Priced)
         found.append(
             ListingPrice(
@@ -90,7 +168,11 @@ def show(tx: Tx, tenant_id: int, sku: str) -> list[ListingPrice]:
                 asks=asks,
                 currency=currency or (price.price.currency if isinstance(price, Priced) else ""),
                 seen_at=iso(seen_at) or "",
-                state=_word(policy.follows, state, bool(verified)),
+                state=_word(
+                    policy.follows,
+                    state,
+                    bool(verified) and (not isinstance(price, Priced) or price.price.minor == asks),
+                ),
                 note=reason or ("" if isinstance(price, Priced) else price.reason),
                 why=price.why if isinstance(price, Priced) else {"none": price.code},
                 attempts=_attempts(tx, tenant_id, outlet_id) if priced or state is not None else [],
@@ -99,14 +181,14 @@ def show(tx: Tx, tenant_id: int, sku: str) -> list[ListingPrice]:
     return found
 
 
-def _word(follows: bool, state: str | None, verified: bool) -> str:
+def _word(follows: bool, state: str | None, is_right: bool) -> str:
     if not follows:
         return "off"
     if state is None or state == "UNKNOWN":
         return "not known"
     if state == "PARKED":
         return "parked"
-    return "true" if state == "QUIET" and verified else "on its way"
+    return "true" if state == "QUIET" and is_right else "on its way"
 
 
 def _attempts(tx: Tx, tenant_id: int, outlet_id: int) -> list[PriceTold]:
@@ -144,9 +226,20 @@ def by_account(tx: Tx, tenant_id: int) -> list[AccountPrices]:
     ):
         of = states.get(account, {})
         right, parked = of.get("QUIET", 0), of.get("PARKED", 0)
-        follows = policy_of(tx, tenant_id, account).follows
+        policy = policy_of(tx, tenant_id, account)
         under_way = sum(of.values()) - right - parked
         found.append(
-            AccountPrices(account, channel, label, follows, right, under_way, parked, reasons.get(account, {}))
+            AccountPrices(
+                account,
+                channel,
+                label,
+                policy.follows,
+                policy.band,
+                policy.fee,
+                right,
+                under_way,
+                parked,
+                reasons.get(account, {}),
+            )
         )
     return found

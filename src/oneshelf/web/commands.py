@@ -6,7 +6,6 @@ In: a service and a payload of plain values. Out: plain values for JSON. Raises 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -28,7 +27,7 @@ from oneshelf.onboarding.connect import Entered
 from oneshelf.pricing import marks
 from oneshelf.publish import approving, pausing
 from oneshelf.tenants import sign_ins
-from oneshelf.tenants.accounts import accounts, change_setting, load_secret
+from oneshelf.tenants.accounts import load_secret
 from oneshelf.watch.check import check
 from oneshelf.wiring import SIGN_INS, Running, Service, build_channel
 
@@ -36,10 +35,12 @@ from . import (
     account_commands,
     alert_commands,
     conflict_commands,
+    customer_commands,
     offer_commands,
     order_commands,
     plan_commands,
     price_commands,
+    price_rule_commands,
     rule_commands,
     sheet_commands,
     task_commands,
@@ -426,38 +427,6 @@ def _after_linking(tx: Tx, tenant_id: int, linked: Collection[int], unlinked: Co
     return sum(relink(tx, tenant_id, outlet_id, now) for outlet_id in linked)
 
 
-async def run_rate(service: Service, payload: dict[str, Any]) -> Any:
-    """Enter an exchange rate: shop currency per one unit of another, with where it is from (S14.5)."""
-    currency, rate, source = payload["currency"].upper(), payload["rate"], payload["source"]
-    try:
-        right = Decimal(rate).is_finite() and Decimal(rate) > 0 and "_" not in rate
-    except ArithmeticError:
-        right = False
-    if len(currency) != 3 or not right or not source:
-        raise NotPossible(
-            "Give a currency code, a rate above 0 and its source: oneshelf rates set EUR 1.0855 --source 'ECB 2026-11-20'."
-        )
-
-    def step(tx: Tx) -> int:
-        hub = next((row for row in accounts(tx, service.tenant_id) if row.channel == "shopify"), None)
-        if hub is None:
-            raise NotPossible("Connect the shop first.")
-        change_setting(tx, service.tenant_id, hub.account_id, f"rate_{currency}", f"{rate}|{source}")
-        return tx.run(
-            # What was sent and refused is a person's by now: sent again it might stand there twice.
-            "UPDATE intent SET state = 'WAITING', due_at = :now WHERE tenant_id = :t AND kind = 'import' AND state = 'TASK' "
-            "AND first_sent_at IS NULL AND entity IN (SELECT CAST(o.account_id AS TEXT) || '/' || o.order_id FROM orders o "
-            "WHERE o.tenant_id = :t AND o.currency = :c)",
-            t=service.tenant_id,
-            now=to_us(service.clock.now()),
-            c=currency,
-        )
-
-    waiting = await service.writer.do(step)
-    service.hub_bell.ring()
-    return {"currency": currency, "rate": rate, "orders_tried_again": waiting}
-
-
 async def run_privacy_export(service: Service, payload: dict[str, Any]) -> Any:
     """Give what is kept of the person of an export request; with `done` the request is over."""
     number = int(payload["request"])
@@ -495,7 +464,6 @@ COMMANDS: dict[str, Command] = {
     "connect": run_connect,
     "live": run_live,
     "link": run_link,
-    "rate": run_rate,
     "strict": offer_commands.run_strict,
     "risk": offer_commands.run_risk,
     "locations": offer_commands.run_locations,
@@ -508,7 +476,9 @@ COMMANDS: dict[str, Command] = {
     "prices_follow": price_commands.run_prices_follow,
     "prices_off": price_commands.run_prices_off,
     "prices_retry": price_commands.run_prices_retry,
+    **price_rule_commands.COMMANDS,
     **rule_commands.COMMANDS,
+    **customer_commands.COMMANDS,
     **conflict_commands.COMMANDS,
     **truth_commands.COMMANDS,
     **token_commands.COMMANDS,

@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from oneshelf.core.errors import NotThere, Park
-from oneshelf.core.instants import to_us
+from oneshelf.core.errors import NotThere
 from oneshelf.db.tx import Tx
 from oneshelf.listings import announced, risk
 from oneshelf.publish import approving
 from oneshelf.publish.ticking import plan_again
 from oneshelf.wiring import Service
 
-Result = TypeVar("Result")
-
-
-class NotTaken(Park):
-    """The command can't be carried out as it was given."""
-
-
-async def _do(service: Service, step: Callable[[Tx, int], Result]) -> Result:
-    """Run a step at this moment; what it refuses is said to the person. Then numbers are on their way."""
-    now = to_us(service.clock.now())
-    try:
-        done = await service.writer.do(lambda tx: step(tx, now))
-    except ValueError as error:
-        raise NotTaken(f"It was not taken: {error.args[0]}.") from error
-    except LookupError as error:
-        raise NotThere(f"It was not taken: {error.args[0]}.") from error
-    service.wake_all()
-    return done
+from .one_step import act as _do
 
 
 async def run_strict(service: Service, payload: dict[str, Any]) -> Any:

@@ -12,7 +12,9 @@ from oneshelf.channels.session import Priority
 from oneshelf.core.errors import NotThere, Park
 from oneshelf.core.ids import HUB
 from oneshelf.core.instants import to_us
-from oneshelf.onboarding.price_preview import accept, preview
+from oneshelf.db.tx import Tx
+from oneshelf.onboarding.price_preview import accept, agreed, preview
+from oneshelf.pricing.agreed import say
 from oneshelf.pricing.policy import switch
 from oneshelf.publish.recovery import retry_prices
 from oneshelf.wiring import Running, Service
@@ -39,14 +41,16 @@ async def run_prices_follow(service: Service, payload: dict[str, Any]) -> Any:
     """Say what would change if an account's prices followed the shop's; with `yes` (and `far`) let them."""
     one, channel = _account(service, payload)
     http = one.session.with_priority(Priority.CATALOGUE)
-    shown = await preview(service.tenant_id, one.account_id, channel, http, service.writer)
+    now = to_us(service.clock.now())
+    shown = await preview(service.tenant_id, one.account_id, channel, http, service.writer, now)
     if payload.get("yes"):
         accept(shown, yes=True, far=bool(payload.get("far")))
-        now = to_us(service.clock.now())
-        switched = partial(
-            switch, tenant_id=service.tenant_id, account_id=one.account_id, follow=True, now=now, by=service.by
-        )
-        await service.writer.do(switched)
+
+        def step(tx: Tx) -> None:
+            say(tx, service.tenant_id, agreed(shown), "yes", now, by=service.by)
+            switch(tx, service.tenant_id, one.account_id, follow=True, now=now, by=service.by)
+
+        await service.writer.do(step)
         one.bell.ring()
     return {**msgspec.to_builtins(shown), "account_id": one.account_id, "follows": bool(payload.get("yes"))}
 

@@ -118,7 +118,7 @@ async def run_rule(service: Service, payload: dict[str, Any]) -> Any:
     """Set (or with `drop` take back) one rule; with `preview` only say what that would do."""
     try:
         wanted = change_of(payload)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, msgspec.ValidationError) as error:
         raise NotKept(f"The rule can't be kept: {error}.") from error
     done = await change(service, [wanted], payload)
     s = wanted.selector

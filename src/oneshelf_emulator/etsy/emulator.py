@@ -194,6 +194,8 @@ class Etsy:
             "refund": lambda order_id, amount_minor=None, reason="Refund": desk.refund(
                 self._receipt(order_id), amount_minor, reason
             ),
+            # Etsy's own people approve an app for it, one by one; nothing that a seller can press.
+            "approve_buyer_email": lambda approved=True: self.switches.update(buyer_email_approved=bool(approved)),
             "pay": lambda order_id: desk.pay(self._receipt(order_id)),
             "payment_failed": lambda order_id, restock=False: desk.payment_failed(
                 self._receipt(order_id), restock=bool(restock)

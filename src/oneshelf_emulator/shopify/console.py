@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..world import Product as Goods
-from . import fulfilment, orders, payloads
+from . import customers, fulfilment, orders, payloads
 from . import records as r
 from .fulfilment import Tracking
 from .inventory import Move
@@ -436,6 +436,11 @@ def occupy_key(shop: Shopify, key: str, seconds: float = 60.0) -> Answer:
     return {"key": key}
 
 
+def delete_customer(shop: Shopify, email: str) -> Answer:
+    customers.delete(shop, email)
+    return {"deleted": email}
+
+
 ACTIONS: dict[str, Callable[..., Answer]] = {
     act.__name__: act
     for act in (
@@ -443,7 +448,7 @@ ACTIONS: dict[str, Callable[..., Answer]] = {
         refund_lines, move_fulfilment_order, hold, release_hold, add_product, delete_product, set_price, set_facts,
         set_variant,
         add_location, deactivate_location, activate_location, delete_subscription, expire_tokens, uninstall, register_redirect_uri, session_token,
-        set_shop_status, set_scopes, occupy_key,
+        set_shop_status, set_scopes, occupy_key, delete_customer,
     )
 }  # fmt: skip
 ACTIONS["restock"] = receive

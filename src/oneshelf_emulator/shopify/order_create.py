@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from .customers import customer_for
+from .customers import CustomerRefused, customer_for
 from .errors import Payload, user_error
 from .metafields import MetafieldRefused, metafields_for
 from .money import Bag, Money
@@ -255,8 +255,8 @@ class _Reader:
             return None
         try:
             return customer_for(self.shop, given, order.shipping_address)
-        except ValueError as problem:
-            raise Refused(str(problem), "customer") from None
+        except CustomerRefused as problem:
+            raise Refused(str(problem), "customer", *problem.path) from None
 
     def _fulfilment(self) -> dict[str, Any] | None:
         given = self.given.get("fulfillment")

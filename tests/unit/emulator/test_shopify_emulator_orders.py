@@ -201,12 +201,43 @@ async def test_a_unique_id_stops_a_second_import_and_finds_the_first() -> None:
 async def test_customers_are_found_by_mail_and_a_taken_phone_is_refused() -> None:
     client = new_client()
     client.shop.buy(ANNA, {"MUG": 1})
-    upsert = {"customer": {"toUpsert": {"email": "Anna@Mail.test", "tags": ["etsy"], "phone": "+491234"}}}
+    upsert = {"customer": {"toUpsert": {"email": "Anna@Mail.test", "tags": ["etsy"], "phone": "+4930901820"}}}
     order = await state(client, (await client.imported(("MUG", 1), **upsert))["id"])
     assert order["customer"]["numberOfOrders"] == "2"
-    other = client.order_input(("MUG", 1), customer={"toUpsert": {"email": "bob@mail.test", "phone": "+491234"}})
+    other = client.order_input(("MUG", 1), customer={"toUpsert": {"email": "bob@mail.test", "phone": "+4930901820"}})
     answer = (await client(IMPORT, {"order": other}))["orderCreate"]
     assert answer["userErrors"][0]["message"] == "Phone has already been taken"
+
+
+async def test_a_refused_customer_leaves_no_order_no_customer_and_its_key_free() -> None:
+    client = new_client()
+    client.shop.buy(ANNA, {"MUG": 1})
+    bob = (await client.imported(("MUG", 1), customer={"toUpsert": {"email": "bob@mail.test"}}))["id"]
+    bob_id = (await state(client, bob))["customer"]["id"]
+    field = {"namespace": "$app", "key": "external_order_id", "type": "id", "value": "etsy:7"}
+    await client(DEFINE)
+
+    async def refused(customer: dict[str, Any]) -> tuple[str, list[str]]:
+        order = client.order_input(("MUG", 1), customer=customer, metafields=[field])
+        error = (await client(IMPORT, {"order": order}))["orderCreate"]["userErrors"][0]
+        return error["message"], error["field"][1:]
+
+    unknown = "gid://shopify/Customer/1"
+    assert await refused({"toAssociate": {"id": unknown}}) == ("Customer does not exist", ["customer", "toAssociate"])
+    assert await refused({"toAssociate": {}}) == ("Customer does not exist", ["customer", "toAssociate"])
+    assert (await refused({"toUpsert": {"id": unknown}}))[1] == ["customer", "toUpsert", "id"]
+    assert (await refused({"toUpsert": {}}))[1] == ["customer", "toUpsert"]
+    assert (await refused({"toUpsert": {"email": "no address"}}))[0] == "Email is invalid"
+    assert (await refused({"toUpsert": {"email": "c@d.test", "phone": "12"}}))[0] == "Phone is invalid"
+    assert (await refused({"toUpsert": {"email": "c@d.test", "tags": ["x" * 256]}}))[0] == "Tags exceeds the maximum"
+    taken = {"id": bob_id, "email": "anna@mail.test"}
+    assert (await refused({"toUpsert": taken}))[0] == "Email has already been taken"
+    order = await client.imported(("MUG", 1), customer={"toAssociate": {"id": bob_id}}, metafields=[field])
+    assert (await state(client, order["id"]))["customer"]["defaultEmailAddress"] == {"emailAddress": "bob@mail.test"}
+    client.shop.console("delete_customer", email="bob@mail.test")
+    field = {**field, "value": "etsy:8"}
+    assert (await refused({"toAssociate": {"id": bob_id}}))[0] == "Customer does not exist"
+    assert not client.shop.customers_by_email.keys() & {"c@d.test", "bob@mail.test"}
 
 
 async def test_five_orders_a_minute_if_switched_on() -> None:

@@ -25,6 +25,7 @@ from oneshelf.core.facts import (
     Payment,
     ShipmentSeen,
 )
+from oneshelf.core.relay import is_relay
 
 
 class Standing(NamedTuple):
@@ -57,9 +58,6 @@ REPLACEMENTS = ("REPLACEMENT_ORIGINAL_ID", "EXCHANGE_ORIGINAL_ID")
 #: Packages that never left, or left no more.
 _NOT_YET_SENT = ("PENDING",)
 _CANCELLED_PACKAGE = ("CANCELLED", "CANCELED")
-
-#: The forwarding address Amazon gives sellers: "…@marketplace.amazon.co.uk". No identity, no marketing (sheet section 4.5).
-_RELAY = re.compile(r"@marketplace\.amazon\.", re.IGNORECASE)
 
 #: More units than this on one line is no order; the bound keeps absurd integers out of the database.
 UNITS_MAX = 1_000_000
@@ -269,7 +267,7 @@ def _buyer(order: wire.Order) -> BuyerSeen | None:
     name = wire.text(seen.buyer_name)
     if email is None and name is None:
         return None
-    return BuyerSeen(name=name, email=email, email_is_relay=bool(email and _RELAY.search(email)))
+    return BuyerSeen(name=name, email=email, email_is_relay=bool(email) and is_relay(email or ""))
 
 
 def _ship_to(order: wire.Order) -> Address | None:

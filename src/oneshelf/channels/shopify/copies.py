@@ -201,6 +201,8 @@ def created(payload: object) -> Outcome:
         return Unknown("orderCreate gave neither an order nor an error")
     if any(_is_key_taken(error) for error in errors):
         return Rejected(str(errors[0].get("message")), "KEY_TAKEN")
+    if all(_names_customer(error) for error in errors):
+        return Rejected(str(errors[0].get("message")), "CUSTOMER_REFUSED")
     if any(_PACE.search(str(error.get("message"))) for error in errors):
         return Throttled(PACE_WAIT_S, str(errors[0].get("message")))
     return refusal(errors)
@@ -212,6 +214,11 @@ def _is_key_taken(error: Mapping[str, Any]) -> bool:
         return True
     named = "metafield" in " ".join(map(str, error.get("field") or [])).lower() + str(error.get("message")).lower()
     return named and bool(_TAKEN.search(str(error.get("message"))))
+
+
+def _names_customer(error: Mapping[str, Any]) -> bool:
+    """A refusal of the customer alone: the input field that it names is the customer's. userErrors mean that no order was made."""
+    return any(str(part).lower() in ("customer", "customerid") for part in error.get("field") or [])
 
 
 def _detail(order: Mapping[str, Any]) -> dict[str, Any]:

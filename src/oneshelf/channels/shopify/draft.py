@@ -22,6 +22,7 @@ from oneshelf.channels.shopify import ids
 from oneshelf.channels.shopify.form import LINE_KEY, ORDER_KEY
 from oneshelf.channels.shopify.money import converted, to_text
 from oneshelf.core.facts import Address
+from oneshelf.core.relay import real_email
 
 #: The custom id of a copy: unique by its definition (type id), found by orderByIdentifier.
 METAFIELD_NAMESPACE, METAFIELD_KEY, METAFIELD_TYPE = "$app", "external_order_id", "id"
@@ -212,14 +213,17 @@ def _payment(draft: HubOrderDraft, money: _Money, off_items: int, off_shipping: 
 
 
 def _people(draft: HubOrderDraft) -> dict[str, Any]:
-    """Customer, contact and address. A relay address is no identity: it is the order's contact, never a customer's login
-    (S11.2). A customer is named by e-mail alone: sending a name or phone would overwrite an existing person's."""
+    """Customer, contact and address. A customer whom the shop knows is named by its id. Else by a real e-mail, by which the shop finds or
+    makes one in the same call, so that a repeated call makes no second; a name or phone with it would overwrite an existing person's.
+    A relay address is no identity: it is the order's contact, never a customer's login (S11.2). Consent is never sent (S11.4)."""
     people: dict[str, Any] = {}
     buyer, address = draft.source.buyer, draft.source.ship_to
     if buyer is not None and buyer.email:
         people["email"] = buyer.email
-        if not buyer.email_is_relay:
-            people["customer"] = {"toUpsert": {"email": buyer.email}}
+    if draft.with_customer and draft.customer_id is not None:
+        people["customer"] = {"toAssociate": {"id": ids.gid("Customer", draft.customer_id)}}
+    elif draft.with_customer and buyer is not None and not buyer.email_is_relay and real_email(buyer.email) is not None:
+        people["customer"] = {"toUpsert": {"email": buyer.email}}
     if address is not None:
         sent = mailing_address(address)
         if sent:

@@ -23,6 +23,7 @@ from oneshelf.core.facts import (
     ReturnSeen,
     ShipmentSeen,
 )
+from oneshelf.core.relay import is_relay
 
 #: What a financial status means for stock. Shopify commits stock when the order is created and gives it back only when the order is
 #: cancelled, whatever happened to the money: so nothing here is FAILED, or our level would rise while the hub's stays.
@@ -53,9 +54,6 @@ FULFILLMENT = {
 #: Fulfilment orders in these states say nothing about where open pieces will leave from.
 #: Source: Shopify Admin GraphQL FulfillmentOrderStatus, 2026-10.
 WORK_DONE = {"closed", "cancelled"}
-
-#: Forwarding addresses of marketplaces: no identity (S11.2). How the part behind the @ begins.
-RELAY_DOMAINS = ("marketplace.amazon.", "members.ebay.")
 
 #: Our marks on an order that we imported, and on its lines.
 ORDER_KEY = "oneshelf_key"
@@ -328,8 +326,3 @@ def buyer_of(
         email_is_relay=bool(email) and is_relay(email or ""),
         phone=phone,
     )
-
-
-def is_relay(email: str) -> bool:
-    """Return True if a marketplace forwards this address (S11.2)."""
-    return email.rpartition("@")[2].strip().lower().startswith(RELAY_DOMAINS)

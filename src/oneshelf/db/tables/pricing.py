@@ -13,7 +13,55 @@ price_policy = table(
     words("mode"),
     at("changed_at", False),
     words("changed_by", ""),
+    count("band", "50"),  # percent of what is asked, beyond which a person has to agree; 0: never
+    words("fee", "0"),  # the channel's, percent of the price
     keys=2,
+)
+
+# A price rule, or a sale (kind: rule sale). Where it holds: core/precedence. What it says: core/price_terms; '' says nothing.
+price_rule = table(
+    "price_rule",
+    Column("rule_no", Id),
+    words("kind"),
+    count("account_id"),
+    words("channel", ""),
+    words("goods"),
+    words("value", ""),
+    count("rank", "100"),
+    words("price", ""),
+    words("rounding", ""),
+    words("floor", ""),
+    words("ceiling", ""),
+    words("margin", ""),
+    words("currency", ""),
+    at("starts_at"),  # sales only
+    at("ends_at"),
+    words("phase", ""),  # sales: what the tick has told of, to come: '', on, over
+    at("changed_at", False),
+    words("changed_by", ""),
+    keys=2,
+    indexes=(Index("price_rule_by_goods", "tenant_id", "goods", "value"),),
+)
+
+# What a person agreed to although it is far from what the listing asks: this listing may ask this. word: yes no.
+price_word = table(
+    "price_word",
+    Column("outlet_id", Id),
+    count("price_minor", None),
+    words("currency"),
+    words("word"),
+    at("said_at", False),
+    words("said_by", ""),
+    keys=4,
+)
+
+# The rules as they were before the last import, as a file: what undo imports. One row a tenant.
+price_import = table(
+    "price_import",
+    at("imported_at", False),
+    words("imported_by", ""),
+    words("before"),
+    keys=1,
 )
 
 # An outlet that may owe the world a price; as dirty_listing, apart from it, so that neither waits for the other.
@@ -52,6 +100,7 @@ price_slot = table(
     Column("believed", BigInteger, nullable=True),  # what it was last seen to ask
     at("believed_at"),
     flag("verified"),
+    Column("rested", BigInteger, nullable=True),  # what it asked without a sale when it was last right
     Column("sent", BigInteger, nullable=True),  # the last price sent and not yet seen
     at("sent_at"),
     at("acked_at"),

@@ -78,6 +78,16 @@ upkeep = table(
     keys=3,
 )
 
+# The merchant's exchange rates: what one unit of a currency is worth in the shop's, for orders and for prices. No row: there is none.
+exchange_rate = table(
+    "exchange_rate",
+    words("currency"),
+    words("rate"),  # a decimal number
+    words("source"),
+    at("entered_at", False),
+    keys=2,
+)
+
 # Counters per tenant and name (order_no, seq, …): given out by the writer, which owns the tenant.
 counter = table("counter", words("name"), count("value"), keys=2)
 

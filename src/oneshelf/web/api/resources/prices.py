@@ -29,7 +29,7 @@ async def show_prices(call: Call, sku: TextQuery) -> list[ListingPrice]:
     def look(tx: Tx) -> list[ListingPrice]:
         if not has_sku(tx, call.tenant_id, sku):
             raise NotThere(f"There is no SKU {sku} on the shelf.")
-        return show(tx, call.tenant_id, sku)
+        return show(tx, call.tenant_id, sku, call.now)
 
     return await call.read(look)
 
