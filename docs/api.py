@@ -107,7 +107,7 @@ def page() -> str:
         "This page is generated: `make docs`.\n",
         "## Scopes\n",
         f"{', '.join(f'`{scope}`' for scope in SCOPES)}. `AREA:write` opens `AREA:read` too. "
-        f"`read` is short for every read but `privacy:read` ({len(GROUPS['read'])} scopes), `all` for every scope.\n",
+        f"`read` is short for every read but `customers:read` and `privacy:read` ({len(GROUPS['read'])} scopes), `all` for every scope.\n",
         "## Problems\n",
         "Every error is `application/problem+json` (RFC 9457). `type` is `urn:oneshelf:problem:` and one of:\n",
         "\n".join(

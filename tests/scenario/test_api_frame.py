@@ -57,7 +57,7 @@ async def test_the_secret_is_kept_as_a_hash_and_the_last_use_to_the_hour(shop: S
     await api.get("/stock/levels")
     await asyncio.sleep(0.05)
     ((hashed, used),) = await shop.all("SELECT secret_hash, used_at FROM api_token")
-    assert len(hashed) == 64 and api.secret.rsplit("_", 1)[1] not in hashed
+    assert len(hashed) == 64 and api.secret.split("_", 2)[2] not in hashed
     assert used % 3_600_000_000 == 0
 
 
@@ -83,7 +83,7 @@ async def test_what_a_token_may_open_is_said_when_it_is_made(shop: Shop) -> None
         with pytest.raises(Exception, match=words):
             await ask(shop.settings, "token_create", payload)
     done = await ask(shop.settings, "token_create", {"name": "erp", "scopes": ["read"]})
-    assert "privacy:read" not in done["scopes"] and "stock:read" in done["scopes"]
+    assert not {"privacy:read", "customers:read"} & set(done["scopes"]) and "stock:read" in done["scopes"]
     with pytest.raises(Exception, match="already"):
         await ask(shop.settings, "token_create", {"name": "erp", "scopes": ["read"]})
 

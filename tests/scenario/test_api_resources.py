@@ -93,6 +93,7 @@ async def test_a_full_shop_is_shown_as_the_document_says(shop: Shop, api: Asking
         "{order}": (await shop.one("SELECT MIN(order_no) FROM orders WHERE copy_key = ''"))[0],  # type: ignore[index]
         "{account}": 2,
         "{number}": 1,
+        "{customer}": 1,
     }
     shown = {}
     for path, methods in document["paths"].items():
@@ -101,10 +102,12 @@ async def test_a_full_shop_is_shown_as_the_document_says(shop: Shop, api: Asking
             address = address.replace(name, str(number))
         if "get" not in methods or "{" in address or path.endswith(("/check", "/live", "/preview", "/catalogue")):
             continue
+        if path == "/customers/{customer}":
+            continue  # nobody of this shop is matched
         answer = await api.get(address, **QUERY.get(path, {}))
         assert answer.status == 200, (path, answer)
         if path.endswith(".csv"):
-            assert b"BLK-MUG-01" in answer.body or path == "/rules/rules.csv"
+            assert b"BLK-MUG-01" in answer.body or path.endswith("/rules.csv")
             continue
         validator(document, methods["get"]).validate(answer.body)
         shown[path] = answer.body["items"] if isinstance(answer.body, dict) and "items" in answer.body else answer.body
@@ -123,6 +126,9 @@ async def test_a_full_shop_is_shown_as_the_document_says(shop: Shop, api: Asking
         "/status/usage",
         "/status/probes",
         "/stock/holds",
+        "/customers",
+        "/customers/suggestions",
+        "/prices/waiting",
         "/webhooks/endpoints",
         "/webhooks/events",
     }, "a list of which this test sees no row proves nothing"
@@ -176,6 +182,20 @@ BODIES: dict[str, Any] = {
     "import_rules": b"goods,value,keep\nsku,BLK-MUG-01,2\n",
     "decide_guarded": {"approve": True},
     "set_guard_limits": {"percent": 30},
+    "set_price_rule": {"goods": "sku", "value": "BLK-MUG-01", "price": "shop + 10%"},
+    "set_price_rules": {"items": [{"goods": "sku", "value": "BLK-MUG-01", "price": "shop + 10%"}]},
+    "set_price_sale": {
+        "goods": "sku",
+        "value": "BLK-MUG-01",
+        "price": "shop - 10%",
+        "starts_at": "2100-01-01T00:00:00Z",
+        "ends_at": "2100-01-02T00:00:00Z",
+    },
+    "import_price_rules": b"kind,goods,value,price\nrule,sku,BLK-MUG-01,shop + 10%\n",
+    "answer_waiting_prices": {"word": "yes", "listings": [1]},
+    "find_customers": {"find": "a"},
+    "answer_suggestion": {"first": 1, "second": 2, "same": True},
+    "merge_customer": {"into": 2},
     "import_links": b"listing,parts\n1,BLK-MUG-01=1\n",
     "link_listing": {"parts": {"BLK-MUG-01": 1}},
     "link_listings": {"items": [{"listing": 1, "parts": {"BLK-MUG-01": 1}}, {"listing": 2}]},
@@ -210,7 +230,8 @@ BODIES: dict[str, Any] = {
     "set_parked_aside": {"seqs": [1]},
 }
 #: What changes nothing of anybody's: the price of an oversell is our own word about any SKU; a rate needs a shop first.
-OWN_WORDS = {"set_risk", "set_rate", "create_endpoint", "set_guard_limits"}
+#: A search finds nobody.
+OWN_WORDS = {"find_customers", "set_risk", "set_rate", "create_endpoint", "set_guard_limits"}
 
 
 async def test_F54_a_tenant_with_nothing_sees_and_changes_nothing_of_a_full_one(shop: Shop, api: Asking) -> None:
@@ -242,7 +263,9 @@ async def test_F54_a_tenant_with_nothing_sees_and_changes_nothing_of_a_full_one(
                     for word in ("BLK-MUG", "Northlight", "northlight", "gid://"):
                         assert word not in str(answer.body), where
                 elif path.endswith(".csv"):
-                    assert len(answer.body["problems"]) == 1 and not answer.body.get("change"), where
+                    assert (
+                        answer.status == 409 or len(answer.body["problems"]) == 1 and not answer.body.get("change")
+                    ), where
                 elif answer.status == 207:
                     assert answer.body["done"] == 0 and {one["status"] for one in answer.body["items"]} <= {404, 409}, (
                         where

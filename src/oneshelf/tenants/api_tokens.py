@@ -22,6 +22,7 @@ from oneshelf.db.tx import Tx, next_values
 
 #: What a token may open. `AREA:write` opens `AREA:read` too.
 AREAS = (
+    "customers",
     "accounts",
     "inbox",
     "listings",
@@ -35,9 +36,11 @@ AREAS = (
     "webhooks",
 )
 SCOPES = tuple(f"{area}:{word}" for area in AREAS for word in ("read", "write"))
+#: Areas about persons: no word for several opens them but `all`.
+PERSONAL = ("customers:", "privacy:")
 #: Several scopes in one word. `read` leaves out personal data, which is asked for by name.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "read": tuple(scope for scope in SCOPES if scope.endswith(":read") and not scope.startswith("privacy:")),
+    "read": tuple(scope for scope in SCOPES if scope.endswith(":read") and not scope.startswith(PERSONAL)),
     "all": SCOPES,
 }
 NAME_MAX = 100

@@ -122,6 +122,13 @@ class Asked:
         given = body.model_dump(exclude_none=True) if isinstance(body, Body) else body
         return await COMMANDS[name](self.service, {**given, **more})
 
+    async def look_or_do(self, name: str, payload: dict[str, Any]) -> Any:
+        """Carry out a command that has a preview of its own, or give that in a dry run: it looks and does in several steps."""
+        from oneshelf.web.commands import COMMANDS
+
+        service = cast(Service, Acting(self._desk.service, self.caller.actor))
+        return await COMMANDS[name](service, {**payload, "yes": not self.dry_run})
+
 
 def _asked(request: Request) -> Asked:
     return Asked(request)
@@ -151,7 +158,7 @@ class _Route(APIRoute):
     def get_route_handler(self) -> Handler:
         inner = super().get_route_handler()
         scope = (self.openapi_extra or {})["x-scope"]
-        writes = self.methods != {"GET"}
+        writes = scope.endswith(":write")
 
         takes_json = self.body_field is not None
 
@@ -240,6 +247,10 @@ class Routes(APIRouter):
     def writes(self, path: str, *, method: str = "POST", status: int = 200) -> Callable[..., Any]:
         """POST (or another method) that changes something."""
         return self._add(method, path, f"{self.area}:write", status)
+
+    def asks(self, path: str) -> Callable[..., Any]:
+        """POST that changes nothing: what is asked for must not stand in an address. Its answer is never kept."""
+        return self._add("POST", path, f"{self.area}:read", 200)
 
     def sheet(self, path: str) -> Callable[..., Any]:
         """POST of a CSV file, which the function reads by `csv_of`."""

@@ -6,7 +6,21 @@ In: a call. Out: structs. Never: SQL (that is the owning room's), decisions.
 from __future__ import annotations
 
 from ..route import Routes
-from . import accounts, inbox, listings, offer_rules, orders, prices, privacy, sheets, status, stock, tasks, webhooks
+from . import (
+    accounts,
+    customers,
+    inbox,
+    listings,
+    offer_rules,
+    orders,
+    price_rules,
+    privacy,
+    sheets,
+    status,
+    stock,
+    tasks,
+    webhooks,
+)
 
 #: In the order of the document.
 ALL: tuple[Routes, ...] = (
@@ -17,7 +31,8 @@ ALL: tuple[Routes, ...] = (
     orders.routes,
     accounts.routes,
     offer_rules.routes,
-    prices.routes,
+    price_rules.routes,
+    customers.routes,
     tasks.routes,
     inbox.routes,
     privacy.routes,
