@@ -26,7 +26,7 @@ Formula = Annotated[str, Field(max_length=200)]
 
 
 class PriceRuleIn(RulePlace):
-    """A price rule, in the words of `oneshelf prices rule`: price "shop + 10%", rounding "ending .99", floor, ceiling, margin. `far`: agree
+    """A price rule, in the words of the command line: price "shop + 10%", rounding "ending .99", floor, ceiling, margin. `far`: agree
     to prices that move by more than their account's band."""
 
     price: Formula = ""
