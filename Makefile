@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: setup test wire model api-fuzz lint demo sim bench docs
+.PHONY: setup test wire model api-fuzz lint demo sim sim-release bench docs
 
 setup: ## a .venv with the project (editable) and everything that tests need
 	$(PYTHON) -m venv .venv && $(BIN)/pip install -e '.[test]'
@@ -28,6 +28,11 @@ demo: ## four marketplaces and a shelf on this machine, until Ctrl-C
 
 sim: ## eight small worlds full of faults, audited; one again: .venv/bin/oneshelf sim --seed 5 --days 0.05 --profile hostile
 	$(BIN)/oneshelf sim --seed 5 --runs 8 --days 0.05 --profile hostile
+
+sim-release: ## until it breaks or is stopped: 1,000 hostile worlds of six hours, then 20,000 crashes at commits and awaits, then every planted fault
+	$(BIN)/oneshelf sim --runs 1000 --profile hostile --json
+	$(BIN)/oneshelf sim --crash-points 20000 --json
+	$(BIN)/oneshelf sim --teeth
 
 bench: ## orders decided and durable per second, beside a bare loop that writes the same rows
 	$(BIN)/oneshelf bench orders

@@ -16,6 +16,8 @@ seed gives the same bytes, so that a failure found once is a failure kept.
     oneshelf sim --runs 100 --profile busy --json      # a hundred seeds in two processes
     oneshelf sim --replay oneshelf-sim-7.json          # a failure again
     oneshelf sim --teeth                               # plant faults into the engine and see each caught
+    oneshelf sim --crash-points 2000                   # the process dies at 2,000 commits and awaits, and nothing else goes wrong
+    make sim-release                                   # all of it, for a night
 
 Exit code 1 is a breach: an invariant did not hold. What is printed then is the seed, every option, the last forty happenings and the levels,
 of a run that was made smaller first: shorter, and without every fault that it does not need.
@@ -29,13 +31,21 @@ of a run that was made smaller first: shorter, and without every fault that it d
 | the emulated marketplaces, their strictness and their delays | the network between: lost, late, cut, doubled, refused, dark |
 | bring-up and sign-in, as a merchant does them | the merchant, buyers, hands in consoles, a supervisor that starts it again |
 
-In a run, idle loops look every minute and a half, polls are three to six times as far apart as by default, and the sweep goes round every
-twenty minutes in place of six hours: a seed costs seconds that way, and a number typed by hand is found within the rest phase.
+In a run, loops that no bell rang and for which nothing is due look every five minutes, polls are three to six times as far apart as by
+default, and the sweep goes round every quarter of an hour in place of six hours: a seed costs seconds that way, a bell that somebody forgot to
+ring is found, and a number typed by hand is found within the rest phase.
+
+A *crash sweep* lets the process die before every 97th commit, after every 97th, or at every 1,009th await, each run from another point on,
+for an hour of a busy shop. Nothing else goes wrong there: what breaks is the crash's own.
 
 First the *safety phase*: people buy, faults strike, the process dies between statements, around commits, at answers and at awaits. The
 auditor looks after each commit and, every ten simulated minutes, at everything. Then the *rest phase*: no faults, no buyers; within thirty
 minutes every channel has to show its offer, every order has to be stored, the ledger has to be the truth of shelf and buyers. Then half an
-hour without a write.
+hour without a write. A sold-out Etsy listing costs a fee to reopen and may have to wait for its hour (S8.16): it is judged when that is over.
+
+Offers are adaptive, as by default. At rest they stand still: no SKU sells in a burst any more, every channel is heard. Then each outlet has to
+show what `offers.py`, the judge's own arithmetic of section 2, makes of K, of the measured windows and of what was sold. With `"adaptive": false`
+in a run's options the merchant has switched that off, and K is what each has to show.
 
 Profiles: `calm` (a slow shop, few losses), `busy`, `flash` (a rush on all products), `hostile` (every fault, often). Each seed draws its own
 mixture: in most runs some faults are off, in some a few are heavy.
@@ -50,9 +60,10 @@ CAUSES = """
 ## Oversold, by cause
 
 A piece sold twice is sorted: *window* (sold before anybody could have known), *race* (a write of ours had put it back), *hand* (somebody
-typed a number), *late* (we had known, and had had the time). *Late* is a breach. A channel has the time from the first news, or from when
-its poll was due, plus five seconds, its call and its processing; time in which it, the other channel or the engine was in trouble does
-not count.
+typed a number), *late* (we had known, and had had the time). *Late* is a breach, and so is a race where a write names the number that it is to
+replace (`race_compare_and_set`); `--json` has the pieces of each. A channel has the time from the first news, or from when its poll was due,
+plus five seconds, its call and its processing; time in which it, the other channel or the engine was in trouble does not count. What a channel
+puts back on sale by itself, when an order of its own is cancelled, is such news too.
 
 ## The faults
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from .options import PROFILES, Options, read_options
-from .runs import Summary, line_of, run_many, shrink, together
+from .runs import Summary, line_of, run_many, shrink, sweep, together
 from .world import Failure, play
 
 
@@ -36,6 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
         report = play(options, write=say if asked.trace else None)
         say(line_of(report))
         summary = together([report])
+    elif asked.crash_points:
+        summary = sweep(asked.crash_points, asked.seed, say=say)
     else:
         seeds = range(asked.seed, asked.seed + asked.runs)
         summary = run_many(seeds, asked.profile, asked.days, say=say, processes=1 if asked.runs == 1 else 2)
@@ -64,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-shrink", dest="shrink", action="store_false", help="leave a failing run as it is")
     parser.add_argument("--teeth", action="store_true", help="plant faults into the engine and see each caught")
     parser.add_argument("--teeth-only", default="", help="names of planted faults, comma-joined")
+    parser.add_argument("--crash-points", type=int, default=0, help="die at so many commits and awaits, run after run")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     return parser
 

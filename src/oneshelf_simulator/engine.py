@@ -54,8 +54,8 @@ SHOP_URL = "http://oneshelf.test"
 #: simulated minute then, and a bell that somebody forgot to ring would not be noticed.
 LOOK_EVERY_S = 300.0
 #: Each outlet is read again in this time, seconds; in production six hours. Of a number typed at a channel there is no other news,
-#: and the rest phase is half an hour.
-SWEEP_EVERY_S = 1_200.0
+#: and the rest phase is half an hour: in it, it has to be found, its feed waited for (S9.3), and a number told and seen.
+SWEEP_EVERY_S = 900.0
 START = datetime(2026, 11, 23, 6, 0, 0, tzinfo=UTC)
 
 
@@ -88,6 +88,10 @@ class Life:
         self.tasks: list[asyncio.Task[Any]] = []
 
 
+#: Which kind of a sweep's points stands at which moment of the store, and what strikes there.
+_SWEPT = {"commit": ("before", "crash_before_commit"), "committed": ("after", "crash_after_commit")}
+
+
 class Fates:
     """What strikes the present life: armed faults, each once, at the next moment where it can."""
 
@@ -103,10 +107,28 @@ class Fates:
         self._rng = rng
         self.armed: list[str] = []
         self.memory_chance = 0.0
+        #: The sweep: which kind of point, every how many-th of them.
+        self.sweep_point = ""
+        self.sweep_every = 0
+        self._passed = 0
+
+    def sweep(self, point: str, every: int, offset: int) -> None:
+        """Die at every `every`-th point of a kind from here on; 0: no more."""
+        self.sweep_point, self.sweep_every, self._passed = point, every, offset
+
+    def _sweeps(self, point: str) -> bool:
+        if not self.sweep_every or point != self.sweep_point:
+            return False
+        self._passed += 1
+        return self._passed % self.sweep_every == 0
 
     def at(self, point: str) -> str | None:
         if not self._engine.is_settled:
             return None
+        swept = _SWEPT.get(point)
+        if swept is not None and self._sweeps(swept[0]):
+            self._engine.count(swept[1])
+            return swept[1]
         for fault in self.POINTS.get(point, ()):
             if fault in self.armed and self._rng.random() < 0.3:
                 self.armed.remove(fault)
@@ -118,6 +140,10 @@ class Fates:
         return None
 
     def strikes_await(self, owner: int) -> bool:
+        if self.sweep_every and self._engine.is_settled and self._sweeps("await"):
+            self._engine.count("crash_at_await")
+            self._engine.die("crash_at_await")
+            return True
         return self._strikes("crash_at_await", 0.05)
 
     def strikes_answer(self) -> bool:

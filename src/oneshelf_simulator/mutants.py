@@ -22,8 +22,9 @@ from oneshelf.intake import worker as intake_worker
 from oneshelf.listings import dirty
 from oneshelf.onboarding import bring_up as onboarding
 from oneshelf.orders import claims, intents, lines, parcels, provisional
-from oneshelf.publish import numbers
+from oneshelf.publish import numbers, reads, tick_loop, ticking
 from oneshelf.publish import worker as publish_worker
+from oneshelf.publish.slots import WriteCall
 from oneshelf.shipping import telling
 from oneshelf.stock import ledger
 from oneshelf.wiring import service as wiring
@@ -255,6 +256,33 @@ def _publishing_dawdles(stack: ExitStack) -> None:
     _put(stack, publish_worker._Publisher, "turn", wrong)
 
 
+def _time_forgotten(stack: ExitStack) -> None:
+    """No tick plans anything again."""
+
+    def wrong(tx: Any, tenant_id: int, can: Any, skus: Any, now: int) -> int:
+        return 0
+
+    _put(stack, tick_loop, "plan_again", wrong)
+
+
+def _clocks_not_minded(stack: ExitStack) -> None:
+    """How blind a channel is goes by our own clock."""
+
+    def wrong(self: Any, at: int) -> int:
+        return at
+
+    _put(stack, ticking.Heard, "there", wrong)
+
+
+def _put_back_waits(stack: ExitStack) -> None:
+    """What a channel puts back of a cancelled order waits for its feed as any number that nobody explains."""
+
+    def wrong(tx: Any, tenant_id: int, reads: Any, since: Any) -> None:
+        return None
+
+    _put(stack, reads, "explain_cancels", wrong)
+
+
 def _token_in_the_log(stack: ExitStack) -> None:
     right = onboarding.introduce
 
@@ -278,9 +306,25 @@ def _imports_forgotten(stack: ExitStack) -> None:
     _put(stack, imports_worker.copy_orders, "settle_create", wrong)
 
 
+def _two_writes_a_unit(stack: ExitStack) -> None:
+    """A slot whose write is not answered may be written again."""
+    right = publish_worker.plan
+
+    def wrong(tx: Any, tenant_id: int, *arguments: Any, **more: Any) -> Any:
+        call = right(tx, tenant_id, *arguments, **more)
+        if isinstance(call, WriteCall):
+            sql = "UPDATE slot SET state = 'WAITING', wait_until = NULL, verified = 1 WHERE outlet_id = :o"
+            for item in call.items:
+                tx.run(sql, o=item.outlet_id)
+        return call
+
+    _put(stack, publish_worker, "plan", wrong)
+
+
 _LOSSY = {"timeout_after": 0.08}
 _CRASHY = {"crash_at_await": 4, "crash_at_answer": 4, "crash_after_commit": 3}
 
+_RUSH = {"flash_at_s": 1_200.0, "flash_s": 900.0, "flash_factor": 15.0}
 MUTANTS: dict[str, Mutant] = {
     "answer_without_storing": Mutant("a webhook is answered and not stored", _answer_without_storing, caught_by="I17"),
     "level_without_entry": Mutant("a level moves without an entry", _level_without_entry, caught_by="I1"),
@@ -310,7 +354,18 @@ MUTANTS: dict[str, Mutant] = {
         "a parcel without an answer is told again", _told_again, {"chances": {"timeout_after": 0.2}}, "I6"
     ),
     "publishing_dawdles": Mutant("numbers leave ten minutes late", _publishing_dawdles, caught_by="late"),
+    "time_forgotten": Mutant("nothing is planned again by time", _time_forgotten, _RUSH, "I13"),
+    "clocks_not_minded": Mutant(
+        "how blind a channel is goes by our own clock", _clocks_not_minded, {"clock_skew_s": 299.0}, "I13"
+    ),
+    "put_back_waits": Mutant(
+        "what a cancel puts back waits for the feed",
+        _put_back_waits,
+        {"pending_cancel_chance": 0.6, "stock_max": 3},
+        "late",
+    ),
     "token_in_the_log": Mutant("a refresh token stands in a log line", _token_in_the_log, caught_by="I21"),
+    "two_writes_a_unit": Mutant("a second write before the first is answered", _two_writes_a_unit, caught_by="I12"),
     "imports_forgotten": Mutant(
         "an import without an answer counts as done", _imports_forgotten, {"chances": _LOSSY}, "late"
     ),
@@ -329,16 +384,16 @@ def options_for(name: str, seed: int) -> Options:
     """A run with the occasions that the mutant needs, and few faults else."""
     needs = MUTANTS[name].needs
     options = draw(seed, "calm", DAYS)
-    return msgspec.structs.replace(
-        options,
-        orders_per_h=40.0,
-        stock_max=6,
-        cancels_per_h=4.0,
-        fulfil_share=0.9,
-        fulfil_after_s=900.0,
-        chances={**options.chances, **needs.get("chances", {})},
-        counts=dict(needs.get("counts", {})),
-    )
+    usual: dict[str, Any] = {
+        "orders_per_h": 40.0,
+        "stock_max": 6,
+        "cancels_per_h": 4.0,
+        "fulfil_share": 0.9,
+        "fulfil_after_s": 900.0,
+        "counts": {},
+    }
+    wanted = {**usual, **needs, "chances": {**options.chances, **needs.get("chances", {})}}
+    return msgspec.structs.replace(options, **wanted)
 
 
 def bite_one(name: str, seeds: Any = SEEDS) -> Bite:

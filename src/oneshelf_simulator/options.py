@@ -26,7 +26,7 @@ class Options(msgspec.Struct):
     orders_per_h: float = 17.0
     stock_max: int = 12
     #: Offers by pace and window (S2.2 to 2.8). False: the plain number, as a merchant who switched them off.
-    adaptive: bool = False
+    adaptive: bool = True
     restocks_per_h: float = 1.5
     edits_per_h: float = 0.7
     cancels_per_h: float = 1.0
@@ -45,6 +45,12 @@ class Options(msgspec.Struct):
     pending_s: float = 1_800.0
     pending_cancel_chance: float = 0.02
     clock_skew_s: float = 0.0
+    #: The process dies at every so many-th point of this kind (before a commit, after one, at an await), counted from an offset; 0: off.
+    crash_every: int = 0
+    crash_offset: int = 0
+    crash_point: str = "before"
+    #: How long it stays down at most, seconds.
+    down_s_max: float = 240.0
     #: Faults by name: chances a message or call, counts a run. What is not named is off.
     chances: dict[str, float] = {}
     counts: dict[str, int] = {}

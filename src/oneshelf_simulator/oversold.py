@@ -1,12 +1,11 @@
-"""Oversold pieces by cause: the window before anybody could have known, a race with a write of ours, a hand, a cancelled order's piece that
-its channel put on sale again, or *late*.
+"""Oversold pieces by cause: the window before anybody could have known, a race with a write of ours, a hand, or *late*.
 
-In: purchases as they happen, when each was first heard of, what went wrong where and when. Out: counts; a breach for each *late* piece.
+In: purchases as they happen, when each was first heard of, what went wrong where and when. Out: counts; breaches, `late`, for what never may be.
 Never: asks the product what it thinks.
 
 The last pieces go at d; c sells another at t. c should have known of a purchase x at d from `min(heard, due) + 5 s + c's call and
 processing` on, and the time counts on while c, d or the engine was in trouble. If what c should have known of leaves fewer pieces than c
-sold, nobody else is to blame.
+sold, nobody else is to blame. What c put back by itself, when an order of its own was cancelled, is such news too.
 """
 
 from __future__ import annotations
@@ -19,6 +18,11 @@ from .options import POLL_S
 from .shelf import Shelf, plain_id
 
 SECOND = 1_000_000
+#: Why a piece was sold twice. `race`: at a channel that takes only whole numbers.
+CAUSES = ("window", "hand", "race", "race_compare_and_set", "late")
+#: These are breaches: late, and a race where a write names the number that it is to replace (S13.1).
+NEVER = ("late", "race_compare_and_set")
+COMPARE_AND_SET = ("shopify",)
 #: From the news to the last write that tells of it, seconds, beside what the channel itself needs.
 TELL_S = 5.0
 #: A channel's call interval and its processing of a write, seconds.
@@ -31,30 +35,34 @@ TROUBLE_S = 120.0
 LIE_S = 900.0
 #: Edits at the shop are found by a bulk export at the latest, seconds.
 EDIT_S = 1_000.0
-#: A hand at a marketplace, and a piece that it put back, are found when its outlet is read again, seconds.
+#: A cancel that no feed shows is found by reading the order again, seconds.
+REREAD_S = 4_500.0
+#: A hand at a marketplace is found when its outlet is read again, seconds.
 HAND_S = 1_500.0
 
 
 class Oversold:
-    """`raised(channel, sku, since)`: whether a write of ours above 0 was sent to that outlet since an instant (microseconds)."""
+    """`heard_at`: when an order was first heard of; `put_back`: when its channel put its pieces back, when that was heard of.
+    `raised(channel, sku, since)`: whether a write of ours above 0 was sent to that outlet since an instant (microseconds)."""
 
     def __init__(
         self,
         shelf: Shelf,
         heard_at: dict[tuple[str, str], int],
+        put_back: tuple[dict[tuple[str, str], int], dict[tuple[str, str], int]],
         now_us: Callable[[], int],
         raised: Callable[[str, str, int], bool],
     ) -> None:
         self.shelf = shelf
         self.heard_at = heard_at
+        self.put_back_at, self.put_back_heard_at = put_back
         self.now_us = now_us
         self.raised = raised
-        self.counts: Counter[str] = Counter()
-        self.late: list[str] = []
+        self.counts: Counter[str] = Counter(dict.fromkeys(CAUSES, 0))
+        self.late: list[tuple[str, str]] = []
         self._troubles: dict[str, list[tuple[int, int]]] = {}
         self._edits: list[tuple[int, str, int]] = []
         self._hands: dict[tuple[str, str], int] = {}
-        self._put_back: dict[tuple[str, str], int] = {}
 
     def trouble(self, channel: str, seconds: float = TROUBLE_S) -> None:
         """Something went wrong there (`*`: with the engine); it may take so long until it is made up for."""
@@ -73,13 +81,6 @@ class Oversold:
     def hand(self, channel: str, sku: str) -> None:
         self._hands[(channel, sku)] = self.now_us()
 
-    def put_back(self, channel: str, order_id: str) -> None:
-        """The channel put a cancelled order's pieces on sale again by itself, or because the seller ticked that."""
-        for sale in self.shelf.sales():
-            if sale.channel == channel and plain_id(sale.order_id) == order_id:
-                for sku in sale.lines:
-                    self._put_back[(channel, sku)] = self.now_us()
-
     def sold(self, sale: Any) -> None:
         """Judge one purchase at the moment in which it is accepted."""
         owed = self.shelf.owed()
@@ -89,23 +90,29 @@ class Oversold:
                 cause = self._cause(sale, sku, k)
                 over = min(pieces, -k)
                 self.counts[cause] += over
-                if cause == "late":
-                    self.late.append(f"{over} of {sku} sold at {sale.channel} by {sale.order_id}, K {k}")
+                if cause in NEVER:
+                    self.late.append((cause, f"{over} of {sku} sold at {sale.channel} by {sale.order_id}, K {k}"))
 
     def _cause(self, sale: Any, sku: str, k: int) -> str:
         now = self.now_us()
         if now - self._hands.get((sale.channel, sku), -(10**18)) < HAND_S * SECOND:
             return "hand"
-        if now - self._put_back.get((sale.channel, sku), -(10**18)) < HAND_S * SECOND:
-            return "put_back"
         unknown = sum(pieces for at, one, pieces in self._edits if one == sku and now - at < EDIT_S * SECOND)
         for other in self.shelf.sales():
             elsewhere = other.channel != sale.channel and sku in other.lines and not other.cancelled_at
-            if elsewhere and self._known_from(other, sale.channel) > now:
+            if (
+                elsewhere
+                and self._known_from(other, sale.channel) > now
+                or other.channel == sale.channel
+                and sku in other.lines
+                and self._put_back_known_from(other) > now
+            ):
                 unknown += other.lines[sku]
         if k + unknown >= 0:
             return "window"
-        return "race" if self.raised(sale.channel, sku, now - int(LIE_S * SECOND)) else "late"
+        if not self.raised(sale.channel, sku, now - int(LIE_S * SECOND)):
+            return "late"
+        return "race_compare_and_set" if sale.channel in COMPARE_AND_SET else "race"
 
     def _known_from(self, other: Any, channel: str) -> int:
         """The instant from which `channel` should have been told of a purchase elsewhere."""
@@ -114,6 +121,18 @@ class Oversold:
         due = placed + int((2 * POLL_S[other.channel] + VISIBLE_S[other.channel]) * SECOND)
         known = min(heard, due) + int((TELL_S + PROCESSING_S[channel]) * SECOND)
         return known + self._troubled(placed, known, {channel, other.channel, "shopify", "*"})
+
+    def _put_back_known_from(self, other: Any) -> int:
+        """The instant from which its channel should have been told again after it had put back what an order had taken; 0: it has not."""
+        key = (other.channel, plain_id(other.order_id))
+        at = self.put_back_at.get(key)
+        if at is None:
+            return 0
+        due = at + int((2 * POLL_S[other.channel] + VISIBLE_S[other.channel]) * SECOND)
+        if other.channel == "etsy":  # its feed does not show a cancel: open orders are read again every hour (S4.6)
+            due = at + int(REREAD_S * SECOND)
+        known = min(self.put_back_heard_at.get(key, due), due) + int((TELL_S + PROCESSING_S[other.channel]) * SECOND)
+        return known + self._troubled(at, known, {other.channel, "*"})
 
     def _troubled(self, start: int, end: int, where: set[str]) -> int:
         """How long, from `start` on, one of these was in trouble: each such moment moves the end."""

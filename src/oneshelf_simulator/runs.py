@@ -57,6 +57,38 @@ def _reports(wanted: list[Options], say: Callable[[str], None], processes: int) 
     return reports
 
 
+#: A sweep's lives: so many points of a kind each, a start's own among them.
+SWEEP_EVERY = {"before": 97, "after": 97, "await": 1_009}
+SWEEP_S = 3_600.0
+
+
+def sweep_options(number: int, seed: int) -> Options:
+    """One run of a crash sweep: a small busy shop without another fault; each run dies at other points than the ones before it."""
+    kind = tuple(SWEEP_EVERY)[number % len(SWEEP_EVERY)]
+    every = SWEEP_EVERY[kind]
+    return msgspec.structs.replace(
+        draw(seed + number, "busy", SWEEP_S / 86_400),
+        chances={},
+        counts={},
+        crash_point=kind,
+        crash_every=every,
+        crash_offset=number * 37 % every,
+        down_s_max=2.0,
+    )
+
+
+def sweep(points: int, seed: int, *, say: Callable[[str], None], processes: int = PROCESSES) -> Summary:
+    """Let the process die at `points` commits and awaits at least, run after run."""
+    reports: list[Report] = []
+    while sum(report.crashes for report in reports) < points:
+        more = [sweep_options(len(reports) + number, seed) for number in range(2 * processes)]
+        reports += _reports(more, lambda line: None, processes)
+        say(f"{sum(report.crashes for report in reports)} of {points} crashes survived")
+        if any(report.breach is not None for report in reports):
+            break
+    return together(reports)
+
+
 def line_of(report: Report) -> str:
     """One run in a line."""
     end = (

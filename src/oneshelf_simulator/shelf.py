@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from oneshelf_emulator.emulation import Emulation
+from oneshelf_emulator.etsy.shop import LISTING_LIFE_S
 from oneshelf_emulator.world import Product, Sale
 
 MARKETPLACES = ("amazon", "ebay", "etsy")
+#: A sold-out listing is reopened at most once an hour; clocks differ by up to five minutes, twice that if one is put right.
+RENEWAL_S = 3_600.0 + 660.0
 Key = tuple[str, str]
 
 
@@ -90,11 +94,28 @@ class Shelf:
         order = self.emulation.marketplaces["ebay"].order_desk.orders.get(sale.order_id)
         return order is None or order.visible_at is None
 
+    def seen_from(self, sale: Sale) -> int:
+        """From which instant on its marketplace shows a purchase that is not hidden (microseconds): eBay shows a checkout once it is paid."""
+        at = sale.placed_at
+        if sale.channel == "ebay":
+            order = self.emulation.marketplaces["ebay"].order_desk.orders.get(sale.order_id)
+            at = max(at, order.visible_at) if order is not None and order.visible_at is not None else at
+        return int(at.timestamp() * 1_000_000)
+
     def is_listed(self, sale: Sale) -> bool:
         """Whether the marketplace's own order feed ever shows it (Amazon's search misses some)."""
         if sale.channel != "amazon":
             return True
         return bool(self.emulation.marketplaces["amazon"].book.orders[sale.order_id].listed)
+
+    def waits_for_its_hour(self, sku: str) -> bool:
+        """Whether Etsy's listing of it is sold out, and was renewed less than an hour ago: opening it again costs a fee (S8.16)."""
+        etsy = self.emulation.marketplaces["etsy"]
+        found = etsy.shop.find(sku)
+        if found is None or found[0].state != "sold_out":
+            return False
+        renewed_at = found[0].ends_at - timedelta(seconds=LISTING_LIFE_S)
+        return bool(self.emulation.clock.now() < renewed_at + timedelta(seconds=RENEWAL_S))
 
     def shown(self, channel: str, sku: str) -> int:
         return int(self.emulation.marketplaces[channel].shown(sku))

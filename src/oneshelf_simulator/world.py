@@ -28,7 +28,7 @@ from .loop import SimLoop
 from .net import Net, queue_of
 from .options import Options, expanded
 from .oversold import LIE_S, Oversold
-from .shelf import Shelf
+from .shelf import RENEWAL_S, Shelf
 from .trace import Trace
 from .workload import Workload
 
@@ -38,8 +38,8 @@ REST_S = 1_800.0
 QUIET_S = 1_800.0
 #: How often the auditor looks at everything, seconds.
 LOOK_S = 600.0
-#: How long a dead engine stays down, seconds.
-DOWN_S = (1.0, 240.0)
+#: After a death nothing can be told for so long at most, seconds (it stays down for `Options.down_s_max`).
+DOWN_S_MAX = 240.0
 #: How often a supervisor looks whether the service runs, seconds.
 SUPERVISE_S = 5.0
 #: How long a person takes to see that an account must be signed in again, or that a listing is parked, seconds.
@@ -143,7 +143,7 @@ class World:
             on_commit=self._committed,
         )
         self.shelf = Shelf(self.emulation, self.products)
-        self.auditor = Auditor(self.shelf, self.engine.database, self._now_us)
+        self.auditor = Auditor(self.shelf, self.engine.database, self._now_us, adaptive=options.adaptive)
         self.workload = Workload(
             self.net,
             self.shelf,
@@ -153,7 +153,13 @@ class World:
             edited=self._edited,
             sold=self._sold,
         )
-        self.oversold = Oversold(self.shelf, self.auditor.heard_at, self._now_us, self.auditor.raised)
+        self.oversold = Oversold(
+            self.shelf,
+            self.auditor.heard_at,
+            (self.auditor.put_back_at, self.auditor.put_back_heard_at),
+            self._now_us,
+            self.auditor.raised,
+        )
         self._wire()
 
     def _wire(self) -> None:
@@ -187,7 +193,7 @@ class World:
             case "order_cancelled" | "cancelled" | "order_paid":
                 self.outside_facts += 1
                 if detail.get("gives_back") or detail.get("restock"):
-                    self.oversold.put_back(happening.channel, str(detail.get("order_id") or detail.get("order")))
+                    self.auditor.put_back(happening.channel, str(detail.get("order") or detail["order_id"]))
                 if detail.get("by") in ("AMAZON", "BUYER"):
                     self.faults["pending_cancelled"] += 1
 
@@ -198,8 +204,8 @@ class World:
         if sale.channel == "ebay" and self.options.ebay_order_lag_s > 1:
             self.faults["listed_late"] += 1
         if self.oversold.late:
-            what = self.oversold.late.pop(0)
-            self._judge(lambda: _breach("late", what))
+            cause, what = self.oversold.late.pop(0)
+            self._judge(lambda: _breach(cause, what))
 
     def _delivered(self, channel: str, body: bytes) -> None:
         self.auditor.delivered(channel, body)
@@ -209,7 +215,7 @@ class World:
     def _died(self, how: str) -> None:
         self.trace.note("died", how)
         self.auditor.close()
-        self.oversold.trouble("*", DOWN_S[1])
+        self.oversold.trouble("*", DOWN_S_MAX)
 
     def _committed(self) -> None:
         self._judge(self.auditor.after_commit)
@@ -291,6 +297,7 @@ class World:
                     # `tokens_expired` and the network's own losses, not in every run.
                     theirs.set(name, chance, channel, spare="createToken" if channel == "etsy" else "")
         self.engine.fates.memory_chance = self.options.chances.get("memory", 0.0)
+        self.engine.fates.sweep(self.options.crash_point, self.options.crash_every, self.options.crash_offset)
         for fault, times in self.options.counts.items():
             for _ in range(times):
                 at = self.rng.uniform(0.0, self.options.fault_s)
@@ -302,6 +309,7 @@ class World:
         self.emulation.world.faults.once.clear()
         self.engine.fates.armed.clear()
         self.engine.fates.memory_chance = 0.0
+        self.engine.fates.sweep("", 0, 0)
         self.net.dark_until.clear()
         self.net.slow_until = self.net.lost_until = 0.0
 
@@ -383,7 +391,7 @@ class World:
                 await self._person_looks()
 
     async def _start_again(self) -> None:
-        await asyncio.sleep(self.rng.uniform(*DOWN_S) if self.is_raining else 1.0)
+        await asyncio.sleep(self.rng.uniform(1.0, self.options.down_s_max) if self.is_raining else 1.0)
         try:
             await self.engine.start()
         except (ConnectionError, Exception) as error:
@@ -405,7 +413,7 @@ class World:
             if not self.engine.is_up or self.engine.has_stopped_itself:
                 continue
             self._judge(self.auditor.look)
-            reasons = self.auditor.why_not_at_rest()
+            reasons = self.auditor.rest.why_not()
             calm = calm + 1 if not reasons else 0
             if calm == 1:
                 self.rest_at = self.loop.time() - began
@@ -419,23 +427,31 @@ class World:
         await self._stay_at_rest()
 
     async def _stay_at_rest(self) -> None:
-        """I14: nothing that we write makes another write. A payment or a cancel meanwhile may make one an outlet of its two SKUs."""
-        writes, facts = self.auditor.writes(), self.outside_facts
+        """I14: nothing that we write makes another write. A payment or a cancel meanwhile may make one an outlet of its two SKUs; a
+        sold-out listing that had to wait for its hour is reopened, once, when it is over."""
+        writes, facts, waiting = self.auditor.writes(), self.outside_facts, len(self.auditor.rest.waiting())
         await asyncio.sleep(QUIET_S)
         self._judge(self.auditor.look)
-        more, allowed = self.auditor.writes() - writes, 6 * (self.outside_facts - facts)
+        more, allowed = self.auditor.writes() - writes, 6 * (self.outside_facts - facts) + waiting
         if more > allowed and self.failure is None:
             self.failure = Breach("I14", f"{more} writes after everything was at rest, {allowed} explained")
-        reasons = self.auditor.why_not_at_rest()
-        for _ in range(10):  # an hourly reading again may be under way at this very moment
-            if not reasons or self.failure is not None:
-                break
-            await asyncio.sleep(30.0)
-            reasons = self.auditor.why_not_at_rest()
-        if reasons and self.failure is None:
-            self.failure = Breach(reasons[0].split()[0], "after rest: " + "; ".join(reasons[:6]))
+        await self._rest_again()
+        if waiting:
+            await asyncio.sleep(RENEWAL_S - QUIET_S)
+            await self._rest_again()
         self._judge(self._check_pace)
         self._judge(self._check_secrets)
+
+    async def _rest_again(self) -> None:
+        """It is at rest still. An hourly reading again may be under way at this very moment."""
+        reasons = self.auditor.rest.why_not()
+        for _ in range(10):
+            if not reasons or self.failure is not None:
+                return
+            await asyncio.sleep(30.0)
+            reasons = self.auditor.rest.why_not()
+        if reasons and self.failure is None:
+            self.failure = Breach(reasons[0].split()[0], "after rest: " + "; ".join(reasons[:6]))
 
     def _check_pace(self) -> None:
         """I19. A new life has forgotten what was spent in the last seconds of the one before."""

@@ -18,6 +18,8 @@ from oneshelf.channels.etsy import connect
 from oneshelf.channels.etsy.auth import consent_url
 from oneshelf.core.errors import Park, Retry, SignInAgain, Unreadable
 from oneshelf.core.facts import Address, CatalogueHint, Ignored, Money, OrderHint, OrderSeen, OutletHint, Payment
+from oneshelf.publish.limiter import Limiter
+from oneshelf.runtime.clock import ManualClock
 
 PAYLOADS = Path(__file__).parent / "payloads" / "etsy"
 NOW = datetime(2026, 11, 3, 12, 0, tzinfo=UTC)
@@ -449,9 +451,29 @@ def test_rate_headers_are_read() -> None:
     headers = {"x-limit-per-second": "10", "x-remaining-this-second": "8", "x-limit-per-day": "10000"}
     answer = Response(200, {**headers, "x-remaining-today": "9123"}, b"{}", NOW)
     second, day = SHOP.budget_seen(Request("GET", "u", "getMe"), answer)
-    assert (second.limit, second.rate_per_s, second.burst, second.left) == ("per_second", 10.0, 10.0, 8.0)
+    assert (second.limit, second.rate_per_s, second.burst, second.left) == ("per_second", 5.0, 5.0, 8.0)
     assert (day.limit, day.left_today) == ("per_day", 9123)
     assert SHOP.budget_seen(Request("GET", "u", "getMe"), Response(200, {}, b"{}", NOW)) == []
+
+
+@pytest.mark.parametrize("told", [5, 10, 150])
+def test_I19_no_second_ever_holds_more_calls_than_etsy_allows_in_one(told: int) -> None:
+    """Found by the simulator: a full bucket of ten and what flowed in beside it were eleven calls in 0.6 s."""
+    at = NOW
+    one = Limiter(SHOP.limits, ManualClock(NOW))
+    headers = {"x-limit-per-second": str(told), "x-remaining-this-second": str(told), "x-remaining-today": "9123"}
+    for seen in SHOP.budget_seen(Request("GET", "u", "getMe"), Response(200, headers, b"{}", NOW)):
+        one.observe(seen, at)
+    at += timedelta(minutes=1)
+    calls = []
+    while at < NOW + timedelta(seconds=64):
+        wait_s = one.try_take("getMe", 3, at)
+        if wait_s == 0.0:
+            calls.append(at)
+        else:
+            at += timedelta(seconds=wait_s)
+    per_second = [sum(begin <= call < begin + timedelta(seconds=1) for call in calls) for begin in calls]
+    assert max(per_second) <= told and len(calls) >= told * 2
 
 
 def test_429_waits_on_the_right_count() -> None:

@@ -570,6 +570,25 @@ class TestCopies:
         world.hear(EBAY, msgspec.structs.replace(gone, updated_at=from_us(world.tick(60))))
         assert world.plan_correction() is None
 
+    def test_S5_6_of_an_order_whose_parcel_has_left_the_open_pieces_are_taken_off(self, world: World) -> None:
+        """Found by the simulator: Shopify does not cancel an order with a fulfilled line, and the rest stayed committed there for ever."""
+        world.hub.fulfil(world.tick(60), self.copy_id, MUG=1)
+        world.hub_news()
+        world.hear(EBAY, changed(self.sold, world.tick(60), cancelled_pieces=2))
+        world.to_rest()
+        assert world.row("MUG") == "9/9/0/0" and world.line(EBAY, "E-1", "shipped") == 1
+        assert [kind for kind in world.tasks() if "cancel_copy" in str(kind)] == []
+
+    def test_S5_6_the_same_where_the_cancel_was_asked_before_the_parcel_was_heard_of(self, world: World) -> None:
+        world.hub.fulfil(world.tick(60), self.copy_id, MUG=1)
+        world.hear(EBAY, changed(self.sold, world.tick(60), cancelled_pieces=3))
+        world.carry_out(world.plan_correction())
+        assert [kind for kind in world.tasks() if "cancel_copy" in str(kind)] != []
+        world.hub_news()
+        world.to_rest()
+        assert world.row("MUG") == "9/9/0/0"
+        assert [kind for kind in world.tasks() if "cancel_copy" in str(kind)] == []
+
     def test_what_the_merchant_added_and_took_back_is_no_cancel(self, world: World) -> None:
         world.hub.add(world.tick(60), self.copy_id, self.line_id, 1)
         world.hub_news()

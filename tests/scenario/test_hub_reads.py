@@ -12,6 +12,7 @@ from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Unknown
 from oneshelf.db.store import Store, transaction
 from oneshelf.orders import claims, intents
+from oneshelf.reconcile.worker import export_wait_s, last_export_at, note_export
 
 
 @pytest.fixture
@@ -458,6 +459,22 @@ class TestExport:
         world.hear(AMAZON, order("A-1", world.now, paid=False, MUG=2))
         world.run_hub()
         assert world.export() == 0
+
+    def test_I17_when_the_last_one_began_outlives_a_restart(self, world: World) -> None:
+        """Found by the simulator: each start waited a quarter of an hour first, so that a service that dies more often exported never."""
+
+        def wait_s() -> float:
+            with transaction(world.store) as tx:
+                return export_wait_s(last_export_at(tx, TENANT, SHOP), world.now, 900.0)
+
+        before = wait_s()  # the first load was one
+        world.tick(600)
+        assert 0 < wait_s() == before - 600
+        with transaction(world.store) as tx:
+            note_export(tx, TENANT, SHOP, world.now)
+        assert wait_s() == 900.0
+        world.tick(5_000)
+        assert wait_s() <= 0.0
 
     def test_an_item_that_is_not_ours_is_left_out(self, world: World) -> None:
         world.hub.cell("GIFT", "L1").on_hand = 3

@@ -242,6 +242,31 @@ class TestWindows:
         world.complete()
         assert self._notice_s(world, EBAY) == 40
 
+    def test_F28_a_channel_whose_clock_is_behind_is_not_unheard(self, world: World) -> None:
+        """Found by the simulator: with our clock five minutes fast, every poll moved the window, the offers, and a write."""
+        sell(world, EBAY, 1, pieces=6)
+        behind = [msgspec.structs.replace(one, ahead_s=-299.0) for one in world.heard()]
+
+        def blind(heard: list[ticking.Heard]) -> set[int]:
+            in_tx(world, lambda tx: ticking.measure(tx, TENANT, heard, world.now))
+            found = in_tx(world, lambda tx: windows_of(tx, TENANT, world.now))
+            return {one.blind // SECOND for one in found.values()}
+
+        world.tick(600)
+        world.complete(through=world.now - 299 * SECOND)
+        assert blind(behind) == {0}
+        assert blind(world.heard()) == {0}  # a new life that has not asked yet goes by what was known
+        same = [msgspec.structs.replace(one, ahead_s=0.0) for one in behind]
+        assert blind(same) != {0}
+
+    def test_F28_how_late_an_order_was_heard_is_by_the_channels_clock(self, world: World) -> None:
+        world.tick(3600)
+        self._late(world, EBAY, 340, 20)
+        world.complete()
+        behind = [msgspec.structs.replace(one, ahead_s=-300.0) for one in world.heard()]
+        in_tx(world, lambda tx: ticking.measure(tx, TENANT, behind, world.now))
+        assert in_tx(world, lambda tx: windows_of(tx, TENANT, world.now))[EBAY].notice // SECOND == 40
+
     def test_S3_2_a_channel_that_we_cannot_hear_closes_scarce_skus_by_itself(self, world: World) -> None:
         sell(world, EBAY, 1, pieces=6)
         world.complete()
@@ -295,6 +320,32 @@ class TestTick:
             assert (told[AMAZON], told[EBAY], told[ETSY]) == world.offers("MUG")  # no step was missed
         assert world.offers("MUG") == (6, 6, 6)
         assert sum(marks) == 3 and skus == []  # below three in 300 s it was over
+
+    def test_I17_what_a_tick_found_is_found_again_if_it_dies_before_it_has_planned(self, world: World) -> None:
+        assert world.planner_tick(dies=True) == (["MUG"], 0)  # the night's
+        assert world.planner_tick() == (["MUG"], 0)
+        sell(world, SHOP, 3, every_s=5)
+        world.wake()
+        world.tick(300)
+        world.complete()
+        assert world.planner_tick(dies=True) == (["MUG"], 0)  # its burst is over
+        world.tick(30)
+        world.complete()
+        assert world.planner_tick() == (["MUG"], 3)
+        world.tick(30)
+        world.complete()
+        assert world.planner_tick() == ([], 0)
+
+    def test_I17_a_window_that_moved_is_not_forgotten_if_the_tick_dies(self, world: World) -> None:
+        sell(world, SHOP, 1)
+        world.complete()
+        world.tick(3600)
+        world.complete()
+        world.planner_tick()
+        in_tx(world, lambda tx: tx.run("UPDATE channel_window SET publish = publish * 9 WHERE account_id = :a", a=EBAY))
+        assert world.planner_tick(dies=True) == (["MUG"], 0)  # measured anew, it is another
+        assert world.planner_tick()[0] == ["MUG"]
+        assert world.planner_tick()[0] == []
 
     def test_S3_7_an_announced_sale_from_its_windows_before_the_start_until_its_end(self, world: World) -> None:
         sell(world, SHOP, 3, every_s=400)

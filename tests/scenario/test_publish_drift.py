@@ -136,6 +136,43 @@ def test_S9_3_a_cancel_that_explains_it_is_applied_first(store: Store) -> None:
     assert bench.all("SELECT 1 FROM journal WHERE what LIKE 'Drift%'") == []
 
 
+def test_S9_3_what_a_known_cancel_put_back_is_no_drift_and_does_not_wait_for_the_feed(store: Store) -> None:
+    bench = at_rest_with(store, 1)
+    hear = bench.sell("MUG")
+    bench.stock("MUG", -1)  # sold here, and the piece is not there: K −1
+    bench.now += MINUTE
+    bench.run(60)
+    bench.market.shown["MUG"] = 1  # the channel cancels the order and puts the piece back by itself: K 0
+    hear(cancelled=1)
+    assert bench.run(10) == ["read", "write", "read"]
+    assert bench.market.shown == {"MUG": 0} and bench.rest() == [] and bench.slot("MUG").repairs == 0
+
+
+def test_S9_3_what_is_more_than_a_known_cancel_put_back_waits(store: Store) -> None:
+    bench = at_rest_with(store, 2)
+    hear = bench.sell("MUG")
+    bench.now += MINUTE
+    bench.run(60)
+    bench.market.shown["MUG"] = 6
+    hear(cancelled=1)
+    assert bench.run(10) == ["read"]
+    assert bench.slot("MUG").odd == 4
+
+
+def test_S9_3_a_cancel_explains_one_read_and_not_a_hand_that_comes_later(store: Store) -> None:
+    bench = at_rest_with(store, 2)
+    hear = bench.sell("MUG")
+    bench.now += SECOND
+    hear(cancelled=1)
+    bench.now += MINUTE
+    bench.run(60)
+    assert bench.market.shown == {"MUG": 2} and bench.rest() == []
+    bench.now += 10 * MINUTE
+    edit_by_hand(bench, 9)
+    assert bench.run(60) == ["read"]
+    assert bench.slot("MUG").odd == 7
+
+
 def test_S9_3_what_went_back_by_itself_is_no_sale(store: Store) -> None:
     bench = at_rest_with(store, 5)
     edit_by_hand(bench, 9)

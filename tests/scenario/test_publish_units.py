@@ -169,6 +169,48 @@ def test_S8_16_a_sold_out_listing_is_reopened_once_an_hour(store: Store) -> None
     assert bench.market.shown == {"MUG": 1} and bench.rest() == []
 
 
+def test_S8_16_opening_what_we_had_closed_ourselves_costs_nothing_and_does_not_count(store: Store) -> None:
+    bench = Bench(store, "etsy")
+    bench.outlet("MUG", {"MUG": 1}, shown=0)
+    bench.market.state["MUG"] = "inactive"
+    bench.stock("MUG", 1)
+    bench.run(60)
+    assert bench.market.shown == {"MUG": 1}
+    bench.sell("MUG")
+    bench.market.state["MUG"] = "out_of_stock"
+    bench.run(60)
+    bench.stock("MUG", 1)
+    bench.run(60)
+    assert bench.market.shown == {"MUG": 1} and bench.rest() == []
+
+
+def test_S8_16_while_a_listing_may_not_be_reopened_its_other_offerings_are_not_told_zero_again(store: Store) -> None:
+    bench = shirt(store, red=1, blue=1)
+    names = ("77/red", "77/blue")
+
+    def sell_out() -> None:
+        for name in names:
+            if bench.market.shown[name]:
+                bench.sell(name)
+            bench.market.state[name] = "out_of_stock"
+        bench.run(60)
+
+    sell_out()
+    bench.stock("77/red", 1)
+    bench.run(60)
+    for name in names:
+        bench.market.state[name] = "live"
+    assert bench.market.shown == {"77/red": 1, "77/blue": 0}
+    bench.now += 10 * MINUTE
+    sell_out()
+    bench.market.writes.clear()
+    bench.stock("77/red", 1)
+    bench.run(45 * 60)
+    assert bench.market.writes == []
+    bench.run(15 * 60)
+    assert bench.market.shown == {"77/red": 1, "77/blue": 0} and len(bench.market.writes) == 1 and bench.rest() == []
+
+
 def test_S8_11_the_last_writes_of_a_day_are_kept_for_what_is_urgent(store: Store) -> None:
     bench = at_rest_with(store, 5)
     bench.can = msgspec.structs.replace(EBAY, writes_per_unit_day=27)

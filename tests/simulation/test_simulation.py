@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from oneshelf_simulator import auditor
@@ -19,7 +20,7 @@ from oneshelf_simulator.faults import FAULTS, never_injected, table
 from oneshelf_simulator.loop import OWNER, Deadlock, SimLoop
 from oneshelf_simulator.mutants import MUTANTS, bite_one, options_for, planted
 from oneshelf_simulator.options import PROFILES, draw, read_options
-from oneshelf_simulator.runs import Summary, run_many
+from oneshelf_simulator.runs import Summary, run_many, sweep_options
 from oneshelf_simulator.world import play
 
 ROOT = Path(__file__).parents[2]
@@ -96,6 +97,14 @@ def test_a_fault_that_never_happened_is_named() -> None:
 def test_each_invariant_was_checked(summary: Summary) -> None:
     after_each = {str(number) for number in (1, 3, 6, 7, 8, 10, 11, 12, 17, 18, 21, 22)}
     assert {number for number in after_each if not summary.checks.get(number)} == set()
+
+
+def test_a_process_that_dies_at_every_so_many_th_point_loses_nothing() -> None:
+    options = [msgspec.structs.replace(sweep_options(number, 40), fault_s=500.0) for number in (0, 1, 2)]
+    assert {one.crash_point for one in options} == {"before", "after", "await"}
+    for one in options:
+        report = play(one)
+        assert report.breach is None and report.crashes >= 5, one.crash_point
 
 
 # --- the tables ------------------------------------------------------------------------------------------------------------------

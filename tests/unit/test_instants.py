@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneshelf.core.instants import SECOND, from_us, iso, to_us, to_us_or_none
+from oneshelf.core.instants import SECOND, from_us, iso, to_us, to_us_or_none, until_s
 
 zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 aware = st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=zones)  # noqa: DTZ001
@@ -48,3 +48,9 @@ def test_an_hour_that_the_clocks_repeat_is_two_instants() -> None:
     summer = datetime(2026, 10, 25, 2, 30, tzinfo=timezone(timedelta(hours=2)))
     winter = datetime(2026, 10, 25, 2, 30, tzinfo=timezone(timedelta(hours=1)))
     assert to_us(winter) - to_us(summer) == 3_600 * SECOND
+
+
+def test_the_wait_ends_at_the_earliest_instant_to_come() -> None:
+    now = 100 * SECOND
+    assert until_s([None, now - SECOND, now + 7 * SECOND, now + 3 * SECOND], now, 5.0) == 3.0
+    assert until_s([now, None], now, 5.0) == until_s([], now, 5.0) == 5.0

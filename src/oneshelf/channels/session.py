@@ -103,6 +103,7 @@ class _Account:
         self.renewed = 0
         self.calls: dict[str, Calls] = {}
         self.clock_ahead_s = 0.0
+        self.clocks_compared = False
 
 
 class Session:
@@ -148,6 +149,11 @@ class Session:
         """How many seconds the channel's clock is ahead of ours (below 0: behind), by the Date of its last answer; 0 while
         the call leaves it open that they agree to CLOCKS_DIFFER_S."""
         return self._account.clock_ahead_s
+
+    @property
+    def clocks_compared(self) -> bool:
+        """Whether an answer has told the channel's time since the start."""
+        return self._account.clocks_compared
 
     def channel_now(self) -> datetime:
         """Return the present by the channel's clock: what its order feed is asked by (F28). Feeds refuse or hide what is in their
@@ -276,6 +282,7 @@ class Session:
         if same is not (self._account.clock_ahead_s == 0.0):
             log.warning("the channel's clock and ours differ", ahead_s=round(ahead_s, 1))
         self._account.clock_ahead_s = ahead_s
+        self._account.clocks_compared = True
 
     # --- renewal ------------------------------------------------------------------------------------------------------
 

@@ -340,9 +340,14 @@ def rules_locations(
         list[str] | None,
         typer.Option("--only", help="A location, by its name or id; may be given several times. None: all."),
     ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--except", help="A location, by its name or id, that does not serve it; new ones do."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say which of the shop's locations serve an account."""
-    done = ask_service("locations", {"account_id": account, "locations": location_ids(only or [])})
+    wish = {"locations": location_ids(only or []), "excluded": location_ids(without or [])}
+    done = ask_service("locations", {"account_id": account, **wish})
     print_json(done) if as_json else tell({**done, "made": not done["waits"]}, "Kept. The numbers are on their way.")
     _end(done, False)

@@ -23,6 +23,9 @@ def sim(
     replay: Annotated[Path | None, typer.Option(help="Play a failure again, from the file it was written to.")] = None,
     shrink: Annotated[bool, typer.Option(help="Make a failing run smaller before it is shown.")] = True,
     teeth: Annotated[bool, typer.Option(help="Plant faults into the engine, and see each caught.")] = False,
+    crash_points: Annotated[
+        int, typer.Option(help="Die at so many commits and awaits, run after run, without another fault.", min=0)
+    ] = 0,
     as_json: Json = False,
 ) -> None:
     """Play the engine against the emulated marketplaces in virtual time, with faults and crashes, and audit it."""
@@ -32,6 +35,7 @@ def sim(
     arguments += ["--replay", str(replay)] if replay is not None else []
     arguments += [] if shrink else ["--no-shrink"]
     arguments += ["--teeth"] if teeth else []
+    arguments += ["--crash-points", str(crash_points)] if crash_points else []
     arguments += ["--json"] if as_json else []
     try:
         done = subprocess.run([sys.executable, "-m", "oneshelf_simulator", *arguments], check=False)

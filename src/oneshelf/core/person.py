@@ -41,15 +41,12 @@ class Person(msgspec.Struct, frozen=True):
 
 
 class Sign(msgspec.Struct, frozen=True):
-    """One thing that names a person. `key`: kind and fingerprint. `family`: of a phone, the fingerprint of the family name that it was
-    told with ('' if none was)."""
+    """One thing that names a person. `key`: kind, channel if it is one's, and fingerprint. `family`: of a phone, the fingerprint of the
+    family name that it was told with ('' if none was)."""
 
+    kind: str
     key: str
     family: str = ""
-
-    @property
-    def kind(self) -> str:
-        return self.key.partition(":")[0]
 
 
 class Signs(msgspec.Struct, frozen=True):
@@ -85,15 +82,15 @@ def signs_of(tenant_id: int, channel: str, person: Person) -> Signs:
     found: list[Sign] = []
     key = f"oneshelf:{tenant_id}".encode()
 
-    def add(kind: str, value: str, family: str = "") -> None:
-        found.append(Sign(f"{kind}:{_print(key, value)}", family))
+    def add(kind: str, value: str, family: str = "", *, of: str = "") -> None:
+        found.append(Sign(kind, f"{kind}:{of}{_print(key, value)}", family))
 
     if buyer.channel_buyer_id and (buyer_id := buyer.channel_buyer_id.strip()):
-        add(f"buyer:{channel}", buyer_id.casefold())
+        add("buyer", buyer_id.casefold(), of=f"{channel}:")
     if buyer.email and (buyer.email_is_relay or is_relay(buyer.email)) and "@" in buyer.email:
         # A channel that calls any address its own (eBay) is believed; only one of its own domain names the buyer.
         if (relay := relay_of(buyer.email)) is not None and relay.channel == channel:
-            add(f"relay:{channel}", without_tag(buyer.email) if relay.tagged else buyer.email.strip().lower())
+            add("relay", without_tag(buyer.email) if relay.tagged else buyer.email.strip().lower(), of=f"{channel}:")
     elif (email := real_email(buyer.email)) is not None:
         add("email", email)
     name = buyer.name or ship_to.name
@@ -200,9 +197,9 @@ def match(signs: Signs, holders: Mapping[str, Sequence[Holder]], emails: Mapping
     """Decide in the order of S11.1, the first hit wins. `holders`: by sign key. `emails`: the e-mail signs of each root that has a phone.
 
     >>> jane = Holder(7, 7, in_hub=True, family="doe")
-    >>> match(Signs((Sign("phone:1", "doe"),), True), {"phone:1": [jane]}, {}).rule
+    >>> match(Signs((Sign("phone", "phone:1", "doe"),), True), {"phone:1": [jane]}, {}).rule
     'c'
-    >>> match(Signs((Sign("phone:1", "roe"),), True), {"phone:1": [jane]}, {}).rule
+    >>> match(Signs((Sign("phone", "phone:1", "roe"),), True), {"phone:1": [jane]}, {}).rule
     'd'
     """
     rule: Rule = "d"

@@ -20,7 +20,7 @@ from oneshelf.customers.hub_customer import hub_customer_of
 from oneshelf.db import events
 from oneshelf.db.journal import close_task, note
 from oneshelf.db.tx import Tx
-from oneshelf.orders import claims, copies, intents, keeping_up, releases
+from oneshelf.orders import claims, copies, intents, keeping_up, releases, routing
 from oneshelf.orders.accounts import Account, external_key, load_accounts
 from oneshelf.orders.intents import Intent
 from oneshelf.orders.rows import LineRow, OrderRow, load_lines, load_orders_by_no
@@ -260,6 +260,7 @@ def _imported(tx: Tx, tenant_id: int, intent: Intent, hub_order_id: str, now: in
         copies.correct_copy(tx, tenant_id, order, list(mine.values()), now)
         keeping_up.follow(tx, tenant_id, [order], load_accounts(tx, tenant_id, disconnected=True), now)
         releases.want(tx, tenant_id, order_no, now)
+        routing.want_move(tx, tenant_id, order, now)
         note(
             tx,
             tenant_id,
@@ -290,6 +291,8 @@ def settle_correction(tx: Tx, tenant_id: int, call: CorrectCall, outcome: Outcom
     """Record it; what it did to the copy comes back as the copy's own news. What was cancelled meanwhile is corrected next."""
     if isinstance(outcome, Accepted):
         intents.settle(tx, tenant_id, call.intent, "DONE", now)
+        for kind in ("cancel_copy", "remove"):  # a person was asked, and meanwhile it could be done
+            close_task(tx, tenant_id, now, kind, call.intent.entity)
         order_no = call.intent.payload["order_no"]
         order = load_orders_by_no(tx, tenant_id, [order_no])[order_no]
         lines = load_lines(tx, tenant_id, [order_no]).get(order_no, {}).values()

@@ -32,7 +32,7 @@ from oneshelf.customers import privacy
 from oneshelf.db.journal import open_task
 from oneshelf.db.tx import Tx
 from oneshelf.listings import dirty, hints
-from oneshelf.orders import claims, intents, provisional
+from oneshelf.orders import claims, intents, provisional, shipments
 from oneshelf.orders.accounts import Account, load_accounts
 from oneshelf.orders.batch import Heard
 from oneshelf.orders.book import book
@@ -64,12 +64,15 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Handled(msgspec.Struct):
-    """What one call did: how many rows, which accounts now have numbers to tell, whom to poll or read at once."""
+    """What one call did: how many rows, which accounts now have numbers (`tell`) or parcels (`ship`) to tell, whom to poll or read at
+    once."""
 
     rows: int = 0
     parked: int = 0
     orders: int = 0
     wake_hub: bool = False
+    tell: set[int] = set()
+    ship: set[int] = set()
     poll: set[int] = set()
     catalogue: set[int] = set()
     privacy: bool = False
@@ -98,6 +101,7 @@ def handle(tx: Tx, tenant_id: int, parsers: Mapping[int, Parses], now: int, limi
     if rows:
         _handle_rows(tx, tenant_id, accounts, parsers, rows, now, done)
     _settle_provisionals(tx, tenant_id, accounts, now)
+    done.tell, done.ship = set(dirty.accounts_marked(tx, tenant_id)), set(shipments.accounts_due(tx, tenant_id, now))
     return done
 
 

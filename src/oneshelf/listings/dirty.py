@@ -37,3 +37,14 @@ def mark(tx: Tx, tenant_id: int, skus: Iterable[str], now: int, why: str) -> Non
         now=now,
         why=why,
     )
+
+
+def accounts_marked(tx: Tx, tenant_id: int) -> list[int]:
+    """Return the accounts with an outlet that was marked since its publisher last looked."""
+    rows = tx.all(
+        """SELECT DISTINCT o.account_id FROM dirty_listing d
+             JOIN outlet o ON o.tenant_id = d.tenant_id AND o.outlet_id = d.outlet_id
+            WHERE d.tenant_id = :t AND d.generation > d.taken""",
+        t=tenant_id,
+    )
+    return [account_id for (account_id,) in rows]

@@ -12,7 +12,7 @@ from oneshelf.db import events
 from oneshelf.db.journal import close_task, note, open_task
 from oneshelf.db.tx import Tx
 
-from . import claims, keeping_up, parcels, releases, shipments
+from . import claims, keeping_up, parcels, releases, routing, shipments
 from .batch import Batch, Heard
 from .lines import settle_line
 from .rows import LineRow, OrderRow
@@ -48,6 +48,8 @@ def follow_copy(batch: Batch, source: OrderRow, copy: OrderRow, h: Heard) -> Non
             if came_back.line_id in hub_line_ids:
                 parcels.come_back(batch, hub, line, came_back)
     shipments.owe(batch, source, h, stands_for)
+    if h.order.locations:
+        routing.follow_hub(batch, source, h, {key: line.location_id for key, (line, _) in stands_for.items()})
 
 
 def _second_copy(batch: Batch, source: OrderRow, copy: OrderRow) -> None:
@@ -73,6 +75,8 @@ def _take_as_copy(batch: Batch, source: OrderRow, copy: OrderRow) -> None:
         ids = {"order": source.order_no, "hub_order_id": copy.order_id}
         events.tell(batch.tx, batch.tenant_id, batch.now, "order.imported", [ids])
         releases.want(batch.tx, batch.tenant_id, source.order_no, batch.now)
+        if batch.router is not None:
+            routing.want_move(batch.tx, batch.tenant_id, source, batch.now)
     if source.standing == "ask":
         source.standing = "live"
         close_task(batch.tx, batch.tenant_id, batch.now, "order_before_live", entity(source))
@@ -321,7 +325,7 @@ def correct_copy(tx: Tx, tenant_id: int, order: OrderRow, mine: list[claims.Clai
         return
     if _last_correction_unseen(tx, tenant_id, order):
         return
-    whole = all(claim.want == 0 for claim in mine)
+    whole = all(claim.want == 0 for claim in mine) and not _left_from_hub(tx, tenant_id, order)
     if not whole and any(sum(1 for c in mine if c.line_id == line_id) > 1 for line_id in too_many):
         _take_off_by_hand(tx, tenant_id, order, surplus, now)
         return
@@ -334,6 +338,12 @@ def correct_copy(tx: Tx, tenant_id: int, order: OrderRow, mine: list[claims.Clai
     }
     if claims.add_intent(tx, tenant_id, kind, entity(order), order.version, payload, now, priority=3):
         note(tx, tenant_id, now, "orders", "The hub copy is taken back", f"order:{order.order_no}", pieces=too_many)
+
+
+def _left_from_hub(tx: Tx, tenant_id: int, order: OrderRow) -> bool:
+    """Whether a piece has left by a fulfilment of the copy: Shopify cancels such an order no more, but still takes off what is open."""
+    sql = "SELECT 1 FROM order_line WHERE tenant_id = :t AND order_no = :no AND shipped > 0 LIMIT 1"
+    return tx.one(sql, t=tenant_id, no=order.order_no) is not None
 
 
 def _take_off_by_hand(tx: Tx, tenant_id: int, order: OrderRow, surplus: list[claims.ClaimRow], now: int) -> None:

@@ -21,7 +21,7 @@ from oneshelf.stock import ledger
 from oneshelf.stock.levels import available_of, levels_of, locations_in_scope
 
 from . import claims
-from .routing import choose_location
+from .placing import choose_location
 
 #: Nothing is held for longer by one word: 90 days, in microseconds.
 LONGEST = 90 * 86_400 * SECOND

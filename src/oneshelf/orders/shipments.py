@@ -212,3 +212,13 @@ def _cancelled(batch: Batch, source: OrderRow, row: ShipmentRow) -> None:
         "Its marketplace was told that it is on its way, and that can't be taken back",
         source.ship_by_at,
     )
+
+
+def accounts_due(tx: Tx, tenant_id: int, now: int) -> list[int]:
+    """Return the accounts with a parcel that is to be told, or looked for, now."""
+    rows = tx.all(
+        "SELECT DISTINCT account_id FROM shipment WHERE tenant_id = :t AND state IN ('QUEUED', 'UNKNOWN') AND due_at <= :now",
+        t=tenant_id,
+        now=now,
+    )
+    return [account_id for (account_id,) in rows]

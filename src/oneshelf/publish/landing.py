@@ -22,6 +22,7 @@ from oneshelf.core.slot import (
 )
 from oneshelf.db.journal import open_task
 from oneshelf.db.tx import Tx
+from oneshelf.orders.sales import cancelled_of
 
 from .resting import (
     NEVER_SEEN,
@@ -149,6 +150,18 @@ def explain_late(
                 landed.append((read.read_at, tenant_id, write.attempt_no))
                 break
     tx.many("UPDATE attempt SET seen_at = ?, outcome = 'SEEN' WHERE tenant_id = ? AND attempt_no = ?", landed)
+
+
+def explain_cancels(tx: Tx, tenant_id: int, reads: Sequence[Read], since: Mapping[int, int]) -> None:
+    """What the channel put back of own orders that it has cancelled, as we have heard, is no drift: nothing needs to be waited for (9.3).
+
+    `since`: of each outlet, the instant of the last fact about it.
+    """
+    odd = [read for read in reads if read.settled and read.verdict.kind == "excess"]
+    cancelled = cancelled_of(tx, tenant_id, {read.slot.outlet_id: since[read.slot.outlet_id] for read in odd})
+    for read in odd:
+        left = read.verdict.units - cancelled.get(read.slot.outlet_id, 0)
+        read.verdict = Verdict("excess", left) if left > 0 else Verdict("echo")
 
 
 def _judge_plain(read: Read, believed: int | None, believed_at: int | None, skew: int) -> Verdict:

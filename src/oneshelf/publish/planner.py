@@ -60,8 +60,8 @@ def windows_of(tx: Tx, tenant_id: int, now: int) -> dict[int, Window]:
     """Return the window of every connected account as of the last step (S3.1, S3.2, S3.4)."""
     at = pace.step_of(now)
     found = {}
-    for account_id, channel, connected_at, notice, publish, grace, absolute, median, complete in tx.all(
-        """SELECT a.account_id, a.channel, a.connected_at, w.notice, w.publish, w.grace, w.absolute, w.median, f.complete_through_at
+    for account_id, channel, connected_at, notice, publish, grace, absolute, median, ahead, complete in tx.all(
+        """SELECT a.account_id, a.channel, a.connected_at, w.notice, w.publish, w.grace, w.absolute, w.median, w.ahead, f.complete_through_at
              FROM account a
              LEFT JOIN channel_window w ON w.tenant_id = a.tenant_id AND w.account_id = a.account_id
              LEFT JOIN feed f ON f.tenant_id = a.tenant_id AND f.account_id = a.account_id AND f.name = 'orders'
@@ -71,9 +71,9 @@ def windows_of(tx: Tx, tenant_id: int, now: int) -> dict[int, Window]:
         if notice is None:
             notice = round(NOTICE_START_S.get(channel, _OTHER_NOTICE_S) * SECOND)
             publish = round(PUBLISH_WINDOW_S.get(channel, _OTHER_PUBLISH_S) * SECOND)
-            grace, absolute, median = None, int(channel != HUB), 0.0
-        # Before its first whole poll nothing of the account is LIVE (S0.7), so nothing can be unheard.
-        blind = max(0, at - complete - grace) if grace is not None and complete is not None else 0
+            grace, absolute, median, ahead = None, int(channel != HUB), 0.0, 0
+        # Before its first whole poll nothing of the account is LIVE (S0.7), so nothing can be unheard. What is complete is by its clock.
+        blind = max(0, at + ahead - complete - grace) if grace is not None and complete is not None else 0
         found[account_id] = Window(
             account_id, channel, notice + blind, publish, bool(absolute), median or 0.0, connected_at, blind
         )

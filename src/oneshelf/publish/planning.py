@@ -24,7 +24,7 @@ from . import floods
 from .exposure import of_slot, room_for
 from .numbers import Number, numbers_of
 from .rations import USED_UP_WAIT_S, rations_of, reopened_until
-from .resting import CHOSEN, GUARDED, left_alone, rest_or_look_again, shown_range, weigh
+from .resting import CHOSEN, GUARDED, RATIONED, left_alone, rest_or_look_again, shown_range, weigh
 from .slots import (
     AccountRow,
     Mark,
@@ -275,6 +275,10 @@ class Told(msgspec.Struct):
     quantity: int
     number: Number
     mark: Mark | None
+    #: It goes along with its unit, and needs no write by itself (8.15).
+    along: bool = False
+    #: It reopens a sold-out listing, for a fee (8.16).
+    renews: bool = False
 
 
 def _plan_write(
@@ -343,7 +347,7 @@ def _numbers_to_tell(
                 continue
         if can.reads_before_write and _is_fresh(slot, now):
             # Taken along with its unit: what was just read, never more than its offer (8.15, I16).
-            told.append(Told(slot, min(slot.believed or 0, number.offer), number, mark))
+            told.append(Told(slot, min(slot.believed or 0, number.offer), number, mark, along=True))
     return told if needed else []
 
 
@@ -390,11 +394,12 @@ def _within_rations(
         elif not rations.take(slot.outlet_id, urgent=slot.priority <= URGENT_MAX):
             wait_until = now + USED_UP_WAIT_S * SECOND
         if wait_until is None:
+            one.renews = one in reopening
             kept.append(one)
         elif slot.state is SlotState.WAITING:
             slot.wait_until = wait_until
-            slot.reason = "waits: the channel lets this listing be told only so often"
-    return kept
+            slot.reason = RATIONED
+    return kept if any(not one.along for one in kept) else []
 
 
 def _strictly(tx: Tx, tenant_id: int, told: list[Told], now: int) -> list[Told]:
@@ -463,6 +468,7 @@ def record(
                 dirty_at,
                 now,
                 json.dumps(one.number.why),
+                int(one.renews),
             )
         )
         items.append(WriteItem(slot.outlet_id, outlets[slot.outlet_id], one.quantity, attempt_no, generation))
@@ -474,8 +480,8 @@ def record(
         slot.wait_until = slot.odd_since = None
         slot.odd = 0
     tx.many(
-        """INSERT INTO attempt (tenant_id, attempt_no, outlet_id, account_id, quantity, was, generation, dirty_at, started_at, why)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        """INSERT INTO attempt (tenant_id, attempt_no, outlet_id, account_id, quantity, was, generation, dirty_at, started_at, why, renews)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         rows,
     )
     save(tx, tenant_id, [one.slot for one in told])

@@ -47,7 +47,7 @@ from .price_slots import (
 )
 from .price_waiting import hold_if_far
 from .rations import USED_UP_WAIT_S, rations_of
-from .resting import subject_of
+from .resting import RATIONED, subject_of
 from .slots import Mark
 from .waking import WAKE_MAX
 
@@ -379,7 +379,7 @@ def _within_rations(
             kept.append(one)
         elif one.slot.state is SlotState.WAITING:
             one.slot.wait_until = now + USED_UP_WAIT_S * SECOND
-            one.slot.reason = "waits: the channel lets this listing be told only so often"
+            one.slot.reason = RATIONED
     return kept
 
 
@@ -402,7 +402,8 @@ def _record(
     rows, items = [], []
     for attempt_no, one in zip(next_values(tx, tenant_id, "price_attempt", len(told)), told, strict=True):
         slot, price, mark = one.slot, one.price.price, one.mark
-        dirty_at = max(slot.since_at or mark.since_at, account.live_at or 0) if mark else None
+        measured = mark is not None and slot.reason != RATIONED
+        dirty_at = max(slot.since_at or mark.since_at, account.live_at or 0) if mark and measured else None
         generation = mark.generation if mark else 0
         row = (tenant_id, attempt_no, slot.outlet_id, slot.account_id, price.minor, price.currency, slot.believed)
         rows.append((*row, generation, dirty_at, now, json.dumps(one.price.why)))

@@ -99,10 +99,11 @@ def _told_today(tx: Tx, tenant_id: int, account_id: int, outlet_ids: Sequence[in
 
 
 def reopened_until(tx: Tx, tenant_id: int, outlet_ids: Sequence[int], now: int) -> int | None:
-    """Return until when these outlets' listing may not be reopened again (microseconds), None: it may."""
+    """Return until when these outlets' listing, sold out, may not be reopened again (microseconds), None: it may. Opening one that we had
+    deactivated costs nothing and does not count."""
     row = tx.one(
         f"""SELECT MAX(started_at) FROM attempt WHERE tenant_id = :t AND outlet_id {{in:ids}} AND started_at > :since
-               AND was = 0 AND quantity > 0 AND outcome IN {_DONE}""",
+               AND renews = 1 AND outcome IN {_DONE}""",
         t=tenant_id,
         ids=list(outlet_ids),
         since=now - REOPEN_EVERY_S * SECOND,

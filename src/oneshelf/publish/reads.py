@@ -27,7 +27,7 @@ from oneshelf.orders.provisional import hold_unseen
 from oneshelf.orders.sales import sales_of
 
 from .concluding import conclude
-from .landing import Read, explain_late, give_up, judge_reads
+from .landing import Read, explain_cancels, explain_late, give_up, judge_reads
 from .resting import (
     CLOSED,
     REASON_MAX,
@@ -91,6 +91,7 @@ def settle_read(
         judge_reads(tx, tenant_id, account, can, reads, window, now)
         late = late_writes(tx, tenant_id, [read.slot for read in reads], now)
         explain_late(tx, tenant_id, reads, late, account.skew)
+        explain_cancels(tx, tenant_id, reads, since)
         held = _hold(tx, tenant_id, account_id, reads, now)
         conclude(tx, tenant_id, account, can, reads, late_until(late, window), now)
     save(tx, tenant_id, slots.values())

@@ -47,10 +47,13 @@ LEFT_ALONE = "left alone in a rush: what it shows is safe"
 #: A strict SKU (8.7, 8.8).
 WAITS = "waits: the other outlets are counted first (strict)"
 CLOSES = "closes first, is counted, then opens again (strict)"
+#: Its listing has used up its writes of the day, or was reopened within the hour (8.11, 8.16).
+RATIONED = "waits: the channel lets this listing be told only so often"
 #: Part of a flood from the shop (publish/floods).
 GUARDED = "waits for your word: oneshelf guard list"
-#: Waits that we choose: no measure of how long a number needs (3.4), they would widen the windows, and those the wait.
-CHOSEN = (LEFT_ALONE, WAITS, CLOSES, GUARDED)
+#: Waits that we choose, or a channel's rations ask for: no measure of how long a number needs (3.4), they would widen the windows, and
+#: those the wait.
+CHOSEN = (LEFT_ALONE, WAITS, CLOSES, RATIONED, GUARDED)
 
 #: Longest reason kept with a slot or an attempt, characters.
 REASON_MAX = 300

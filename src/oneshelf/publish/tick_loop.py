@@ -25,7 +25,7 @@ from oneshelf.runtime.writer import Writer
 from . import guard
 from .releasing import release
 from .strict import hold_back
-from .ticking import PLANNED_AT_ONCE, Heard, plan_again, tick
+from .ticking import PLANNED_AT_ONCE, Heard, plan_again, planned, tick
 
 log = structlog.get_logger()
 
@@ -73,11 +73,12 @@ def _to_next_step_s(now: int) -> float:
 
 async def once(tenant_id: int, heard: Sequence[Heard], writer: Writer, clock: Clock) -> int:
     """One tick. Returns how many outlets became dirty."""
-    skus = await writer.do(lambda tx: tick(tx, tenant_id, heard, to_us(clock.now())))
+    due = await writer.do(lambda tx: tick(tx, tenant_id, heard, to_us(clock.now())))
     can = {one.account_id: one.can for one in heard}
     changed = 0
-    for start in range(0, len(skus), PLANNED_AT_ONCE):
-        some = skus[start : start + PLANNED_AT_ONCE]
+    for start in range(0, len(due.skus), PLANNED_AT_ONCE):
+        some = due.skus[start : start + PLANNED_AT_ONCE]
         now = to_us(clock.now())
         changed += await writer.do(partial(plan_again, tenant_id=tenant_id, can=can, skus=some, now=now))
+    await writer.do(partial(planned, tenant_id=tenant_id, done=due))
     return changed

@@ -2,6 +2,7 @@
 
 1. Measure each account's windows.  2. Say which SKUs time may have moved: a burst, a channel we can't hear, an edge of an announced
 sale, a window that changed; every SKU once a night.  3. Plan those again, some hundred a transaction.  4. Mark whose offer changed.
+5. When all are planned, say so: a tick that a crash cut off is made again from where the last whole one stood.
 Tables it owns: channel_window, planner. Never: marks an outlet whose offer is what it was; calls anybody.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -30,6 +32,8 @@ NOTICE_S_MAX = 1_800.0
 NOTICE_S_MIN = 5.0
 #: A measured window counts as changed when it moved by more than this part: windows that shiver would never let offers rest.
 MOVED = 0.2
+#: Clocks that differ by so much more or less than before, microseconds, are no news.
+CLOCK_STEP = 2 * SECOND
 #: Among how many of the tenant's newest orders each account's are looked for.
 ORDERS_LOOKED_AT = 2_000
 #: How many spans of deafness are remembered.
@@ -42,12 +46,20 @@ _MEAN_THAT_MATTERS = 0.001
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """How an account is heard, as its connector and the settings say it. Seconds. `notified`: webhooks or a queue."""
+    """How an account is heard, as its connector and the settings say it. Seconds. `notified`: webhooks or a queue. `ahead_s`: by how much
+    the channel's clock is ahead of ours, as far as its answers tell: when its orders were placed, and through when its feed is complete,
+    are by its own. None: nobody has asked it yet.
+    """
 
     account_id: int
     can: Capabilities
     poll_s: float
     notified: bool
+    ahead_s: float | None = None
+
+    def there(self, at: int) -> int:
+        """Return an instant of ours by the channel's clock."""
+        return at + round((self.ahead_s or 0.0) * SECOND)
 
     @property
     def notice_s_min(self) -> float:
@@ -68,12 +80,13 @@ def measure(tx: Tx, tenant_id: int, heard: Sequence[Heard], now: int) -> list[in
     before = {
         row[0]: row[1:]
         for row in tx.all(
-            "SELECT account_id, notice, publish, grace, absolute, deaf FROM channel_window WHERE tenant_id = :t",
+            "SELECT account_id, notice, publish, grace, absolute, deaf, ahead FROM channel_window WHERE tenant_id = :t",
             t=tenant_id,
         )
     }
+    heard = [_with_clock(one, before.get(one.account_id)) for one in heard]
     deaf = _deaf(tx, tenant_id, heard, {a: json.loads(row[4]) for a, row in before.items()}, now)
-    late = _how_late(tx, tenant_id, deaf)
+    late = _how_late(tx, tenant_id, {one.account_id: one for one in heard}, deaf)
     moved, rows = [], []
     for one in heard:
         notice = _notice(one, late.get(one.account_id, []))
@@ -82,19 +95,26 @@ def measure(tx: Tx, tenant_id: int, heard: Sequence[Heard], now: int) -> list[in
         if had is not None:  # a little more or less is no news
             notice, publish = _kept(had[0], notice), _kept(had[1], publish)
         now_is = (notice, publish, round(one.grace_s * SECOND), int(one.can.write == "absolute"))
-        spans = json.dumps(deaf.get(one.account_id, []))
+        spans, ahead = json.dumps(deaf.get(one.account_id, [])), one.there(0)
         if had is None or tuple(had[:4]) != now_is:
             moved.append(one.account_id)
-        if had is None or tuple(had) != (*now_is, spans):
-            rows.append((tenant_id, one.account_id, *now_is, spans, now))
+        if had is None or tuple(had) != (*now_is, spans, ahead):
+            rows.append((tenant_id, one.account_id, *now_is, spans, ahead, now))
     tx.many(
-        """INSERT INTO channel_window (tenant_id, account_id, notice, publish, grace, absolute, deaf, measured_at)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+        """INSERT INTO channel_window (tenant_id, account_id, notice, publish, grace, absolute, deaf, ahead, measured_at)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
            ON CONFLICT (tenant_id, account_id) DO UPDATE SET notice = excluded.notice, publish = excluded.publish,
-               grace = excluded.grace, absolute = excluded.absolute, deaf = excluded.deaf, measured_at = excluded.measured_at""",
+               grace = excluded.grace, absolute = excluded.absolute, deaf = excluded.deaf, ahead = excluded.ahead, measured_at = excluded.measured_at""",
         rows,
     )
     return moved
+
+
+def _with_clock(one: Heard, had: tuple[Any, ...] | None) -> Heard:
+    """As was last measured, if the channel was not asked yet or its clock is hardly another."""
+    if had is None or (one.ahead_s is not None and abs(one.there(0) - had[5]) >= CLOCK_STEP):
+        return one
+    return msgspec.structs.replace(one, ahead_s=had[5] / SECOND)
 
 
 def _kept(old: int, new: int) -> int:
@@ -104,24 +124,27 @@ def _kept(old: int, new: int) -> int:
 def _deaf(
     tx: Tx, tenant_id: int, heard: Sequence[Heard], before: Mapping[int, list[list[int]]], now: int
 ) -> dict[int, list[list[int]]]:
-    """Return {account: the last spans in which we could not hear it}: since its feed was complete, while that is longer ago than usual."""
+    """Return {account: the last spans in which we could not hear it, by its own clock}: since its feed was complete, while that is longer
+    ago than usual."""
     complete = dict(
         tx.all("SELECT account_id, complete_through_at FROM feed WHERE tenant_id = :t AND name = 'orders'", t=tenant_id)
     )
     found = {}
     for one in heard:
         spans = [list(span) for span in before.get(one.account_id, [])]
-        since = complete.get(one.account_id)
-        if since is not None and since < now - round(one.grace_s * SECOND):
+        since, there = complete.get(one.account_id), one.there(now)
+        if since is not None and since < there - round(one.grace_s * SECOND):
             if spans and spans[-1][1] >= since:
-                spans[-1][1] = now
+                spans[-1][1] = there
             else:
-                spans.append([since, now])
+                spans.append([since, there])
         found[one.account_id] = spans[-DEAF_SPANS_MAX:]
     return found
 
 
-def _how_late(tx: Tx, tenant_id: int, deaf: Mapping[int, list[list[int]]]) -> dict[int, list[int]]:
+def _how_late(
+    tx: Tx, tenant_id: int, heard: Mapping[int, Heard], deaf: Mapping[int, list[list[int]]]
+) -> dict[int, list[int]]:
     """Return {account: received − placed of its newest orders}, without first loads and without what was placed while we could not hear
     it (S3.2 covers that). A channel that sells rarely is measured on fewer."""
     found: dict[int, list[int]] = {}
@@ -136,7 +159,8 @@ def _how_late(tx: Tx, tenant_id: int, deaf: Mapping[int, list[list[int]]]) -> di
         took = found.setdefault(account_id, [])
         unheard = any(since < placed_at <= until for since, until in deaf.get(account_id, ()))
         if len(took) < WINDOW_SAMPLES and not unheard:
-            took.append(max(0, received_at - placed_at))
+            there = heard[account_id].there(received_at) if account_id in heard else received_at
+            took.append(max(0, there - placed_at))
     return found
 
 
@@ -174,46 +198,68 @@ def measure_medians(tx: Tx, tenant_id: int, now: int) -> None:
 # --- which SKUs -------------------------------------------------------------------------------------------------------
 
 
-def tick(tx: Tx, tenant_id: int, heard: Sequence[Heard], now: int) -> list[str]:
-    """Measure, and return the SKUs that time may have moved since the last tick; give them to `plan_again`, PLANNED_AT_ONCE at a time."""
-    row = tx.one("SELECT ticked_at, nightly_at FROM planner WHERE tenant_id = :t", t=tenant_id)
-    ticked_at, nightly_at = row or (0, 0)
+class Tick(msgspec.Struct, frozen=True):
+    """What one tick asks for: `skus` to plan again; `at`: its instant (microseconds); `nightly`: it is a night's."""
+
+    at: int
+    skus: list[str]
+    nightly: bool
+
+
+def tick(tx: Tx, tenant_id: int, heard: Sequence[Heard], now: int) -> Tick:
+    """Measure, and return the SKUs that time may have moved since the last whole tick; give them to `plan_again`, PLANNED_AT_ONCE at a
+    time, then say `planned`."""
+    row = tx.one("SELECT ticked_at, nightly_at, moved FROM planner WHERE tenant_id = :t", t=tenant_id)
+    ticked_at, nightly_at, unplanned = row or (0, 0, "[]")
     was_deaf = _deaf_at(tx, tenant_id, ticked_at)
-    moved = set(measure(tx, tenant_id, heard, now))
+    moved = {*json.loads(unplanned), *measure(tx, tenant_id, heard, now)}
     nightly = nightly_at < pace.day_of(now)
     if nightly:
         measure_medians(tx, tenant_id, now)
-    tx.run(
-        """INSERT INTO planner (tenant_id, ticked_at, nightly_at) VALUES (:t, :now, :night)
-           ON CONFLICT (tenant_id) DO UPDATE SET ticked_at = excluded.ticked_at, nightly_at = excluded.nightly_at""",
-        t=tenant_id,
-        now=now,
-        night=now if nightly else nightly_at,
-    )
+    _remember(tx, tenant_id, ticked_at, nightly_at, sorted(moved))
     if nightly:
-        return [
-            sku for (sku,) in tx.all("SELECT DISTINCT sku FROM link WHERE tenant_id = :t ORDER BY sku", t=tenant_id)
-        ]
+        rows = tx.all("SELECT DISTINCT sku FROM link WHERE tenant_id = :t ORDER BY sku", t=tenant_id)
+        return Tick(now, [sku for (sku,) in rows], nightly)
     found = windows_of(tx, tenant_id, now)
     blind = {a for a, window in found.items() if window.blind} | was_deaf.keys()
-    skus = set(_bursting(tx, tenant_id, ticked_at, now))
+    skus = set(_bursting(tx, tenant_id, min(ticked_at, now)))
     ahead = max((window.whole for window in found.values()), default=0)
     skus.update(edges_between(tx, tenant_id, pace.step_of(ticked_at), pace.step_of(now), ahead))
     if moved or blind:
         # Who could not be heard until now was at most this much wider.
         widest = ahead + (max(0, now - min(was_deaf.values())) if was_deaf else 0)
         skus.update(_that_sell(tx, tenant_id, moved | blind, widest, now))
-    return sorted(skus)
+    return Tick(now, sorted(skus), nightly)
+
+
+def planned(tx: Tx, tenant_id: int, done: Tick) -> None:
+    """All that this tick asked for is planned again: the next one begins here."""
+    row = tx.one("SELECT nightly_at FROM planner WHERE tenant_id = :t", t=tenant_id)
+    nightly_at = done.at if done.nightly else row[0] if row else 0
+    _remember(tx, tenant_id, done.at, nightly_at, [])
+
+
+def _remember(tx: Tx, tenant_id: int, ticked_at: int, nightly_at: int, moved: list[int]) -> None:
+    tx.run(
+        """INSERT INTO planner (tenant_id, ticked_at, nightly_at, moved) VALUES (:t, :at, :night, :moved)
+           ON CONFLICT (tenant_id) DO UPDATE SET ticked_at = excluded.ticked_at, nightly_at = excluded.nightly_at, moved = excluded.moved""",
+        t=tenant_id,
+        at=ticked_at,
+        night=nightly_at,
+        moved=json.dumps(moved),
+    )
 
 
 def _deaf_at(tx: Tx, tenant_id: int, at: int) -> dict[int, int]:
     """Return {account: since when} of the accounts that could not be heard at the last tick."""
-    rows = tx.all("SELECT account_id, deaf FROM channel_window WHERE tenant_id = :t AND deaf <> '[]'", t=tenant_id)
-    last = {account_id: json.loads(deaf)[-1] for account_id, deaf in rows}
-    return {account_id: since for account_id, (since, until) in last.items() if until >= at}
+    rows = tx.all(
+        "SELECT account_id, deaf, ahead FROM channel_window WHERE tenant_id = :t AND deaf <> '[]'", t=tenant_id
+    )
+    last = {account_id: (*json.loads(deaf)[-1], ahead) for account_id, deaf, ahead in rows}
+    return {account_id: since - ahead for account_id, (since, until, ahead) in last.items() if until >= at + ahead}
 
 
-def _bursting(tx: Tx, tenant_id: int, before: int, now: int) -> list[str]:
+def _bursting(tx: Tx, tenant_id: int, before: int) -> list[str]:
     """Return the SKUs whose burst counter says that something is going on, or said so at the last tick (it may be over)."""
     then = pace.step_of(before)
     counters: dict[str, float] = {}

@@ -9,7 +9,7 @@ import structlog
 
 from oneshelf.channels.contract import ExportState, Http, Hub, HubLevel, NoAnswer
 from oneshelf.core.errors import Park, Retry, Stop
-from oneshelf.core.instants import to_us
+from oneshelf.core.instants import SECOND, to_us
 from oneshelf.db.tx import Tx
 from oneshelf.orders.accounts import Account, load_accounts
 from oneshelf.runtime.bell import Bell
@@ -28,6 +28,10 @@ AGAIN_S_MAX = 8.0
 #: S4.6: order feeds don't show stock edits, so all levels are read by one bulk export so often.
 EXPORT_EVERY_S = 900.0
 EXPORT_LOOK_EVERY_S = 2.0
+#: A failed export is begun again after this, doubled each time.
+EXPORT_AGAIN_S = 30.0
+#: The export's row in `feed`: polled_at says when the last whole one began.
+LEVELS = "levels"
 
 
 async def run(
@@ -120,18 +124,64 @@ async def _export_loop(
     stop: asyncio.Event,
     every_s: float,
 ) -> None:
+    """Export so often, by when the last whole one began: a service that is started again and again exports all the same. One that failed is
+    begun again soon."""
     pause = Bell()
+    failures = 0
     while not stop.is_set():
-        await pause.wait(every_s, stop)
-        if stop.is_set():
-            return
+        last_at = await writer.do(lambda tx: last_export_at(tx, tenant_id, account_id))
+        wait_s = export_wait_s(last_at, to_us(clock.now()), every_s, failures)
+        if wait_s > 0:
+            await pause.wait(wait_s, stop)
+            if stop.is_set():
+                return
         try:
             await export_once(tenant_id, account_id, hub, http, writer, clock)
+            failures = 0
             bell.ring()
+            continue
         except (NoAnswer, Retry, Park) as error:
             log.warning("levels_export_failed", problem=str(error) or type(error).__name__)
         except Exception:
             log.exception("levels_export_broke")
+        failures += 1
+
+
+def export_wait_s(last_at: int | None, now: int, every_s: float, failures: int = 0) -> float:
+    """Return after how many seconds the next export is due (0 or less: now). `failures`: in a row.
+
+    >>> export_wait_s(0, 100 * SECOND, 900.0), export_wait_s(None, 100 * SECOND, 900.0), export_wait_s(0, 2_000 * SECOND, 900.0, 3)
+    (800.0, 900.0, 120.0)
+    """
+    if last_at is None:
+        return every_s
+    wait_s = min(every_s, every_s - (now - last_at) / SECOND)  # never longer, if the clock was set back
+    return max(wait_s, min(every_s, EXPORT_AGAIN_S * 2.0 ** min(failures - 1, 32))) if failures else wait_s
+
+
+def last_export_at(tx: Tx, tenant_id: int, account_id: int) -> int | None:
+    """Return when the last whole export of the account's levels began (microseconds); before the first, when its levels were first read."""
+    row = tx.one(
+        """SELECT COALESCE(f.polled_at, a.opened_at) FROM account a
+             LEFT JOIN feed f ON f.tenant_id = a.tenant_id AND f.account_id = a.account_id AND f.name = :name
+            WHERE a.tenant_id = :t AND a.account_id = :a""",
+        t=tenant_id,
+        a=account_id,
+        name=LEVELS,
+    )
+    return None if row is None else row[0]
+
+
+def note_export(tx: Tx, tenant_id: int, account_id: int, at: int) -> None:
+    """An export that began at this instant has been compared whole."""
+    tx.run(
+        """INSERT INTO feed (tenant_id, account_id, name, polled_at, pages) VALUES (:t, :a, :name, :at, 1)
+           ON CONFLICT (tenant_id, account_id, name) DO UPDATE SET polled_at = excluded.polled_at, pages = feed.pages + 1""",
+        t=tenant_id,
+        a=account_id,
+        name=LEVELS,
+        at=at,
+    )
 
 
 async def export_once(tenant_id: int, account_id: int, hub: Hub, http: Http, writer: Writer, clock: Clock) -> int:
@@ -149,6 +199,7 @@ async def export_once(tenant_id: int, account_id: int, hub: Hub, http: Http, wri
             return judging.compare_export(tx, tenant_id, account, levels, asked_at)
 
         differ += await writer.do(compare)
+    await writer.do(lambda tx: note_export(tx, tenant_id, account_id, asked_at))
     return differ
 
 

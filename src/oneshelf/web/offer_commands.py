@@ -34,16 +34,19 @@ async def run_risk(service: Service, payload: dict[str, Any]) -> Any:
 
 
 async def run_locations(service: Service, payload: dict[str, Any]) -> Any:
-    """Say which locations serve an account."""
-    account_id, wanted = int(payload["account_id"]), list(payload["locations"])
+    """Say which locations serve an account: those named, or all but those excluded."""
+    account_id, wanted, without = int(payload["account_id"]), list(payload["locations"]), payload.get("excluded") or []
     if account_id not in service.running:
         raise NotThere(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
     can = {one.account_id: one.can for one in service.heard()}
     done = await _do(
         service,
-        lambda tx, now: approving.change_locations(tx, service.tenant_id, account_id, wanted, can, now, by=service.by),
+        lambda tx, now: approving.change_locations(
+            tx, service.tenant_id, account_id, wanted, can, now, by=service.by, excluded=without
+        ),
     )
-    return {"account_id": account_id, "locations": wanted, "waits": done.guard_no, "alarm": done.alarm}
+    said = {"locations": wanted, "excluded": list(without)}
+    return {"account_id": account_id, **said, "waits": done.guard_no, "alarm": done.alarm}
 
 
 async def run_announce(service: Service, payload: dict[str, Any]) -> Any:

@@ -39,6 +39,8 @@ from oneshelf.publish import spent, tick_loop
 from oneshelf.publish.limiter import AppBudgets, Limiter
 from oneshelf.publish.recovery import recover as recover_slots
 from oneshelf.publish.ticking import Heard
+from oneshelf.routing import places
+from oneshelf.routing.policy import in_force
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock, SystemClock
 from oneshelf.runtime.transport import AioHttp
@@ -160,6 +162,8 @@ class Service:
         await self.load_departed()
         if loops:
             self._start_loop(self._webhooks_loop())
+            if await self.writer.do(lambda tx: in_force(tx, self.tenant_id)) is not None:
+                await asyncio.to_thread(places.load)  # no order waits for the table of towns
             where = (self.tenant_id, self.heard, self.writer, self.clock, self.planner_bell)
             self._start_loop(tick_loop.run(*where, self.stopping, self.wake_numbers))
             probing = (self.tenant_id, self.probed, self.writer, self.clock)
@@ -178,6 +182,7 @@ class Service:
                 one.channel.can,
                 self.settings.poll_interval_s(one.channel.name, one.channel.can.poll_interval_s),
                 notified=one.is_notified(self.callback_url(one.channel.name)),
+                ahead_s=one.session.clock_ahead_s if one.session.clocks_compared else None,
             )
             for one in self.running.values()
         ]
@@ -383,11 +388,15 @@ class Service:
     def _on_handled(self, done: Handled) -> None:
         """What was booked is news for everybody who tells numbers or parcels; that a feed was heard to its end is for the planner only."""
         self.planner_bell.ring()
-        if not done.rows:
-            return
         if done.privacy:
             self.privacy_bell.ring()
-        self.wake_all()
+        if done.rows or done.tell:
+            self.hub_bell.ring()
+        for account_id, account in self.running.items():
+            if account_id in done.tell:
+                account.bell.ring()
+            if account_id in done.ship:
+                account.ship_bell.ring()
         if done.wake_hub:
             self.levels_bell.ring()
         for account_id in done.catalogue:

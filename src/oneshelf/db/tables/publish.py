@@ -51,12 +51,13 @@ channel_window = table(
     flag("absolute", "1"),
     words("deaf", "[]"),  # spans in which we could not hear it, [from, until] each: no measure of how late news is
     real("median"),  # pieces a second of the account's median SKU (S3.5)
+    count("ahead"),  # by how much its clock is ahead of ours, when that was last known
     at("measured_at", False),
     keys=2,
 )
 
-# Where the planner's tick stands (S3.8).
-planner = table("planner", count("ticked_at"), count("nightly_at"), keys=1)
+# Where the planner's tick stands (S3.8): up to when all is planned again. moved: accounts whose window moved since.
+planner = table("planner", count("ticked_at"), count("nightly_at"), words("moved", "[]"), keys=1)
 
 # One try to tell an outlet a number. outcome: SENDING ACCEPTED SEEN REJECTED THROTTLED UNKNOWN, and of what may land although nobody
 # waits for it: SUPERSEDED UNSEEN DOUBTED (seen, but a sale that was heard later may have made it look so).
@@ -75,6 +76,7 @@ attempt = table(
     words("outcome", "SENDING"),
     words("reason", ""),
     words("why", "{}"),  # the terms of the number
+    flag("renews"),  # reopens a sold-out listing: its channel takes a fee (S8.16)
     keys=2,
     indexes=(
         Index("attempt_by_outlet", "tenant_id", "outlet_id", "attempt_no"),
