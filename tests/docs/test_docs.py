@@ -78,6 +78,7 @@ def generator() -> ModuleType:
         ("settings.md", "settings_page"),
         ("cli.md", "commands_page"),
         ("channels.md", "channels_page"),
+        ("api.md", "api_page"),
         ("plans.md", "plans_page"),
         ("tasks.md", "tasks_page"),
     ],

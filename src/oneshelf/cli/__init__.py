@@ -49,6 +49,7 @@ from . import (
     tasks,
     tokens,
     truth,
+    webhooks,
 )
 from .base import app, err
 

@@ -11,7 +11,7 @@ import typer
 from oneshelf.core.precedence import RANK_DEFAULT
 from oneshelf.tenants.accounts import FIRST_TENANT
 
-from .base import Json, app, ask_service, err, out, print_json, reader, settings_of
+from .base import Json, app, ask_service, err, out, print_json, reader, settings_of, text_of
 
 group = typer.Typer(no_args_is_help=True, help="What is held back from which listings.")
 app.add_typer(group, name="rules")
@@ -204,12 +204,7 @@ def rules_import(
     as_json: Json = False,
 ) -> None:
     """Take rules from a CSV file. Rules that it does not name stay."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        err.print(f"{file} can't be read: {error}")
-        raise typer.Exit(2) from error
-    done = ask_service("rules_import", {"text": text, "yes": yes, "after": after, "limit": limit})
+    done = ask_service("rules_import", {"text": text_of(file), "yes": yes, "after": after, "limit": limit})
     if as_json:
         print_json(done)
     else:

@@ -17,6 +17,7 @@ from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Unknown
 from oneshelf.core.plan import Capability
 from oneshelf.customers.hub_customer import hub_customer_of
+from oneshelf.db import events
 from oneshelf.db.journal import close_task, note
 from oneshelf.db.tx import Tx
 from oneshelf.orders import claims, copies, intents, keeping_up, releases, routing
@@ -249,6 +250,8 @@ def _imported(tx: Tx, tenant_id: int, intent: Intent, hub_order_id: str, now: in
             no=order_no,
         )
         order.hub_order_id = hub_order_id
+        ids = {"order": order_no, "hub_order_id": hub_order_id}
+        events.tell(tx, tenant_id, now, "order.imported", [ids])
         mine = claims.load(tx, tenant_id, intent.payload.get("pieces", {}))
         for claim in mine.values():
             claim.imported = intent.payload["pieces"][claim.claim_key]

@@ -9,6 +9,7 @@ import msgspec
 
 from oneshelf.channels.contract import ListingFound
 from oneshelf.core.ids import HUB
+from oneshelf.db import events
 from oneshelf.db.journal import close_task, open_task
 from oneshelf.db.tx import Tx, next_values
 
@@ -128,6 +129,7 @@ def link(tx: Tx, tenant_id: int, outlet_id: int, parts: dict[str, int], now: int
         [(tenant_id, outlet_id, sku, units) for sku, units in sorted(parts.items())],
     )
     dirty.mark_outlets(tx, tenant_id, [outlet_id], now, f"linked by {by}")
+    events.tell(tx, tenant_id, now, "listing.changed", [{"listing": outlet_id}])
     close_task(tx, tenant_id, now, "unlinked_listing", str(outlet_id))
 
 

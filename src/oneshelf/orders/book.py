@@ -14,6 +14,7 @@ from typing import Literal
 from oneshelf.core.facts import LineSeen, OrderSeen, Payment
 from oneshelf.core.instants import SECOND
 from oneshelf.core.order import order_state
+from oneshelf.db import events
 from oneshelf.db.journal import close_task
 from oneshelf.db.tx import Tx
 from oneshelf.listings import dirty
@@ -54,6 +55,8 @@ def _write(batch: Batch) -> None:
         states = [line.in_order for line in batch.lines.get(order.order_no, {}).values()]
         order.state = order_state(states) if states else ("COPY" if order.copy_key else "EMPTY")
     save_orders(tx, tenant_id, batch.dirty_orders.values())
+    stored = [{"order": o.order_no, "account": o.account_id, "order_id": o.order_id} for o in batch.new_orders]
+    events.tell(tx, tenant_id, now, "order.stored", stored)
     for order_no, line_id in batch.gone_lines:
         tx.run(
             "DELETE FROM order_line WHERE tenant_id = :t AND order_no = :o AND line_id = :l AND sku = ''",

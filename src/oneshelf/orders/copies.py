@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from oneshelf.core.facts import LineSeen, Payment
 from oneshelf.core.instants import SECOND
 from oneshelf.core.order import LineState
+from oneshelf.db import events
 from oneshelf.db.journal import close_task, note, open_task
 from oneshelf.db.tx import Tx
 
@@ -71,6 +72,8 @@ def _take_as_copy(batch: Batch, source: OrderRow, copy: OrderRow) -> None:
     copy.standing = "copy"
     if source.imported_at is None:
         source.imported_at = batch.now
+        ids = {"order": source.order_no, "hub_order_id": copy.order_id}
+        events.tell(batch.tx, batch.tenant_id, batch.now, "order.imported", [ids])
         releases.want(batch.tx, batch.tenant_id, source.order_no, batch.now)
         if batch.router is not None:
             routing.want_move(batch.tx, batch.tenant_id, source, batch.now)

@@ -10,6 +10,7 @@ import msgspec
 
 from oneshelf.core.errors import Park
 from oneshelf.core.secret import Secret
+from oneshelf.db import events
 from oneshelf.db.tx import Tx, next_values
 
 from .seal import Sealer
@@ -170,6 +171,7 @@ def set_state(tx: Tx, tenant_id: int, account_id: int, state: str, now: int) -> 
         t=tenant_id,
         a=account_id,
     )
+    events.tell(tx, tenant_id, now, "account.state_changed", [{"account": account_id, "state": state}])
 
 
 def save_secret(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from oneshelf.core.errors import Park
+from oneshelf.core.errors import NotThere, Park
 from oneshelf.core.instants import to_us
 from oneshelf.db.tx import Tx
 from oneshelf.wiring import Service
@@ -40,7 +40,9 @@ async def act(service: Service, step: Callable[[Tx, int], Result], *, preview: b
 
     try:
         done = await service.writer.do(do)
-    except (ValueError, LookupError) as error:
+    except LookupError as error:
+        raise NotThere(f"It was not taken: {str(error.args[0]).rstrip('.')}.") from error
+    except ValueError as error:
         raise NotTaken(f"It was not taken: {str(error.args[0]).rstrip('.')}.") from error
     if not preview:
         service.wake_all()

@@ -53,6 +53,7 @@ from oneshelf.tenants.credentials import StoredCredentials
 from oneshelf.tenants.seal import Sealer, new_key_file
 from oneshelf.watch import probe, silence, slowness
 from oneshelf.watch.alert_sending import Mail, Sender
+from oneshelf.webhooks import worker as webhooks
 
 from .connectors import build_channel
 from .loops import loops_of
@@ -109,6 +110,7 @@ class Service:
         self.counts = Counts()
         self.news = Bell()
         self.hub_bell, self.levels_bell, self.privacy_bell, self.planner_bell = Bell(), Bell(), Bell(), Bell()
+        self.webhooks_bell = Bell()
         self.stopping = asyncio.Event()
         #: Where the site listens on this machine, once it does.
         self.local_url = ""
@@ -159,6 +161,7 @@ class Service:
             await self.run_account(row)
         await self.load_departed()
         if loops:
+            self._start_loop(self._webhooks_loop())
             if await self.writer.do(lambda tx: in_force(tx, self.tenant_id)) is not None:
                 await asyncio.to_thread(places.load)  # no order waits for the table of towns
             where = (self.tenant_id, self.heard, self.writer, self.clock, self.planner_bell)
@@ -195,6 +198,18 @@ class Service:
         intents.recover(tx, self.tenant_id)
         telling.recover(tx, self.tenant_id)
         recover_slots(tx, self.tenant_id, to_us(self.clock.now()))
+
+    async def _webhooks_loop(self) -> None:
+        """Tell what happened, over connections of their own: what is allowed of them is another setting than for channels."""
+        http = self.machine.http(
+            self.clock, allow_private=self.settings.webhooks_allow_private, max_body=webhooks.ANSWER_MAX
+        )
+        try:
+            await webhooks.run(
+                self.tenant_id, http, self.sealer, self.writer, self.clock, self.webhooks_bell, self.stopping
+            )
+        finally:
+            await http.close()
 
     async def stop(self) -> None:
         """Stop taking news, let calls under way end, keep what was submitted, close."""
