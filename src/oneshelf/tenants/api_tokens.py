@@ -24,8 +24,11 @@ from oneshelf.db.tx import Tx, next_values
 AREAS = (
     "customers",
     "accounts",
+    "alerts",
+    "bundles",
     "inbox",
     "listings",
+    "locations",
     "orders",
     "prices",
     "privacy",

@@ -8,7 +8,8 @@ import msgspec
 from fastapi import Query
 from pydantic import Field
 
-from oneshelf.customers import merging, profiles
+from oneshelf.core.stage import StageRules
+from oneshelf.customers import merging, profiles, stages
 from oneshelf.customers.erasing_customer import Erasing
 from oneshelf.customers.merging import Merged, Suggestion
 from oneshelf.customers.profiles import Customer, Profile
@@ -88,6 +89,41 @@ async def answer_suggestion(call: DryCall, body: PairIn) -> PairSaid:
     name = "customers_confirm" if body.same else "customers_dismiss"
     await call.command(name, {"first_no": body.first, "second_no": body.second})
     return PairSaid(body.first, body.second, body.same)
+
+
+@routes.reads("/customers/stages")
+async def show_stages(call: Call) -> StageRules:
+    """When a customer is new, loyal, VIP, at risk, lapsed."""
+    return await call.read(lambda tx: stages.rules_of(tx, call.tenant_id))
+
+
+Days = Annotated[int, Field(ge=1, le=100_000)]
+
+
+class StagesIn(Body):
+    """What changes; what is left out stays."""
+
+    new_days: Days | None = None
+    loyal_purchases: Days | None = None
+    vip_purchases: Days | None = None
+    vip_spend_minor: Annotated[int, Field(ge=1, le=2**53 - 1)] | None = None
+    vip_currency: Annotated[str, Field(max_length=3)] | None = None
+    at_risk_days: Days | None = None
+    lapsed_days: Days | None = None
+
+
+class StagesChanged(msgspec.Struct, frozen=True):
+    """The rules, and how many customers stand, or would stand, in each stage."""
+
+    rules: StageRules
+    customers: dict[str, int]
+    changed: bool
+
+
+@routes.writes("/customers/stages", method="PATCH")
+async def change_stages(call: DryCall, body: StagesIn) -> StagesChanged:
+    """Change the rules for stages; every customer is looked at again."""
+    return msgspec.convert(await call.command("customers_stages", body, dry_run=call.dry_run), StagesChanged)
 
 
 @routes.reads("/customers/{customer}")

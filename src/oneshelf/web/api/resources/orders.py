@@ -6,11 +6,13 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import Query
+from pydantic import Field
 
 from oneshelf.channels.abilities import Cancels
 from oneshelf.db.tx import Tx
 from oneshelf.watch.conflicts import Conflict, conflicts
 from oneshelf.watch.listing import OrderOfList, Parcel, order_rows, parcels
+from oneshelf.watch.routes import OrderRoute, order_route
 from oneshelf.watch.short_lines import ShortLine, short_lines
 from oneshelf.watch.time_travel import OrderThen, order_at
 
@@ -177,3 +179,29 @@ async def pin_line(call: DryCall, order: Number, body: PinIn) -> Said:
     """Give a line its pieces before the others, or after them. What is released or shipped keeps its own."""
     word = {"first": 1, "last": -1, "none": 0}[body.place]
     return Said((await _command(call, "pin", order, {"word": word, "line": body.line or ""}))["said"])
+
+
+@routes.reads("/orders/{order}/route")
+async def show_route(call: Call, order: Number) -> OrderRoute:
+    """Where an order leaves from, and why: each decision, each criterion, what it said of each location."""
+    return await call.read(lambda tx: order_route(tx, call.tenant_id, _order(tx, call.tenant_id, order).order_id))
+
+
+class RouteIn(Body):
+    """`to`: from this location; `not_from`: from others than these. Names, or the last parts of ids. Neither: decide anew."""
+
+    to: Text | None = None
+    not_from: Annotated[list[Text], Field(max_length=100)] = []
+
+
+class Routed(msgspec.Struct, frozen=True):
+    """Whether it leaves from elsewhere now, and the whole route."""
+
+    changed: bool
+    route: OrderRoute
+
+
+@routes.writes("/orders/{order}/route")
+async def route_order(call: DryCall, order: Number, body: RouteIn) -> Routed:
+    """Decide an order's location once more."""
+    return msgspec.convert(await _command(call, "route", order, body.model_dump()), Routed)

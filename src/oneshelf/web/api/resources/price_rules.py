@@ -179,3 +179,26 @@ async def answer_waiting_prices(call: DryCall, body: PriceWordIn) -> PriceWordSa
     """Say yes or no to prices that wait."""
     done = await call.command("price_word", body)
     return PriceWordSaid(done["word"])
+
+
+class LimitsIn(Body):
+    """`band`: percent by which a price may change without a word, 0: any; `fee`: the channel's, percent of the price."""
+
+    band: Annotated[int, Field(ge=0, le=1_000)] | None = None
+    fee: Annotated[str, Field(max_length=10)] | None = None
+
+
+class LimitsSet(WhatIf, frozen=True):
+    """The limits, and which listings change from what to what; `done` False: it was only looked at."""
+
+    done: bool
+    account_id: int = 0
+    band: int = 0
+    fee: str = ""
+
+
+@routes.writes("/prices/accounts/{account}/limits", method="PATCH")
+async def change_price_limits(call: DryCall, account: Number, body: LimitsIn) -> LimitsSet:
+    """Set how far an account's prices may move by themselves, and what its channel takes of them."""
+    wanted = {**body.model_dump(exclude_none=True), "account_id": account}
+    return msgspec.convert(await call.look_or_do("price_limits", wanted), LimitsSet)

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from fastapi import Query
+from pydantic import Field
 
 from oneshelf.core.instants import SECOND, from_us, iso
 from oneshelf.core.plan import Capability
 from oneshelf.db.undo import BulkChange, changes
+from oneshelf.publish.safe_pause import Undone
 from oneshelf.tenants.plan import plan_of
 from oneshelf.tenants.usage import Used, usage
 from oneshelf.watch import history
 from oneshelf.watch.drift import DriftReport, drift_report
 from oneshelf.watch.latency import Percentiles, latency
 from oneshelf.watch.overview import Overview, overview
+from oneshelf.watch.plan_change import PlanChange, Rise
 from oneshelf.watch.probe import ProbeRow, probes
 from oneshelf.watch.proof import Proof
 from oneshelf.watch.rest import unrest
 
 from ..paging import LIMIT, CursorText, Limit, Page
-from ..route import Body, Call, Routes
-from ..shapes import Text
+from ..route import Body, Call, DryCall, Routes
+from ..shapes import NumberIn, Text
 
 routes = Routes("status", "Is every number true, how long it takes, what happened.")
 
@@ -155,3 +158,100 @@ async def show_usage(
     """Orders, numbers, prices and calls by day and account, the newest day first."""
     today = from_us(call.now).date()
     return await call.read(lambda tx: usage(tx, call.tenant_id, today - timedelta(days=days - 1), today))
+
+
+class PlanIn(Body):
+    """Another plan by its name."""
+
+    plan: Literal["free", "starter", "pro", "agency", "enterprise", "self-hosted"]
+
+
+class PlanGiven(PlanChange, frozen=True):
+    """`would_rise`: listings whose number would rise once the raise is accepted; none rises now. `done` false: it was a dry run."""
+
+    done: bool = False
+    would_rise: int = 0
+    rises: list[Rise] = []
+
+
+@routes.writes("/status/plan", method="PUT")
+async def change_plan(call: DryCall, body: PlanIn) -> PlanGiven:
+    """Give the tenant another plan. Rules that are in force stay so: no number rises by a downgrade."""
+    return msgspec.convert(await call.command("plan_set", body, yes=not call.dry_run), PlanGiven)
+
+
+class RaiseAccepted(msgspec.Struct, frozen=True):
+    """The listings whose numbers rise, or would."""
+
+    plan: str
+    frozen: bool
+    done: bool
+    would_rise: int
+    rises: list[Rise]
+
+
+@routes.writes("/status/plan/raise")
+async def accept_raise(call: DryCall) -> RaiseAccepted:
+    """After a downgrade: let rules that the plan lacks count no more, so that these numbers rise."""
+    return msgspec.convert(await call.command("plan_accept_raise", {"yes": not call.dry_run}), RaiseAccepted)
+
+
+class ProbedIn(Body):
+    """The SKU to probe by itself; "": none."""
+
+    sku: Annotated[str, Field(max_length=255)] = ""
+    every_days: Annotated[int, Field(ge=1, le=365)] = 30
+
+
+class ProbedBy(msgspec.Struct, frozen=True):
+    """What is probed by itself now; `every_days` null: nothing."""
+
+    sku: str
+    every_days: int | None
+
+
+@routes.writes("/status/probes/schedule", method="PUT")
+async def schedule_probe(call: DryCall, body: ProbedIn) -> ProbedBy:
+    """Probe a SKU by itself every so many days."""
+    return msgspec.convert(await call.command("probe_schedule", body), ProbedBy)
+
+
+class SafePauseShown(msgspec.Struct, frozen=True):
+    """The safe pause: which accounts are frozen, and which keep `pieces` more back. `since_at` null: none is on."""
+
+    since_at: str | None = None
+    by: str = ""
+    why: str = ""
+    frozen: list[int] = []
+    zero_first: bool = False
+    widened: list[int] = []
+    pieces: int = 0
+
+
+@routes.reads("/status/safe-pause")
+async def show_safe_pause(call: Call) -> SafePauseShown:
+    """The safe pause that is on."""
+    found = await call.command("safe_pause_state", {})
+    return SafePauseShown() if found is None else msgspec.convert(found, SafePauseShown)
+
+
+class SafePauseIn(Body):
+    """What it does, and to which accounts (none named: all live marketplace accounts)."""
+
+    freeze: bool = False
+    zero_first: bool = False
+    pieces: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    account_ids: Annotated[list[NumberIn], Field(max_length=1_000)] = []
+    why: Annotated[str, Field(max_length=500)] = ""
+
+
+@routes.writes("/status/safe-pause")
+async def begin_safe_pause(call: DryCall, body: SafePauseIn) -> SafePauseShown:
+    """While something is wrong: freeze listings, show 0 first, or keep more back. One undo puts back exactly what was."""
+    return msgspec.convert(await call.command("safe_pause", body), SafePauseShown)
+
+
+@routes.writes("/status/safe-pause", method="DELETE")
+async def undo_safe_pause(call: DryCall) -> Undone:
+    """Put back what was before the safe pause; what a person changed meanwhile stays."""
+    return msgspec.convert(await call.command("safe_pause_undo", {}), Undone)
