@@ -26,6 +26,10 @@ class NotMerged(Park):
     """Profiles can't be merged or taken apart as asked."""
 
 
+class NoSuchCustomer(NotMerged, NotThere):
+    """There is no customer of this number."""
+
+
 class Merged(msgspec.Struct, frozen=True):
     """What a merge did. `customer_no`: the profile that was merged; `into`: the one that shows both. `both_in_hub`: the shop has two
     customers for them, and keeps two."""
@@ -99,7 +103,7 @@ def unmerge(tx: Tx, tenant_id: int, customer_no: int, now: int, *, by: str) -> M
         c=customer_no,
     )
     if row is None:
-        raise NotThere(f"There is no customer {customer_no}. `oneshelf customers list` shows them.")
+        raise NoSuchCustomer(f"There is no customer {customer_no}. `oneshelf customers list` shows them.")
     parent, root_no, over_stage, over_stage_at = row
     if parent is None:
         parts = [number for number, _ in _parts(tx, tenant_id, customer_no) if number != customer_no]
@@ -135,7 +139,7 @@ def unmerge(tx: Tx, tenant_id: int, customer_no: int, now: int, *, by: str) -> M
 def _root(tx: Tx, tenant_id: int, customer_no: int) -> int:
     row = tx.one("SELECT root_no FROM customer WHERE tenant_id = :t AND customer_no = :c", t=tenant_id, c=customer_no)
     if row is None:
-        raise NotThere(f"There is no customer {customer_no}. `oneshelf customers list` shows them.")
+        raise NoSuchCustomer(f"There is no customer {customer_no}. `oneshelf customers list` shows them.")
     return int(row[0])
 
 
