@@ -119,7 +119,7 @@ def transition(state: LineState | None, event: LineEvent) -> LineState:
     return after
 
 
-class Counts(msgspec.Struct, frozen=True):
+class Counts(msgspec.Struct, frozen=True, gc=False):
     """The four counts of a line, in pieces. `shipped`: left the shelf (hub fulfilments). `told_shipped`: what its channel says."""
 
     ordered: int
@@ -133,7 +133,7 @@ class Counts(msgspec.Struct, frozen=True):
         return max(0, self.ordered - self.cancelled - self.shipped)
 
 
-class Step(msgspec.Struct, frozen=True):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """The line after a snapshot."""
 
     state: LineState

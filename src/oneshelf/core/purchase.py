@@ -13,7 +13,7 @@ import msgspec
 from .facts import Money, Payment
 
 
-class Purchase(msgspec.Struct, frozen=True):
+class Purchase(msgspec.Struct, frozen=True, gc=False):
     """Pieces: of our SKUs where linked, else units of the listing. Money in minor units of `currency`, '' while the money is not known."""
 
     counted: bool
@@ -26,14 +26,14 @@ class Purchase(msgspec.Struct, frozen=True):
 NOTHING = Purchase(counted=False)
 
 
-class _Line(msgspec.Struct):
+class _Line(msgspec.Struct, gc=False):
     line_id: str
     ordered: int
     cancelled: int = 0
     shipped: int = 0
 
 
-class _Document(msgspec.Struct):
+class _Document(msgspec.Struct, gc=False):
     """Of a stored snapshot what a purchase is made of."""
 
     lines: tuple[_Line, ...] = ()

@@ -17,7 +17,7 @@ from . import stages
 from .bought import stored_orders
 
 
-class Sums(msgspec.Struct):
+class Sums(msgspec.Struct, gc=False):
     """The sums of one customer, merged profiles together. Money: net minor units by currency."""
 
     purchases: int = 0

@@ -41,7 +41,7 @@ _person = msgspec.json.Decoder(Person).decode
 _OWNED = ("buyer", "relay", "email")
 
 
-class Row(msgspec.Struct):
+class Row(msgspec.Struct, gc=False):
     """One row of `customer_order`, in the order of its columns."""
 
     order_no: int

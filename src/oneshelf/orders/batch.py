@@ -23,7 +23,7 @@ from .rows import LineRow, OrderRow, load_lines, load_orders
 _COPIED = ("live", "ask")
 
 
-class Heard(msgspec.Struct, frozen=True):
+class Heard(msgspec.Struct, frozen=True, gc=False):
     """An order snapshot with how and when it reached us."""
 
     account_id: int
