@@ -247,7 +247,8 @@ def _by_phone(
 def rivals(signs: Signs, holders: Mapping[str, Sequence[Holder]], root_no: int | None) -> Iterable[Rival]:
     """Who else a person may be, whose profile is (part of) `root_no`. A sign that many share says nothing."""
     for sign in signs.all:
-        others = {h.root_no: h for h in holders.get(sign.key, ()) if h.root_no != root_no}
+        known = holders.get(sign.key, ())
+        others = {h.root_no: h for h in known if h.root_no != root_no} if known else None
         if not others or len(others) > SHARED_MAX:
             continue
         for other in others.values():

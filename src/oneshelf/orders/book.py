@@ -156,7 +156,7 @@ def _takes_no_stock(account: Account, order: OrderRow, seen: LineSeen, tie: Tie 
 
 def _book_line(batch: Batch, account: Account, order: OrderRow, h: Heard, seen: LineSeen) -> None:
     stored = batch.lines.setdefault(order.order_no, {})
-    mine = {sku: line for (line_id, sku), line in stored.items() if line_id == seen.line_id}
+    mine = {sku: line for (line_id, sku), line in stored.items() if line_id == seen.line_id} if stored else {}
     tie = _tie_of(batch, account.account_id, seen)
     if _takes_no_stock(account, order, seen, tie) and not any(mine):
         if mine:  # it waited for a link that it will not need
