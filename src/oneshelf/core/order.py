@@ -11,6 +11,10 @@ import msgspec
 class LineState(StrEnum):
     """State of the open pieces of a line. UNLINKED: no SKU is known for it yet, it holds nothing (S4.5)."""
 
+    __hash__ = (
+        str.__hash__
+    )  # as the text that it equals, and without a call into Python: a key for every line of every order
+
     UNLINKED = "U"
     PENDING = "P"
     OPEN = "O"
@@ -23,6 +27,8 @@ class LineState(StrEnum):
 
 class LineEvent(StrEnum):
     """What can happen to a line."""
+
+    __hash__ = str.__hash__
 
     PLACED = "placed"
     PAID = "paid"

@@ -52,6 +52,7 @@ class Batch:
         self.dirty_orders: dict[int, OrderRow] = {}
         self.gone_lines: list[tuple[int, str]] = []
         self.reread_outlets: set[int] = set()
+        self.documents: dict[int, OrderSeen] = {}  # order number → its document, of those that this batch wrote
         self.new_orders: list[OrderRow] = []
         self.touched: set[str] = set()  # SKUs of which a line changed, with or without an entry
         self.paces = Counter()

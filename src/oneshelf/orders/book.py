@@ -101,7 +101,8 @@ def _book_one(batch: Batch, h: Heard) -> Booked:
             case "nothing":
                 return "already_done"
             case "document":
-                heading.take_document(order, h.order, counts_of=heading.stored_document(order))
+                kept = heading.take_document(order, h.order, counts_of=heading.stored_document(order))
+                batch.documents[order.order_no] = kept
                 batch.dirty_orders[order.order_no] = order
                 return "booked"
     _take_header(batch, order, account, h)
@@ -131,7 +132,7 @@ def _becomes_copy(batch: Batch, account: Account, order: OrderRow, h: Heard) -> 
 
 def _take_header(batch: Batch, order: OrderRow, account: Account, h: Heard) -> None:
     placed_at = order.placed_at
-    heading.take(order, account, h)
+    batch.documents[order.order_no] = heading.take(order, account, h)
     batch.dirty_orders[order.order_no] = order
     if order.placed_at != placed_at:
         for line in batch.lines.get(order.order_no, {}).values():
