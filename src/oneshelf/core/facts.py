@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 
-class Money(msgspec.Struct, frozen=True):
+class Money(msgspec.Struct, frozen=True, gc=False):
     """An amount in minor units (cents; yen have none) of an ISO 4217 currency."""
 
     minor: int
@@ -28,7 +28,7 @@ class Payment(StrEnum):
     FAILED = "failed"
 
 
-class Address(msgspec.Struct, frozen=True, omit_defaults=True):
+class Address(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A postal address; None where the channel withholds a part. `country` ISO 3166 alpha-2, `phone` as given."""
 
     name: str | None = None
@@ -41,7 +41,7 @@ class Address(msgspec.Struct, frozen=True, omit_defaults=True):
     phone: str | None = None
 
 
-class BuyerSeen(msgspec.Struct, frozen=True, omit_defaults=True):
+class BuyerSeen(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The buyer as the channel names them. `email_is_relay`: the channel's forwarding address, no identity (S11.2)."""
 
     channel_buyer_id: str | None = None
@@ -51,7 +51,7 @@ class BuyerSeen(msgspec.Struct, frozen=True, omit_defaults=True):
     phone: str | None = None
 
 
-class TaxLine(msgspec.Struct, frozen=True, omit_defaults=True):
+class TaxLine(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One tax on a line or on shipping. `rate` is a decimal string ("0.0825") or None if the channel gives none."""
 
     title: str
@@ -60,7 +60,7 @@ class TaxLine(msgspec.Struct, frozen=True, omit_defaults=True):
     collected_by_channel: bool = False
 
 
-class LineSeen(msgspec.Struct, frozen=True, omit_defaults=True):
+class LineSeen(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One order line. Counts are units of the listing (a two-pack counts 1), not pieces.
 
     `listing_keys` name what was bought, the most certain name first, each in the form that the channel's catalogue gives
@@ -111,7 +111,7 @@ class ReturnSeen(msgspec.Struct, frozen=True, omit_defaults=True):
     created_at: datetime | None
 
 
-class OrderTotals(msgspec.Struct, frozen=True, omit_defaults=True):
+class OrderTotals(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What the buyer pays: `items + shipping + tax − discount = total`, in the order's own currency (S14.5)."""
 
     items: Money
@@ -124,7 +124,7 @@ class OrderTotals(msgspec.Struct, frozen=True, omit_defaults=True):
     shipping_title: str = "Shipping"
 
 
-class OrderSeen(msgspec.Struct, frozen=True, omit_defaults=True, tag="order_seen"):
+class OrderSeen(msgspec.Struct, frozen=True, omit_defaults=True, tag="order_seen", gc=False):
     """A channel's whole order as it stands at `updated_at`.
 
     `complete` False: enough to hold stock (lines, counts, payment), without money or buyer; the full document is fetched.

@@ -16,6 +16,8 @@ OutletId = NewType("OutletId", int)
 class ChannelName(StrEnum):
     """A marketplace whose language a connector speaks."""
 
+    __hash__ = str.__hash__  # as the text that it equals, and without a call into Python
+
     SHOPIFY = "shopify"
     AMAZON = "amazon"
     EBAY = "ebay"

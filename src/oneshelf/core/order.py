@@ -11,6 +11,10 @@ import msgspec
 class LineState(StrEnum):
     """State of the open pieces of a line. UNLINKED: no SKU is known for it yet, it holds nothing (S4.5)."""
 
+    __hash__ = (
+        str.__hash__
+    )  # as the text that it equals, and without a call into Python: a key for every line of every order
+
     UNLINKED = "U"
     PENDING = "P"
     OPEN = "O"
@@ -23,6 +27,8 @@ class LineState(StrEnum):
 
 class LineEvent(StrEnum):
     """What can happen to a line."""
+
+    __hash__ = str.__hash__
 
     PLACED = "placed"
     PAID = "paid"
@@ -119,7 +125,7 @@ def transition(state: LineState | None, event: LineEvent) -> LineState:
     return after
 
 
-class Counts(msgspec.Struct, frozen=True):
+class Counts(msgspec.Struct, frozen=True, gc=False):
     """The four counts of a line, in pieces. `shipped`: left the shelf (hub fulfilments). `told_shipped`: what its channel says."""
 
     ordered: int
@@ -133,7 +139,7 @@ class Counts(msgspec.Struct, frozen=True):
         return max(0, self.ordered - self.cancelled - self.shipped)
 
 
-class Step(msgspec.Struct, frozen=True):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """The line after a snapshot."""
 
     state: LineState
@@ -143,18 +149,10 @@ class Step(msgspec.Struct, frozen=True):
 def follow(state: LineState | None, counts: Counts, *, paid: bool, ended: bool, revived: bool = False) -> Step:
     """Return the state after one snapshot with these counts.
 
-    `ended`: nothing more is wanted (cancelled or payment failed). The snapshot is turned into the events of the table, in the order in
-    which they happen: placed or paid, shipped, cancelled. A shipped line of which nothing has left any more, or of which pieces are
+    `ended`: nothing more is wanted (cancelled or payment failed). The snapshot is turned into the event of the table that says most:
+    shipped, else cancelled, else paid or placed. A shipped line of which nothing has left any more, or of which pieces are
     wanted again (its fulfilment was cancelled, more was ordered), begins anew: the newest snapshot decides, not the way to it (S4.4).
     """
-    alerts: list[Alert] = []
-
-    def take(event: LineEvent) -> None:
-        nonlocal state
-        if state is not None and (alert := ALERTS.get((state, event))):
-            alerts.append(alert)
-        state = transition(state, event)
-
     wanted = counts.ordered - counts.cancelled
     gone = max(counts.shipped, counts.told_shipped)
     if state is S.SHIPPED and (gone < wanted or not gone):
@@ -162,15 +160,17 @@ def follow(state: LineState | None, counts: Counts, *, paid: bool, ended: bool, 
     if revived and state is S.CANCELLED and gone < wanted:
         state = None
     if gone > 0 and gone >= wanted:  # also when all of it was cancelled: the cancel crossed the parcel
-        if state is not S.SHIPPED:
-            take(E.SHIPPED)
+        if state is S.SHIPPED:
+            return Step(state)
+        event = E.SHIPPED
     elif wanted <= 0 or ended:
-        if state is not S.CANCELLED:
-            take(E.CANCELLED)
+        if state is S.CANCELLED:
+            return Step(state)
+        event = E.CANCELLED
     else:
-        take(E.PAID if paid else E.PLACED)
-    assert state is not None
-    return Step(state, tuple(alerts))
+        event = E.PAID if paid else E.PLACED
+    alert = None if state is None else ALERTS.get((state, event))
+    return Step(transition(state, event), () if alert is None else (alert,))
 
 
 def buckets(state: LineState, counts: Counts, *, paid: bool) -> tuple[int, int]:

@@ -33,14 +33,14 @@ _AFTER_NAMES = frozenset(("jr", "sr", "ii", "iii", "iv"))
 SHARED_MAX = 5
 
 
-class Person(msgspec.Struct, frozen=True):
+class Person(msgspec.Struct, frozen=True, gc=False):
     """The person of an order, as `orders.person` keeps it."""
 
     buyer: BuyerSeen | None = None
     ship_to: Address | None = None
 
 
-class Sign(msgspec.Struct, frozen=True):
+class Sign(msgspec.Struct, frozen=True, gc=False):
     """One thing that names a person. `key`: kind, channel if it is one's, and fingerprint. `family`: of a phone, the fingerprint of the
     family name that it was told with ('' if none was)."""
 
@@ -49,7 +49,7 @@ class Sign(msgspec.Struct, frozen=True):
     family: str = ""
 
 
-class Signs(msgspec.Struct, frozen=True):
+class Signs(msgspec.Struct, frozen=True, gc=False):
     """All signs of one order's buyer, in the order in which they decide. `named`: a name was told, so there is somebody."""
 
     all: tuple[Sign, ...]
@@ -65,11 +65,14 @@ class Signs(msgspec.Struct, frozen=True):
 
 def fingerprint(tenant_id: int, text: str) -> str:
     """Return 24 hexadecimal digits that stand for a text, at this tenant only."""
-    return _print(f"oneshelf:{tenant_id}".encode(), text)
+    digest = _keyed(tenant_id).copy()  # half the time of making one with its key
+    digest.update(text.encode())
+    return digest.hexdigest()
 
 
-def _print(key: bytes, text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=12, key=key).hexdigest()
+@lru_cache(maxsize=64)
+def _keyed(tenant_id: int) -> hashlib.blake2b:
+    return hashlib.blake2b(digest_size=12, key=f"oneshelf:{tenant_id}".encode())
 
 
 def signs_of(tenant_id: int, channel: str, person: Person) -> Signs:
@@ -80,10 +83,9 @@ def signs_of(tenant_id: int, channel: str, person: Person) -> Signs:
     """
     buyer, ship_to = person.buyer or BuyerSeen(), person.ship_to or Address()
     found: list[Sign] = []
-    key = f"oneshelf:{tenant_id}".encode()
 
     def add(kind: str, value: str, family: str = "", *, of: str = "") -> None:
-        found.append(Sign(kind, f"{kind}:{of}{_print(key, value)}", family))
+        found.append(Sign(kind, f"{kind}:{of}{fingerprint(tenant_id, value)}", family))
 
     if buyer.channel_buyer_id and (buyer_id := buyer.channel_buyer_id.strip()):
         add("buyer", buyer_id.casefold(), of=f"{channel}:")
@@ -97,7 +99,7 @@ def signs_of(tenant_id: int, channel: str, person: Person) -> Signs:
     whose, phone = _phone(buyer, ship_to)
     if phone is not None:
         family = family_name(whose)
-        add("phone", phone, _print(key, family) if family else "")
+        add("phone", phone, fingerprint(tenant_id, family) if family else "")
     home = home_of(name, ship_to)
     if home is not None:
         add("home", home)
@@ -112,7 +114,7 @@ def _phone(buyer: BuyerSeen, ship_to: Address) -> tuple[str | None, str | None]:
     return None, None
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=8192)
 def e164(phone: str, country: str | None) -> str | None:
     """Return a phone number in E.164; without a + in front it is one of `country` (ISO 3166 alpha-2). None: no valid number, or one with an
     extension (marketplaces forward calls of many buyers through one number and tell them apart by it).
@@ -166,7 +168,7 @@ def home_of(name: str | None, address: Address) -> str | None:
 # --- whose order is it ---------------------------------------------------------------------------------------------------
 
 
-class Holder(msgspec.Struct, frozen=True):
+class Holder(msgspec.Struct, frozen=True, gc=False):
     """A profile that has a sign. `root_no`: the profile that it is part of, itself if it was not merged. `family`: as in Sign."""
 
     customer_no: int
@@ -175,7 +177,7 @@ class Holder(msgspec.Struct, frozen=True):
     family: str = ""
 
 
-class Rival(msgspec.Struct, frozen=True):
+class Rival(msgspec.Struct, frozen=True, gc=False):
     """Another person whom a sign points to, and by which kind of sign; `agrees`: a phone told with the same family name."""
 
     customer_no: int
@@ -184,13 +186,12 @@ class Rival(msgspec.Struct, frozen=True):
     agrees: bool = False
 
 
-class Match(msgspec.Struct, frozen=True):
-    """Whose the order is: the profile's number, None for a new one (rule d), the sign that decided; and who else it might be."""
+class Match(msgspec.Struct, frozen=True, gc=False):
+    """Whose the order is: the profile's number, None for a new one (rule d), and the sign that decided."""
 
     customer_no: int | None
     rule: Rule
     by: Sign | None
-    rivals: tuple[Rival, ...]
 
 
 def match(signs: Signs, holders: Mapping[str, Sequence[Holder]], emails: Mapping[int, frozenset[str]]) -> Match:
@@ -206,17 +207,19 @@ def match(signs: Signs, holders: Mapping[str, Sequence[Holder]], emails: Mapping
     hit: Holder | None = None
     by: Sign | None = None
     for sign in signs.all:
+        known = holders.get(sign.key)
+        if not known:
+            continue
         if sign.kind == "phone":
-            hit, rule = _by_phone(sign, holders.get(sign.key, ()), signs, emails), "c"
+            hit, rule = _by_phone(sign, known, signs, emails), "c"
         elif sign.kind != "home":
-            hit, rule = min(holders.get(sign.key, ()), key=_number, default=None), "b" if sign.kind == "email" else "a"
+            hit, rule = min(known, key=_number), "b" if sign.kind == "email" else "a"
         if hit is not None:
             by = sign
             break
     if hit is None:
         rule = "d"
-    others = rivals(signs, holders, None if hit is None else hit.root_no)
-    return Match(None if hit is None else hit.customer_no, rule, by, tuple(others))
+    return Match(None if hit is None else hit.customer_no, rule, by)
 
 
 def _number(holder: Holder) -> int:
@@ -244,8 +247,9 @@ def _by_phone(
 def rivals(signs: Signs, holders: Mapping[str, Sequence[Holder]], root_no: int | None) -> Iterable[Rival]:
     """Who else a person may be, whose profile is (part of) `root_no`. A sign that many share says nothing."""
     for sign in signs.all:
-        others = {h.root_no: h for h in holders.get(sign.key, ()) if h.root_no != root_no}
-        if len(others) > SHARED_MAX:
+        known = holders.get(sign.key, ())
+        others = {h.root_no: h for h in known if h.root_no != root_no} if known else None
+        if not others or len(others) > SHARED_MAX:
             continue
         for other in others.values():
             agrees = sign.kind == "phone" and bool(sign.family) and sign.family == other.family

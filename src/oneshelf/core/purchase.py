@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from .facts import Money, Payment
+from .facts import Money, OrderSeen, Payment
 
 
-class Purchase(msgspec.Struct, frozen=True):
+class Purchase(msgspec.Struct, frozen=True, gc=False):
     """Pieces: of our SKUs where linked, else units of the listing. Money in minor units of `currency`, '' while the money is not known."""
 
     counted: bool
@@ -26,14 +26,14 @@ class Purchase(msgspec.Struct, frozen=True):
 NOTHING = Purchase(counted=False)
 
 
-class _Line(msgspec.Struct):
+class _Line(msgspec.Struct, gc=False):
     line_id: str
     ordered: int
     cancelled: int = 0
     shipped: int = 0
 
 
-class _Document(msgspec.Struct):
+class _Document(msgspec.Struct, gc=False):
     """Of a stored snapshot what a purchase is made of."""
 
     lines: tuple[_Line, ...] = ()
@@ -44,15 +44,24 @@ class _Document(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Document).decode
 
 
+def _read(document: str) -> _Document:
+    try:
+        return _decode(document)
+    except msgspec.MsgspecError:  # written by another version: what the rows say is all there is
+        return _Document()
+
+
 def purchase(
-    *, payment: str, currency: str | None, total_minor: int | None, document: str, wanted: Mapping[str, int]
+    *,
+    payment: str,
+    currency: str | None,
+    total_minor: int | None,
+    document: str | OrderSeen,
+    wanted: Mapping[str, int],
 ) -> Purchase:
     """Return what an order counts. `wanted`: line id → pieces ordered and not cancelled, of the lines that have rows; the others (digital,
-    sent by the channel) are counted in units of the snapshot."""
-    try:
-        seen = _decode(document)
-    except msgspec.MsgspecError:  # written by another version: what the rows say is all there is
-        seen = _Document()
+    sent by the channel) are counted in units of the snapshot. `document`: as it is stored, or the snapshot that it was written from."""
+    seen = _read(document) if isinstance(document, str) else document
     pieces = sum(wanted.values())
     for line in seen.lines:
         if line.line_id not in wanted:

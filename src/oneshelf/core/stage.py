@@ -51,7 +51,7 @@ class StageRules(msgspec.Struct, frozen=True):
             raise ValueError("the spend that makes a VIP is an amount above 0 with its currency")
 
 
-class Bought(msgspec.Struct, frozen=True):
+class Bought(msgspec.Struct, frozen=True, gc=False):
     """What counts of a customer. `spend`: net minor units by currency. Instants in microseconds, None if nothing counts."""
 
     purchases: int
@@ -60,7 +60,7 @@ class Bought(msgspec.Struct, frozen=True):
     spend: Mapping[str, int] = {}
 
 
-class Standing(msgspec.Struct, frozen=True):
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """A stage, why, and when time alone will change it (None: never)."""
 
     stage: Stage

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 
-class Level(msgspec.Struct):
+class Level(msgspec.Struct, gc=False):
     """The buckets of one (SKU, location), in whole pieces. Each is the sum of its ledger entries (I1).
 
     `foreign_reserved` is the part of `reserved` that the hub holds for reasons of its own (S0.3).
@@ -35,7 +35,7 @@ class Level(msgspec.Struct):
         self.incoming += entry.incoming
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One ledger entry: changes of the buckets of one (SKU, location), under a key that can be posted once (S4.2)."""
 
     key: str

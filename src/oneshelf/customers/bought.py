@@ -12,7 +12,7 @@ from oneshelf.core.purchase import Purchase, purchase
 from oneshelf.db.tx import Tx
 
 
-class BoughtOrder(msgspec.Struct, frozen=True):
+class BoughtOrder(msgspec.Struct, frozen=True, gc=False):
     """`person`: as the order keeps it, JSON. `copy_of`: of a hub order that copies a marketplace order, that order's number, else 0."""
 
     order_no: int

@@ -41,7 +41,7 @@ _person = msgspec.json.Decoder(Person).decode
 _OWNED = ("buyer", "relay", "email")
 
 
-class Row(msgspec.Struct):
+class Row(msgspec.Struct, gc=False):
     """One row of `customer_order`, in the order of its columns."""
 
     order_no: int
@@ -154,9 +154,9 @@ class _Matching:
         roots = {
             holder.root_no
             for signs in self.signs.values()
-            if signs.of("email")
-            for sign in signs.of("phone")
-            for holder in self.holders.get(sign.key, ())
+            for sign in signs.all
+            if sign.kind == "phone" and sign.key in self.holders and signs.of("email")
+            for holder in self.holders[sign.key]
         }
         found: dict[int, frozenset[str]] = {}
         if roots:
@@ -259,9 +259,10 @@ class _Matching:
                     msgspec.structs.replace(h, in_hub=True) if h.customer_no == number else h for h in holders
                 ]
             known = self.holders[sign.key]
-        if any(holder.customer_no == number and holder.family == sign.family for holder in known):
-            return True
-        if sign.kind not in _OWNED and len({holder.root_no for holder in known} | {root_no}) > SHARED_MAX + 1:
+        for holder in known:
+            if holder.customer_no == number and holder.family == sign.family:
+                return True
+        if len(known) > SHARED_MAX and len({holder.root_no for holder in known} | {root_no}) > SHARED_MAX + 1:
             return True
         known.append(Holder(number, root_no, in_hub, sign.family))
         if sign.kind == "email" and root_no in self.emails:

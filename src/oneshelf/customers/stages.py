@@ -19,7 +19,7 @@ from oneshelf.db.tx import Tx, next_values
 _FIELDS = StageRules.__struct_fields__
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """A customer's stage changed. '' is no stage: nothing counts."""
 
     customer_no: int

@@ -19,7 +19,7 @@ from . import dirty
 NOT_ON_SALE = ("ended", "draft", "gone")
 
 
-class Tie(msgspec.Struct, frozen=True):
+class Tie(msgspec.Struct, frozen=True, gc=False):
     """What one unit of a listing is made of: its outlet and pieces per SKU (one SKU, or a bundle's parts)."""
 
     outlet_id: int

@@ -25,7 +25,7 @@ from .rows import LineRow, OrderRow, load_lines, load_orders
 _COPIED = ("live", "ask")
 
 
-class Heard(msgspec.Struct, frozen=True):
+class Heard(msgspec.Struct, frozen=True, gc=False):
     """An order snapshot with how and when it reached us."""
 
     account_id: int
@@ -58,6 +58,7 @@ class Batch:
         self.dirty_orders: dict[int, OrderRow] = {}
         self.gone_lines: list[tuple[int, str]] = []
         self.reread_outlets: set[int] = set()
+        self.documents: dict[int, OrderSeen] = {}  # order number → its document, of those that this batch wrote
         self.new_orders: list[OrderRow] = []
         self.touched: set[str] = set()  # SKUs of which a line changed, with or without an entry
         self.paces = Counter()

@@ -106,7 +106,8 @@ def _book_one(batch: Batch, h: Heard) -> Booked:
             case "nothing":
                 return "already_done"
             case "document":
-                heading.take_document(order, h.order, counts_of=heading.stored_document(order))
+                kept = heading.take_document(order, h.order, counts_of=heading.stored_document(order))
+                batch.documents[order.order_no] = kept
                 batch.dirty_orders[order.order_no] = order
                 return "booked"
     _take_header(batch, order, account, h)
@@ -138,7 +139,7 @@ def _becomes_copy(batch: Batch, account: Account, order: OrderRow, h: Heard) -> 
 
 def _take_header(batch: Batch, order: OrderRow, account: Account, h: Heard) -> None:
     placed_at = order.placed_at
-    heading.take(order, account, h)
+    batch.documents[order.order_no] = heading.take(order, account, h)
     batch.dirty_orders[order.order_no] = order
     if order.placed_at != placed_at:
         for line in batch.lines.get(order.order_no, {}).values():
@@ -166,7 +167,7 @@ def _lines_of(
 ) -> list[tuple[LineRow, LineSeen]]:
     """Return the rows that one line of a snapshot is about, new ones made: one a SKU that it takes from the shelf."""
     stored = batch.lines.setdefault(order.order_no, {})
-    mine = {sku: line for (line_id, sku), line in stored.items() if line_id == seen.line_id}
+    mine = {sku: line for (line_id, sku), line in stored.items() if line_id == seen.line_id} if stored else {}
     tie = _tie_of(batch, account.account_id, seen)
     if _takes_no_stock(account, order, seen, tie) and not any(mine):
         if mine:  # it waited for a link that it will not need

@@ -51,7 +51,7 @@ def _bought(batch: Batch, order: OrderRow, copies: dict[int, int]) -> BoughtOrde
         payment=order.payment,
         currency=order.currency,
         total_minor=order.total_minor,
-        document=order.document,
+        document=batch.documents.get(order.order_no, order.document),
         wanted=wanted,
     )
     return BoughtOrder(

@@ -6,6 +6,7 @@ A claim belongs to a marketplace line or to a provisional reservation. `want`: p
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -23,7 +24,7 @@ HOLD_AFTER_S = 2.0
 NOT_THERE, GIVEN_BACK = 1, 2
 
 
-class ClaimRow(msgspec.Struct):
+class ClaimRow(msgspec.Struct, gc=False):
     """One row of `claim`, in the order of its columns."""
 
     claim_key: str
@@ -51,7 +52,11 @@ _SAVE = (
 
 def idempotency_key(tenant_id: int, operation: str, entity: str, version: int) -> str:
     """Return the key of one intent: the same for every retry of it, another for another version."""
-    return str(uuid.uuid5(_KEYS, f"{tenant_id}\n{operation}\n{entity}\n{version}"))
+    # UUIDv5 by hand (RFC 9562, 5.5): uuid.uuid5 makes an object of it and a text of that, for three times the price.
+    name = f"{tenant_id}\n{operation}\n{entity}\n{version}".encode()
+    digest = hashlib.sha1(_KEYS.bytes + name, usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(digest[16], 16) & 3]
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
 
 
 def load(tx: Tx, tenant_id: int, claim_keys: Iterable[str]) -> dict[str, ClaimRow]:

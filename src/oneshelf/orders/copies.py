@@ -20,7 +20,16 @@ from .rows import LineRow, OrderRow
 #: S14.1: an order waits for a link until so long before its ship-by.
 LINK_BEFORE_SHIP_BY_S = 24 * 3600
 #: States in which a line wants to stand in the hub as an order.
-_IMPORTABLE = {LineState.OPEN, LineState.RELEASED, LineState.MERCHANT, LineState.CANCEL_WANTED, LineState.SHIPPED}
+_IMPORTABLE = frozenset(
+    str(state)
+    for state in (
+        LineState.OPEN,
+        LineState.RELEASED,
+        LineState.MERCHANT,
+        LineState.CANCEL_WANTED,
+        LineState.SHIPPED,
+    )
+)
 
 
 def entity(order: OrderRow) -> str:
@@ -197,21 +206,22 @@ def _claims_of(
     """The claims of one order's lines as they are after this batch."""
     mine: list[claims.ClaimRow] = []
     for line in lines:
-        want = line.reserved + line.committed
-        claim = found.get(line.key)
+        want, key = line.reserved + line.committed, line.key
+        held = handed_over.get(key, 0)
+        claim = found.get(key)
         if claim is None:
-            if not want and not handed_over.get(line.key):
+            if not want and not held:
                 continue
             claim = claims.ClaimRow(
-                line.key, line.sku, line.location_id, 0, 0, 0, 0, order.order_no, line.line_id, batch.now, 0, 1
+                key, line.sku, line.location_id, 0, 0, 0, 0, order.order_no, line.line_id, batch.now, 0, 1
             )
         if want != claim.want:
             claim.want = want
             claim.refused = 0
         if claim.location_id != line.location_id and not claim.held:
             claim.location_id = line.location_id
-        claim.held += handed_over.get(line.key, 0)
-        claim.imported = batch.on_copy.get(line.key, claim.imported)
+        claim.held += held
+        claim.imported = batch.on_copy.get(key, claim.imported)
         mine.append(claim)
     return mine
 
@@ -279,7 +289,7 @@ def importable(order: OrderRow, lines: Iterable[LineRow], now: int) -> bool:
         and order.hub_order_id is None
         and bool(lines)
         and (must_leave_soon(order, now) or all(line.sku or line.line_state is LineState.CANCELLED for line in lines))
-        and any(LineState(line.state) in _IMPORTABLE and line.committed > 0 for line in lines)
+        and any(line.state in _IMPORTABLE and line.committed > 0 for line in lines)
     )
 
 

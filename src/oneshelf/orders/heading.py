@@ -21,6 +21,8 @@ from .rows import OrderRow
 
 #: More pieces than this in one count is a mistake of somebody's, not a sale: the snapshot is parked, with its reason.
 PIECES_MAX = 1_000_000_000
+#: `orders.person` of an order whose person was never told, or is erased.
+NOBODY = "{}"
 #: Standings of which nothing is in the ledger: counted elsewhere, or off the count before we came.
 NOT_IN_LEDGER = ("history", "counted", "copy", "off_count")
 
@@ -35,7 +37,8 @@ def refuse_nonsense(order: OrderSeen) -> None:
             raise ValueError(f"line {line.line_id} stands twice in order {order.order_id}")
         seen.add(line.line_id)
         for name in ("ordered", "cancelled", "shipped"):
-            _refuse_count(getattr(line, name), f"line {line.line_id}, {name}")
+            if not 0 <= getattr(line, name) <= PIECES_MAX:
+                _refuse_count(getattr(line, name), f"line {line.line_id}, {name}")
     for shipment in order.shipments:
         for line_id, units in shipment.units.items():
             _refuse_count(units, f"shipment {shipment.shipment_id} of line {line_id}")
@@ -88,7 +91,7 @@ def new_order(batch: Batch, account: Account, h: Heard, order_no: int) -> OrderR
         total_minor=None,
         ship_by_at=None,
         document="{}",
-        person="{}",
+        person=NOBODY,
         hub_order_id=None if counted_by is None else counted_by[1],
         copy_of_order_no=None,
         imported_at=None,
@@ -133,8 +136,8 @@ def _standing(batch: Batch, account: Account, h: Heard, placed_at: int) -> str:
     return "ask"
 
 
-def take(order: OrderRow, account: Account, h: Heard) -> None:
-    """Take over what the whole snapshot says about the order itself."""
+def take(order: OrderRow, account: Account, h: Heard) -> OrderSeen:
+    """Take over what the whole snapshot says about the order itself. Returns what is kept of it as its document."""
     seen = h.order
     order.version += 1
     order.updated_at, order.fetched_at = max((order.updated_at or 0, order.fetched_at or 0), (instant(h), h.fetched_at))
@@ -143,26 +146,28 @@ def take(order: OrderRow, account: Account, h: Heard) -> None:
     if order.placed_note == "missing" and seen.placed_at is not None:
         order.placed_at, order.placed_note = _placed(h)
     if seen.complete:
-        take_document(order, seen)
+        document = take_document(order, seen)
     elif order.complete:
         kept = msgspec.json.decode(order.document, type=OrderSeen)
-        _keep(order, _with_counts(kept, seen))
+        document = _keep(order, _with_counts(kept, seen))
         # More was ordered, or it was not paid when the document was read: the money is in the next document.
         order.complete = int(kept.totals is not None and _ordered(kept) == _ordered(seen))
     else:
-        _keep(order, seen)
+        document = _keep(order, seen)
     if account.is_hub and seen.copy_of_key:
         order.copy_key = seen.copy_of_key
+    return document
 
 
-def take_document(order: OrderRow, seen: OrderSeen, *, counts_of: OrderSeen | None = None) -> None:
-    """Keep a complete snapshot: number, deadline, money, buyer. `counts_of`: a newer snapshot that knows the counts better."""
+def take_document(order: OrderRow, seen: OrderSeen, *, counts_of: OrderSeen | None = None) -> OrderSeen:
+    """Keep a complete snapshot: number, deadline, money, buyer. `counts_of`: a newer snapshot that knows the counts better. Returns what is
+    kept as the document."""
     order.complete = 1
     order.number = seen.number or order.number
     order.ship_by_at = to_us_or_none(seen.ship_by_at) or order.ship_by_at
     if seen.totals is not None:
         order.currency, order.total_minor = seen.totals.total.currency, seen.totals.total.minor
-    _keep(order, seen if counts_of is None else _with_counts(seen, counts_of))
+    return _keep(order, seen if counts_of is None else _with_counts(seen, counts_of))
 
 
 def stored_document(order: OrderRow) -> OrderSeen | None:
@@ -170,19 +175,23 @@ def stored_document(order: OrderRow) -> OrderSeen | None:
     return None if order.document == "{}" else msgspec.json.decode(order.document, type=OrderSeen)
 
 
-def _keep(order: OrderRow, seen: OrderSeen) -> None:
+def _keep(order: OrderRow, seen: OrderSeen) -> OrderSeen:
+    """Returns the snapshot as the document has it: without the person."""
     bare = msgspec.structs.replace(seen, buyer=None, ship_to=None)
     if order.erased_at is not None:
-        order.document = msgspec.json.encode(msgspec.structs.replace(bare, note="")).decode()
-    else:
-        order.document = msgspec.json.encode(bare).decode()
+        bare = msgspec.structs.replace(bare, note="")
+    order.document = msgspec.json.encode(bare).decode()
     order.number = order.number or seen.number
     order.ship_by_at = order.ship_by_at or to_us_or_none(seen.ship_by_at)
     # S14.7: what a later snapshot withholds is not forgotten, what it adds completes.
     if order.erased_at is None and (seen.buyer is not None or seen.ship_to is not None):
         person = {"buyer": msgspec.to_builtins(seen.buyer), "ship_to": msgspec.to_builtins(seen.ship_to)}
-        kept = json.loads(order.person)
-        order.person = json.dumps({**kept, **{k: {**kept.get(k, {}), **v} for k, v in person.items() if v}})
+        told = {k: v for k, v in person.items() if v}
+        if order.person != NOBODY:
+            kept = json.loads(order.person)
+            told = {**kept, **{k: {**kept.get(k, {}), **v} for k, v in told.items()}}
+        order.person = json.dumps(told)
+    return bare
 
 
 def _with_counts(document: OrderSeen, counts: OrderSeen) -> OrderSeen:

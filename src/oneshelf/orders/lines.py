@@ -10,7 +10,7 @@ import msgspec
 
 from oneshelf.core.facts import LineSeen
 from oneshelf.core.instants import SECOND
-from oneshelf.core.order import LineState, buckets, follow
+from oneshelf.core.order import Counts, LineState, buckets, follow
 from oneshelf.core.stock import Entry
 from oneshelf.db.journal import close_task, open_task
 
@@ -106,26 +106,26 @@ def _all_linked(batch: Batch, account: Account, order: OrderRow) -> None:
 
 def settle_line(batch: Batch, account: Account, order: OrderRow, line: LineRow, *, paid: bool, ended: bool) -> None:
     """Follow the state table and post the difference between what the line should have in the ledger and what it has."""
-    before = LineState(line.state) if line.state else None
+    before, counts = line.line_state if line.state else None, line.counts
     revived = before is LineState.CANCELLED and not ended and line.ordered > line.cancelled
-    step = follow(before, line.counts, paid=paid, ended=ended, revived=revived)
+    step = follow(before, counts, paid=paid, ended=ended, revived=revived)
     line.state = str(step.state)
     if before in _ASKED_ABOUT and step.state in (LineState.CANCELLED, LineState.SHIPPED):
         close_task(batch.tx, batch.tenant_id, batch.now, "short_decision", line.key)
     for alert in step.alerts:
         what = f"{_ALERT_TASKS[alert]}: {account.label} {order.order_id}"
         open_task(batch.tx, batch.tenant_id, batch.now, alert, line.key, what)
-    _post(batch, account, order, line, *_wanted(order, line, paid))
+    _post(batch, account, order, line, *_wanted(order, step.state, counts, paid))
     _uncover(batch, line)
     batch.touched.add(line.sku)
     batch.dirty_lines[(line.order_no, line.line_id, line.sku)] = line
 
 
-def _wanted(order: OrderRow, line: LineRow, paid: bool) -> tuple[int, int]:
-    """Return (reserved, committed) that the line should have; an order still asked about is only reserved (S0.6)."""
+def _wanted(order: OrderRow, state: LineState, counts: Counts, paid: bool) -> tuple[int, int]:
+    """Return (reserved, committed) that a line should have; an order still asked about is only reserved (S0.6)."""
     if order.standing in NOT_IN_LEDGER:
         return 0, 0
-    reserved, committed = buckets(line.line_state, line.counts, paid=paid)
+    reserved, committed = buckets(state, counts, paid=paid)
     return (reserved + committed, 0) if order.standing == "ask" else (reserved, committed)
 
 

@@ -10,7 +10,7 @@ from oneshelf.core.order import Counts, LineState
 from oneshelf.db.tx import Tx
 
 
-class OrderRow(msgspec.Struct):
+class OrderRow(msgspec.Struct, gc=False):
     """One row of `orders`, in the order of its columns. Instants in microseconds UTC."""
 
     order_no: int
@@ -46,7 +46,7 @@ class OrderRow(msgspec.Struct):
 _STATES = {str(state): state for state in LineState}
 
 
-class LineRow(msgspec.Struct):
+class LineRow(msgspec.Struct, gc=False):
     """One row of `order_line`, in the order of its columns. Counts in pieces."""
 
     order_no: int
