@@ -113,6 +113,8 @@ async def test_a_full_shop_is_shown_as_the_document_says(shop: Shop, api: Asking
         shown[path] = answer.body["items"] if isinstance(answer.body, dict) and "items" in answer.body else answer.body
     empty = {path for path, body in shown.items() if body == []}
     assert empty <= {
+        "/alerts/receivers",
+        "/bundles",
         "/inbox/parked",
         "/listings/{listing}/attempts",
         "/orders/parcels",
@@ -173,6 +175,16 @@ async def pages_add_up(api: Asking) -> None:
 
 #: A right body of every write, so that only the address is wrong.
 BODIES: dict[str, Any] = {
+    "define_bundle": {"sku": "SET", "parts": {"BLK-MUG-01": 2}},
+    "change_location": {"capacity": 5},
+    "change_routing": {"split": False},
+    "add_receiver": {"way": "email", "address": "no address"},
+    "route_order": {"not_from": ["Leeds"]},
+    "change_plan": {"plan": "pro"},
+    "schedule_probe": {"sku": "BLK-MUG-01"},
+    "begin_safe_pause": {"freeze": True},
+    "change_stages": {"vip_purchases": 20},
+    "change_price_limits": {"band": 30},
     "enter_count": {"sku": "BLK-MUG-01", "quantity": 3, "location": dashboard_seed.LEEDS},
     "enter_counts": {"items": [{"sku": "BLK-MUG-01", "quantity": 3, "location": dashboard_seed.LEEDS}]},
     "import_counts": b"sku,quantity,location\nBLK-MUG-01,3,Leeds\n",
@@ -231,7 +243,18 @@ BODIES: dict[str, Any] = {
 }
 #: What changes nothing of anybody's: the price of an oversell is our own word about any SKU; a rate needs a shop first.
 #: A search finds nobody.
-OWN_WORDS = {"find_customers", "set_risk", "set_rate", "create_endpoint", "set_guard_limits"}
+OWN_WORDS = {
+    "change_plan",
+    "accept_raise",
+    "change_routing",
+    "change_stages",
+    "add_receiver",
+    "find_customers",
+    "set_risk",
+    "set_rate",
+    "create_endpoint",
+    "set_guard_limits",
+}
 
 
 async def test_F54_a_tenant_with_nothing_sees_and_changes_nothing_of_a_full_one(shop: Shop, api: Asking) -> None:

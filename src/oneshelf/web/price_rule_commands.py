@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from oneshelf.core.errors import NotThere
 from oneshelf.core.precedence import RANK_DEFAULT, Selector
 from oneshelf.db.tx import Tx
 from oneshelf.pricing import rule_file
@@ -32,7 +33,7 @@ from oneshelf.pricing.what_if import (
 from oneshelf.publish.price_waiting import approve, refuse, waiting
 from oneshelf.wiring import Service
 
-from .one_step import NotTaken, act
+from .one_step import act
 
 
 async def _look_or_do(
@@ -128,7 +129,7 @@ async def run_price_limits(service: Service, payload: dict[str, Any]) -> Any:
     tenant_id, account_id = service.tenant_id, int(payload["account_id"])
     one = service.running.get(account_id)
     if one is None or one.channel.name == "shopify":
-        raise NotTaken(
+        raise NotThere(
             f"Account {account_id} is no connected marketplace. `oneshelf channels list` shows the accounts."
         )
     band = None if payload.get("band") is None else int(payload["band"])

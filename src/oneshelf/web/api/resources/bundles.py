@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from fastapi import Query
+from fastapi import Path
 from pydantic import Field
 
 from oneshelf.listings.bundles import Bundle, bundles
 from oneshelf.orders.bundles import BundleChange
 
 from ..route import Body, Call, DryCall, Routes
-from ..shapes import Text, TextQuery
+from ..shapes import Text
 
 routes = Routes("bundles", "Bundles, kits and packs.")
 
@@ -44,7 +44,7 @@ class BundleDropped(msgspec.Struct, frozen=True):
     listings: int
 
 
-@routes.writes("/bundles", method="DELETE")
-async def drop_bundle(call: DryCall, sku: Annotated[TextQuery, Query()]) -> BundleDropped:
+@routes.writes("/bundles/{sku}", method="DELETE")
+async def drop_bundle(call: DryCall, sku: Annotated[str, Path(min_length=1, max_length=255)]) -> BundleDropped:
     """Forget a bundle. Its listings stay tied to its parts."""
     return msgspec.convert(await call.command("drop_bundle", {"sku": sku}), BundleDropped)
