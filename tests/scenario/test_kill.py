@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -71,13 +72,24 @@ class Killable:
         assert done.returncode in (0, 1), done.stderr.decode()
         return json.loads(done.stdout)
 
-    def connect(self, marketplaces: Marketplaces, tmp_path: Path) -> None:
-        for channel in CHANNELS:
+    def connect(self, marketplaces: Marketplaces, tmp_path: Path, channels: Sequence[str] = CHANNELS) -> None:
+        for channel in channels:
             typed = entered(channel, marketplaces.credentials[channel], marketplaces.urls[channel], FACTOR)
             file = tmp_path / f"{channel}.json"
             account = {"channel": channel, "settings": typed.settings, "secret": typed.secret, "app": typed.app}
             file.write_text(json.dumps(account))
             assert self.command("channels", "connect", str(file), "--live")["live"]
+
+
+async def _sign_in_again(service: Killable, marketplaces: Marketplaces, tmp_path: Path) -> int:
+    """What only a person can do: a refresh token that is taken once is lost when the process dies between Etsy's answer and its recording
+    (tokens live a minute here, an hour in truth). Returns how often that was asked for."""
+    tasks = await asyncio.to_thread(service.command, "tasks", "list", "--kind", "connect_again")
+    asked = [task["channel"] for task in tasks["tasks"]]
+    if asked:
+        marketplaces.credentials = await marketplaces.ask("GET", "/credentials")
+        await asyncio.to_thread(service.connect, marketplaces, tmp_path, asked)
+    return len(asked)
 
 
 async def _rest(service: Killable, marketplaces: Marketplaces) -> dict:
@@ -134,7 +146,9 @@ async def test_F5_killed_again_and_again_under_load_nothing_is_lost_and_nothing_
         await asyncio.sleep(2)
         await marketplaces.ask("DELETE", "/shoppers")
         assert len(await marketplaces.sales()) > 4 * KILLS
-        print(f"{KILLS} times killed with kill -9 under load; {await _judge(service, marketplaces)}")
+        signed_in = await _sign_in_again(service, marketplaces, tmp_path)
+        told = await _judge(service, marketplaces)
+        print(f"{KILLS} times killed with kill -9 under load, {signed_in} times signed in again; {told}")
     finally:
         if service.process is not None:
             service.kill()
