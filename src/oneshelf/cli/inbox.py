@@ -90,5 +90,6 @@ def inbox_record(
             highlight=False,
         )
     out.print(
-        "What remains of persons in it: docs/how-to/play-an-inbox-again.md. Look before you give it away.", highlight=False
+        "What remains of persons in it: docs/how-to/play-an-inbox-again.md. Look before you give it away.",
+        highlight=False,
     )

@@ -115,12 +115,13 @@ class _Blank:
         self.notes = notes
         self.needed = needed
 
-    def of(self, value: Any, field: str = "", *, persons: bool = False) -> Any:
+    def of(self, value: Any, *, persons: bool = False) -> Any:
+        """Return the value as it may be given away. `persons`: it stands below a field that speaks of one."""
         match value:
             case dict():
                 return {name: self._field(name, one, persons) for name, one in value.items()}
             case list():
-                return [self.of(one, field, persons=persons) for one in value]
+                return [self.of(one, persons=persons) for one in value]
             case str():
                 return "" if persons else self._text(value)
             case float() | int() if persons and not isinstance(value, bool):
@@ -129,12 +130,9 @@ class _Blank:
 
     def _field(self, name: str, value: Any, persons: bool) -> Any:
         plain = "".join(letter for letter in name.casefold() if letter.isalnum())
-        if plain in A_PERSONS or plain.endswith("email"):
-            return self.of(value, plain, persons=not isinstance(value, dict | list) or plain in ABOUT_A_PERSON)
-        below = persons or plain in ABOUT_A_PERSON
-        if below and not isinstance(value, dict | list) and plain.endswith(_NOBODYS):
-            return value
-        return self.of(value, plain, persons=below)
+        own = plain in A_PERSONS or plain.endswith("email")
+        nobodys = not own and not isinstance(value, dict | list) and plain.endswith(_NOBODYS)
+        return self.of(value, persons=(persons or own or plain in ABOUT_A_PERSON) and not nobodys)
 
     def _text(self, text: str) -> str:
         if text in self.needed:
