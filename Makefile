@@ -1,8 +1,9 @@
 # Each verb is a line that one could type. PYTHON chooses the interpreter: make setup PYTHON=python3.12
 PYTHON ?= python3
 BIN = .venv/bin
+KILLS ?= 50
 
-.PHONY: setup test wire model api-fuzz lint demo sim sim-release bench docs
+.PHONY: setup test wire model api-fuzz lint demo sim sim-release kill bench docs
 
 setup: ## a .venv with the project (editable) and everything that tests need
 	$(PYTHON) -m venv .venv && $(BIN)/pip install -e '.[test]'
@@ -33,6 +34,9 @@ sim-release: ## until it breaks or is stopped: 1,000 hostile worlds of six hours
 	$(BIN)/oneshelf sim --runs 1000 --profile hostile --json
 	$(BIN)/oneshelf sim --crash-points 20000 --json
 	$(BIN)/oneshelf sim --teeth
+
+kill: ## the service under load, ended with kill -9 and started again, KILLS times; afterwards nothing is lost and nothing double
+	KILLS=$(KILLS) $(BIN)/pytest tests/scenario/test_kill.py -k under_load -n0 -s
 
 bench: ## orders decided and durable per second, beside a bare loop that writes the same rows
 	$(BIN)/oneshelf bench orders

@@ -15,6 +15,7 @@ seed gives the same bytes, so that a failure found once is a failure kept.
     oneshelf sim --seed 7 --profile hostile            # one world: six hours of faults, then it has to come to rest
     oneshelf sim --runs 100 --profile busy --json      # a hundred seeds in two processes
     oneshelf sim --replay oneshelf-sim-7.json          # a failure again
+    oneshelf sim --replay friday.jsonl                 # a recorded inbox again: ../how-to/play-an-inbox-again.md
     oneshelf sim --teeth                               # plant faults into the engine and see each caught
     oneshelf sim --crash-points 2000                   # the process dies at 2,000 commits and awaits, and nothing else goes wrong
     make sim-release                                   # all of it, for a night

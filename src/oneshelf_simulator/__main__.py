@@ -12,7 +12,10 @@ from pathlib import Path
 
 import msgspec
 
+from oneshelf.watch.recording import NoRecording, decode
+
 from .options import PROFILES, Options, read_options
+from .playback import is_recording, play_recording, tell
 from .runs import Summary, line_of, run_many, shrink, sweep, together
 from .world import Failure, play
 
@@ -26,11 +29,16 @@ def main(arguments: list[str] | None = None) -> int:
         print(line, file=said, flush=True)
 
     if asked.teeth:
-        from .mutants import bite, tell
+        from . import mutants
 
-        found = bite(asked.teeth_only.split(",") if asked.teeth_only else None, say=say)
-        print(json.dumps([msgspec.to_builtins(one) for one in found]) if asked.json else tell(found))
+        found = mutants.bite(asked.teeth_only.split(",") if asked.teeth_only else None, say=say)
+        print(json.dumps([msgspec.to_builtins(one) for one in found]) if asked.json else mutants.tell(found))
         return 0 if all(one.caught_by for one in found) else 1
+    if asked.replay is not None and not asked.replay.is_file():
+        say(f"There is no file {asked.replay}.")
+        return 2
+    if asked.replay is not None and is_recording(asked.replay):
+        return _play_recording(asked.replay, as_json=asked.json)
     if asked.replay is not None:
         options = _options_of(asked.replay)
         report = play(options, write=say if asked.trace else None)
@@ -60,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--days", type=float, default=0.25, help="simulated days of faults a run")
     parser.add_argument("--profile", choices=PROFILES, default="busy")
     parser.add_argument(
-        "--replay", type=Path, help="play the options of a failure again, from the file it was written to"
+        "--replay",
+        type=Path,
+        help="play again: a failure, from the file it was written to; or a file of `oneshelf inbox record`",
     )
     parser.add_argument("--trace", action="store_true", help="with --replay: write each happening")
     parser.add_argument("--no-shrink", dest="shrink", action="store_false", help="leave a failing run as it is")
@@ -69,6 +79,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--crash-points", type=int, default=0, help="die at so many commits and awaits, run after run")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     return parser
+
+
+def _play_recording(file: Path, *, as_json: bool) -> int:
+    """Play a recorded inbox into an empty shelf. Exit code 1: the levels are not the sums of their entries."""
+    with file.open("rb") as lines:
+        try:
+            played = play_recording(decode(lines))
+        except NoRecording as error:
+            print(f"{file}: {error}", file=sys.stderr)
+            return 2
+    print(json.dumps(msgspec.to_builtins(played)) if as_json else tell(played))
+    return 1 if played.breaches else 0
 
 
 def _options_of(file: Path) -> Options:

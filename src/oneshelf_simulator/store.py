@@ -59,6 +59,15 @@ def _template() -> bytes:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def empty_store(folder: Path) -> SqliteStore:
+    """Open an empty shelf in a folder; a loss of power may harm it."""
+    (folder / "oneshelf.db").write_bytes(_template())
+    store = SqliteStore(str(folder / "oneshelf.db"))
+    store.open()
+    store.connection.execute("PRAGMA synchronous = OFF")
+    return store
+
+
 class SimStore(SqliteStore):
     """The product's store, with a fate. `synchronous` is off: power failures are not simulated here, and committed is committed."""
 

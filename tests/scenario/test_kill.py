@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,14 @@ from oneshelf.stock import ledger
 
 CHANNELS = ("shopify", "amazon", "ebay", "etsy")
 FACTOR = 60.0
-REST_WITHIN_S = 90.0
+#: How often the service is killed under load: five times for each change, more by `make kill KILLS=50`.
+KILLS = int(os.environ.get("KILLS", "5"))
+#: Longest time from one kill to the next, the new start included, seconds.
+KILL_S_MAX = 12
+#: What was sold while it lay dead is booked, imported and told in this time, seconds.
+REST_WITHIN_S = 90.0 + 2 * KILLS
+#: Sales a second: more kills need longer, and the shelf is to last as long.
+ORDERS_PER_S = 3 if KILLS <= 5 else 1
 
 
 class Killable:
@@ -54,7 +62,9 @@ class Killable:
         command = [sys.executable, "-m", "oneshelf.cli", "serve", "--json"]
         self.process = subprocess.Popen(command, env=self.env, stdout=subprocess.PIPE)
         assert self.process.stdout is not None
-        assert json.loads(self.process.stdout.readline())["url"] == self.url
+        line = self.process.stdout.readline()
+        assert line, f"the service ended at its start, exit code {self.process.wait()}"
+        assert json.loads(line)["url"] == self.url
 
     def kill(self) -> None:
         assert self.process is not None
@@ -67,13 +77,31 @@ class Killable:
         assert done.returncode in (0, 1), done.stderr.decode()
         return json.loads(done.stdout)
 
-    def connect(self, marketplaces: Marketplaces, tmp_path: Path) -> None:
-        for channel in CHANNELS:
+    def connect(self, marketplaces: Marketplaces, tmp_path: Path, channels: Sequence[str] = CHANNELS) -> None:
+        for channel in channels:
             typed = entered(channel, marketplaces.credentials[channel], marketplaces.urls[channel], FACTOR)
             file = tmp_path / f"{channel}.json"
             account = {"channel": channel, "settings": typed.settings, "secret": typed.secret, "app": typed.app}
             file.write_text(json.dumps(account))
             assert self.command("channels", "connect", str(file), "--live")["live"]
+
+
+async def _sign_in_again(service: Killable, marketplaces: Marketplaces, tmp_path: Path) -> int:
+    """What only a person can do: a refresh token that is taken once is lost when the process dies between Etsy's answer and its recording
+    (tokens live a minute here, an hour in truth). Returns how often that was asked for."""
+    tasks = await asyncio.to_thread(service.command, "tasks", "list", "--kind", "connect_again")
+    asked = [task["channel"] for task in tasks["tasks"]]
+    if asked:
+        marketplaces.credentials = await marketplaces.ask("GET", "/credentials")
+        await asyncio.to_thread(service.connect, marketplaces, tmp_path, asked)
+    return len(asked)
+
+
+def _due(service: Killable, sales: list[dict]) -> set[str]:
+    """Marketplace orders that stand in the shop in the end: paid for, and no person has to decide about a short line first."""
+    short = {row["order_id"] for row in service.command("orders", "--short", "--limit", "10000")}
+    paid = {s["order_id"] for s in sales if s["channel"] != "shopify" and s["paid_at"] and not s["cancelled_at"]}
+    return paid - short
 
 
 async def _rest(service: Killable, marketplaces: Marketplaces) -> dict:
@@ -83,7 +111,7 @@ async def _rest(service: Killable, marketplaces: Marketplaces) -> dict:
         audit = await asyncio.to_thread(service.command, "check")
         sales = await marketplaces.sales()
         rows = await asyncio.to_thread(service.command, "orders", "--limit", "10000")
-        due = {s["order_id"] for s in sales if s["channel"] != "shopify" and s["paid_at"] and not s["cancelled_at"]}
+        due = await asyncio.to_thread(_due, service, sales)
         imported = {row["order_id"] for row in rows if row["hub_order_id"]}
         moving = sum(one["on_their_way"] for one in audit["channels"])
         if (not audit["breaches"] and due <= imported and not moving) or time.monotonic() > deadline:
@@ -91,42 +119,47 @@ async def _rest(service: Killable, marketplaces: Marketplaces) -> dict:
         await asyncio.sleep(1)
 
 
-async def _judge(service: Killable, marketplaces: Marketplaces) -> None:
+async def _judge(service: Killable, marketplaces: Marketplaces) -> str:
+    """Lost and doubled are 0. Returns the figures."""
     audit = await _rest(service, marketplaces)
     assert audit["breaches"] == []
     sales = await marketplaces.sales()
     placed = {(sale["channel"], sale["order_id"]) for sale in sales}
     stored = service.command("orders", "--limit", "10000")
-    assert {(row["channel"], row["order_id"]) for row in stored} == placed  # nothing lost, nothing invented
-    assert len(stored) == len(placed)  # nothing double
+    known = [(row["channel"], row["order_id"]) for row in stored]
+    assert (placed - set(known), set(known) - placed) == (set(), set())  # nothing lost, nothing invented
+    assert [key for key, times in Counter(known).items() if times > 1] == []  # nothing double
     in_shop = (await marketplaces.ask("GET", "/orders?channel=shopify"))["orders"]
     copies = Counter(order["source_identifier"] for order in in_shop if order["source_identifier"])
     assert [key for key, times in copies.items() if times > 1] == []  # one hub order each
-    due = {s["order_id"] for s in sales if s["channel"] != "shopify" and s["paid_at"] and not s["cancelled_at"]}
-    assert {row["order_id"] for row in stored if row["hub_order_id"]} >= due
+    assert {row["order_id"] for row in stored if row["hub_order_id"]} >= _due(service, sales)
     with store_for(f"sqlite:///{service.folder / 'oneshelf.db'}").reader() as tx:
         assert ledger.differences(tx, 1) == []
+    imported = sum(1 for row in stored if row["hub_order_id"])
+    return f"{len(placed)} sales: 0 lost, 0 doubled; {imported} orders imported, 0 imported twice; levels are the sums of their entries"
 
 
-@pytest.mark.timeout(400)
-async def test_F5_killed_five_times_under_load_nothing_is_lost_and_nothing_is_double(tmp_path: Path) -> None:
+@pytest.mark.timeout(400 + KILLS * KILL_S_MAX)
+async def test_F5_killed_again_and_again_under_load_nothing_is_lost_and_nothing_is_double(tmp_path: Path) -> None:
     chance = random.Random(5)
     marketplaces = await Marketplaces.start(seed=5, factor=FACTOR, products=20)
     service = Killable(tmp_path / "data")
     try:
         await asyncio.to_thread(service.start)
         await asyncio.to_thread(service.connect, marketplaces, tmp_path)
-        shoppers = {"mode": "steady", "orders_per_s": 3, "seconds": 60, "seed": 5}
+        shoppers = {"mode": "steady", "orders_per_s": ORDERS_PER_S, "seconds": KILLS * KILL_S_MAX, "seed": 5}
         await marketplaces.ask("POST", "/shoppers", shoppers)
-        for _ in range(5):
+        for _ in range(KILLS):
             await asyncio.sleep(chance.uniform(1.0, 3.0))
             service.kill()
             await asyncio.sleep(chance.uniform(0.0, 1.0))
             await asyncio.to_thread(service.start)
         await asyncio.sleep(2)
         await marketplaces.ask("DELETE", "/shoppers")
-        assert len(await marketplaces.sales()) > 20
-        await _judge(service, marketplaces)
+        assert len(await marketplaces.sales()) > 2 * KILLS
+        signed_in = await _sign_in_again(service, marketplaces, tmp_path)
+        told = await _judge(service, marketplaces)
+        print(f"{KILLS} times killed with kill -9 under load, {signed_in} times signed in again; {told}")
     finally:
         if service.process is not None:
             service.kill()

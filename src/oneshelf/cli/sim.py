@@ -20,7 +20,12 @@ def sim(
     runs: Annotated[int, typer.Option(help="So many seeds, in two processes.", min=1)] = 1,
     days: Annotated[float, typer.Option(help="Simulated days of faults a run.", min=0.01)] = 0.25,
     profile: Annotated[str, typer.Option(help=f"One of {', '.join(PROFILES)}.")] = "busy",
-    replay: Annotated[Path | None, typer.Option(help="Play a failure again, from the file it was written to.")] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            help="Play again: a failure from the file it was written to, or a file of `oneshelf inbox record`."
+        ),
+    ] = None,
     shrink: Annotated[bool, typer.Option(help="Make a failing run smaller before it is shown.")] = True,
     teeth: Annotated[bool, typer.Option(help="Plant faults into the engine, and see each caught.")] = False,
     crash_points: Annotated[
