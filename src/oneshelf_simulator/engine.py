@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import logging
 import random
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -262,6 +262,12 @@ class Engine:
         """The merchant switches adaptive offers off for every listing."""
         assert self.life is not None and self.life.service is not None
         await self.do(COMMANDS["rule"](self.life.service, {"adaptive": False}))
+
+    async def make_strict(self, skus: Iterable[str]) -> None:
+        """The merchant says that these must never be sold twice."""
+        assert self.life is not None and self.life.service is not None
+        for sku in skus:
+            await self.do(COMMANDS["strict"](self.life.service, {"sku": sku, "strict": True}))
 
     async def _sign_in_again(self, channel: str, say: Callable[[str], None] = lambda line: None) -> None:
         assert self.life is not None and self.life.service is not None

@@ -18,7 +18,7 @@ REREAD_US = 900 * 1_000_000
 
 class Rest:
     """`rows(sql, *parameters)` reads the database; `channel(account id)` names an account's channel; `now_us`: the world's instant in
-    microseconds. `adaptive`: offers are by pace and window, not the plain number."""
+    microseconds. `adaptive`: offers are by pace and window, not the plain number. `strict`: SKUs whose pieces are dealt out."""
 
     def __init__(
         self,
@@ -28,12 +28,14 @@ class Rest:
         now_us: Callable[[], int],
         *,
         adaptive: bool,
+        strict: frozenset[str],
     ) -> None:
         self.shelf = shelf
         self.rows = rows
         self.channel = channel
         self.now_us = now_us
         self.adaptive = adaptive
+        self.strict = strict
 
     def why_not(self) -> list[str]:
         """What keeps it from rest, in words; a breach that no waiting mends looks the same, and lasts."""
@@ -128,19 +130,32 @@ class Rest:
         )
         for sku in self.shelf.skus:
             k = self.shelf.on_hand[sku] - owed[sku] - self.shelf.damaged[sku]
-            hub = self.shelf.hub_level(sku)
-            if hub.get("available") != k + refused.get(sku, 0):
-                found.append(f"I13 the shop has {hub.get('available')} of {sku} available, K is {k}")
-            ought = offers.ought(sku, k) if offers else {}
+            available = self.shelf.hub_level(sku).get("available", 0)
+            total, all_told = max(0, available), True
+            if sku in self.strict:
+                # A rule may not switch a strict SKU's shares off.
+                ought = (offers or Offers(self.rows, self.now_us())).dealt(sku, k)
+                if k >= 0 and not ought[0][0] <= available <= ought[0][1]:
+                    found.append(
+                        f"I13 the shop has {available} of strict {sku} available, its share of {k} is {ought[0]}"
+                    )
+            else:
+                ought = offers.ought(sku, k) if offers else {}
+            if (sku not in self.strict or k < 0) and available != k + refused.get(sku, 0):
+                found.append(f"I13 the shop has {available} of {sku} available, K is {k}")
             for outlet_id, account_id, offer, state in self.rows(
                 "SELECT s.outlet_id, s.account_id, s.offer, s.state FROM slot s JOIN link l "
                 "ON l.tenant_id = s.tenant_id AND l.outlet_id = s.outlet_id WHERE l.sku = ? AND l.units = 1",
                 sku,
             ):
                 channel = self.channel(account_id)
-                if state == "PARKED" or channel == "shopify" or outlet_id in waiting:
+                if channel == "shopify":
+                    continue
+                if state == "PARKED" or outlet_id in waiting:
+                    all_told = False
                     continue
                 shown = self.shelf.shown(channel, sku)
+                total += shown
                 if shown != offer:
                     found.append(f"I13 {channel} shows {shown} of {sku}, its offer is {offer} (outlet {outlet_id})")
                 least, most = ought.get(outlet_id, (max(0, k), max(0, k)))
@@ -150,6 +165,8 @@ class Rest:
                     )
                 if not 0 <= offer <= max(0, k):
                     found.append(f"I11 {channel} is offered {offer} of {sku}, K is {k} (outlet {outlet_id})")
+            if sku in self.strict and all_told and total != max(0, k):
+                found.append(f"I13 {total} of strict {sku} are shown, K is {k}")
         return found
 
 

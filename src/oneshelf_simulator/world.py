@@ -143,7 +143,10 @@ class World:
             on_commit=self._committed,
         )
         self.shelf = Shelf(self.emulation, self.products)
-        self.auditor = Auditor(self.shelf, self.engine.database, self._now_us, adaptive=options.adaptive)
+        self.strict = _strict(options, self.products)
+        self.auditor = Auditor(
+            self.shelf, self.engine.database, self._now_us, adaptive=options.adaptive, strict=self.strict
+        )
         self.workload = Workload(
             self.net,
             self.shelf,
@@ -193,11 +196,14 @@ class World:
             case "order_cancelled" | "cancelled" | "order_paid":
                 self.outside_facts += 1
                 if detail.get("gives_back") or detail.get("restock"):
-                    self.auditor.put_back(happening.channel, str(detail.get("order") or detail["order_id"]))
+                    order_id = str(detail.get("order") or detail["order_id"])
+                    self.auditor.put_back(happening.channel, order_id)
+                    self.auditor.strict.loosened(self.shelf.left.get((happening.channel, order_id), ()))
                 if detail.get("by") in ("AMAZON", "BUYER"):
                     self.faults["pending_cancelled"] += 1
 
     def _sold(self, sale: Any) -> None:
+        self._judge(self.auditor.check_strict)
         self.oversold.sold(sale)
         if not self.shelf.is_listed(sale):
             self.faults["never_listed"] += 1
@@ -234,6 +240,7 @@ class World:
 
     def _edited(self, channel: str, sku: str) -> None:
         self.trace.note("edited", channel, sku)
+        self.auditor.strict.loosened([sku])
         if channel == "shelf":
             self.oversold.edited(sku, 1)
         else:
@@ -362,6 +369,7 @@ class World:
         await self.engine.connect(lambda line: self.trace.note("said", line.replace(" ", "_")))
         if not self.options.adaptive:
             await self.engine.offer_plainly()
+        await self.engine.make_strict(self.strict)
         self._let_it_rain()
         self.workload.start()
         watch = self.loop.create_task(self._supervise(), context=self.net.outside)
@@ -523,6 +531,12 @@ def _products(options: Options) -> list[Product]:
         Product(one.sku, one.title, one.price_minor, one.currency, rng.randint(1, options.stock_max), one.weight)
         for one in goods
     ]
+
+
+def _strict(options: Options, products: list[Product]) -> list[str]:
+    """The SKUs that must never be sold twice."""
+    rng = random.Random(f"{options.seed}:strict")
+    return sorted(rng.sample([product.sku for product in products], min(options.strict, len(products))))
 
 
 def _switches(options: Options) -> dict[str, dict[str, Any]]:
