@@ -384,7 +384,7 @@ MUTANTS: dict[str, Mutant] = {
         {"chances": {"webhook_drop": 0.3}},
         "I5",
     ),
-    "generation_ignored": Mutant("who clears a mark clears a newer one too", _generation_ignored, caught_by="late"),
+    "generation_ignored": Mutant("who clears a mark clears a newer one too", _generation_ignored, caught_by="I13"),
     "anybody_raises": Mutant(
         "a strict SKU is raised whatever the others may sell",
         _anybody_raises,

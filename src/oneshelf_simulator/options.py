@@ -29,6 +29,9 @@ class Options(msgspec.Struct):
     adaptive: bool = True
     #: So many of the SKUs must never be sold twice (S2.9).
     strict: int = 0
+    #: The merchant has announced the rush (S3.7); he leaves it to us to cancel what is short (S7.2).
+    announced: bool = False
+    cancels_short: bool = False
     restocks_per_h: float = 1.5
     edits_per_h: float = 0.7
     cancels_per_h: float = 1.0
@@ -109,6 +112,8 @@ def _some(rng: random.Random, usual: dict[str, float], *, all_of: bool = False) 
 def _draw_wishes(rng: random.Random, options: Options) -> None:
     """What the merchant asks for."""
     options.strict = rng.choice((0, 1, 2, 3))
+    options.announced = bool(options.flash_s) and rng.random() < 0.6
+    options.cancels_short = rng.random() < 0.5
 
 
 def _draw_channels(rng: random.Random, options: Options) -> None:
