@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: setup test wire model lint demo sim sim-release bench docs
+.PHONY: setup test wire model api-fuzz lint demo sim sim-release bench docs
 
 setup: ## a .venv with the project (editable) and everything that tests need
 	$(PYTHON) -m venv .venv && $(BIN)/pip install -e '.[test]'
@@ -16,6 +16,9 @@ wire: ## every request and answer against the marketplaces' own documents, with 
 
 model: ## every interleaving of larger small worlds (docs/concepts/model-checks.md); the small ones run with the tests
 	$(BIN)/pytest tests/model -m 'slow or not slow' -n auto --dist load -s
+
+api-fuzz: ## the API's document against the service, 200 random requests an operation
+	ONESHELF_FUZZ=200 $(BIN)/pytest tests/scenario/test_api_fuzz.py -n0 -q --timeout 7200
 
 lint: ## form, types, who may import whom
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -1,4 +1,5 @@
-"""Writes the pages that are generated: docs/reference/settings.md, cli.md, channels.md, plans.md and tasks.md, docs/concepts/simulation.md. Run it when a
+"""Writes the pages that are generated: docs/reference/settings.md, cli.md, api.md, channels.md, plans.md and tasks.md,
+docs/concepts/simulation.md. Run it when a
 setting, a command, what a channel can do, or what the simulator checks changed.
 
 tests/docs fails while a page is behind.
@@ -15,6 +16,7 @@ import typer.main
 # Beside this file, whoever runs or loads it.
 sys.path.insert(0, str(Path(__file__).parent))
 
+import api
 import capabilities
 import plan_pages
 
@@ -85,6 +87,10 @@ def channels_page() -> str:
     return capabilities.page()
 
 
+def api_page() -> str:
+    return api.page()
+
+
 def plans_page() -> str:
     return plan_pages.plans_page()
 
@@ -94,6 +100,7 @@ def tasks_page() -> str:
 
 
 def main() -> None:
+    (REFERENCE / "api.md").write_text(api_page(), encoding="utf-8")
     (REFERENCE / "settings.md").write_text(settings_page(), encoding="utf-8")
     (REFERENCE / "channels.md").write_text(channels_page(), encoding="utf-8")
     (REFERENCE / "plans.md").write_text(plan_pages.plans_page(), encoding="utf-8")

@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     api_requests_per_minute: int = Field(
         600, ge=1, le=1_000_000, description="Requests that one API token may make a minute; more are answered 429."
     )
+    webhooks_allow_private: bool = Field(
+        False,
+        description="Allow our own webhooks to go to private addresses and by plain http: to a receiver beside Oneshelf.",
+    )
     answer_body_bytes_max: int = Field(
         64 * 1024 * 1024, ge=1024, le=1024 * 1024 * 1024, description="Largest answer of a channel that is read, bytes."
     )

@@ -563,7 +563,7 @@ async def test_who() -> None:
 
 async def test_locations_by_pages() -> None:
     def place(number: int, **changes: Any) -> dict[str, Any]:
-        flags = {"isActive": True, "fulfillsOnlineOrders": True, "isFulfillmentService": False}
+        flags = {"isActive": True, "fulfillsOnlineOrders": True, "isFulfillmentService": False, "address": {}}
         return {"id": f"gid://shopify/Location/{number}", "name": f"L{number}", **flags, **changes}
 
     http = Script(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -12,6 +15,15 @@ from yarl import URL
 
 from oneshelf.core.instants import to_us
 from oneshelf.tenants import api_tokens
+from oneshelf.tenants.seal import new_key_file
+
+
+async def open_shop(folder: Path, sqlite_migrated: Path, **more: Any) -> Shop:
+    """Start a service on a copy of an empty, migrated database."""
+    os.mkdir(folder)
+    shutil.copy(sqlite_migrated, folder / "oneshelf.db")
+    new_key_file(folder / "oneshelf.key")
+    return await Shop.open(folder, **more)
 
 
 class Answer(NamedTuple):
@@ -53,7 +65,7 @@ class Asking:
         sent = {"Authorization": f"Bearer {self.secret}", **(headers or {})}
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         if data is not None:
-            sent.setdefault("Content-Type", "application/json")
+            sent.setdefault("Content-Type", "text/csv" if path.endswith(".csv") else "application/json")
         address = f"{self.shop.url}/api/v1{path}" + (f"?{urlencode(query)}" if query else "")
         url = URL(address, encoded=True)
         async with self._http.request(method, url, data=data, headers=sent, allow_redirects=False) as answer:

@@ -26,7 +26,7 @@ from oneshelf.core.facts import (
 from oneshelf.core.instants import SECOND, from_us, to_us
 from oneshelf.core.outcome import Outcome, Throttled, Unknown
 from oneshelf.db.store import Store, transaction
-from oneshelf.imports import changes, copy_orders, moves
+from oneshelf.imports import changes, copy_orders, moves, rerouting
 from oneshelf.intake.handle import Handled, handle
 from oneshelf.intake.inbox import Raw, delivery_key, keep
 from oneshelf.intake.poll import keep_page
@@ -294,8 +294,13 @@ class World:
         with transaction(self.store) as tx:
             return changes.plan_fulfilment(tx, TENANT, self.now)
 
+    def plan_reroute(self) -> rerouting.RerouteCall | None:
+        with transaction(self.store) as tx:
+            return rerouting.plan(tx, TENANT, self.now)
+
     def settle(self, call: Any, outcome: Outcome) -> None:
         step: Any = {
+            rerouting.RerouteCall: rerouting.settle,
             changes.ChangeCall: changes.settle,
             changes.FulfilCall: changes.settle_fulfilment,
             moves.MoveCall: moves.settle,
@@ -320,6 +325,8 @@ class World:
             return self.hub.change_copy(call.hub_order_id, call.change, self.now)
         if isinstance(call, changes.FulfilCall):
             return self.hub.fulfil_copy(call.hub_order_id, call.parcel, self.now)
+        if isinstance(call, rerouting.RerouteCall):
+            return self.hub.move_copy(call.hub_order_id, call.wanted, self.now)
         if call.pieces is None:
             return self.hub.cancel_copy(call.hub_order_id, self.now)
         return self.hub.remove_pieces(call.hub_order_id, call.pieces, call.intent.idempotency_key, self.now)
@@ -342,7 +349,7 @@ class World:
         """Carry out everything that is due in the shop now. Returns how many calls that took."""
         for done in range(calls_max):
             call: Any = self.plan_moves() or self.plan_correction() or self.plan_import()
-            call = call or self.plan_change() or self.plan_fulfilment()
+            call = call or self.plan_change() or self.plan_fulfilment() or self.plan_reroute()
             if call is None:
                 return done
             self.carry_out(call, fault)

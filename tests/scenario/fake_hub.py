@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from oneshelf.channels.abilities import CopyChange, Parcel
+from oneshelf.channels.abilities import NOT_THERE, CopyChange, Parcel, Placed
 from oneshelf.channels.contract import HubCopy, HubLevel, HubOrderDraft, Move
 from oneshelf.core.facts import LineSeen, OrderSeen, Payment, ReturnSeen, ShipmentSeen
 from oneshelf.core.instants import from_us
@@ -82,6 +82,7 @@ class FakeHub:
         self.changed: list[str] = []
         self.changes: list[tuple[str, CopyChange]] = []
         self.says_location = says_location
+        self.refuses: set[str] = set()
         self._number = 1000
 
     def cell(self, sku: str, location_id: str) -> Cell:
@@ -289,6 +290,19 @@ class FakeHub:
         if parcel.tracking_number:
             self.track(now, order_id, shipment, parcel.tracking_number, parcel.carrier or "")
         return Accepted(shipment)
+
+    def move_copy(self, order_id: str, wanted: Sequence[Placed], now: int) -> Outcome:
+        """Let lines leave from elsewhere; a location that `refuses` them does not stock them."""
+        order = self.orders[order_id]
+        goals = {(one.line_id, one.sku): one.location_id for one in wanted}
+        for line in order.lines:
+            goal = goals.get((line.copy_of_line_id or "", line.sku))
+            if goal and goal != line.location_id and line.open:
+                if goal in self.refuses:
+                    return Rejected("it does not stock it", NOT_THERE + goal)
+                self.move_line(now, order_id, line.line_id, goal)
+        where = [[line.copy_of_line_id, line.sku, line.location_id, line.open] for line in order.lines if line.open]
+        return Accepted(order_id, {"where": where})
 
     # --- what it shows ----------------------------------------------------------------------------------------------------
 

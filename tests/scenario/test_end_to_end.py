@@ -50,6 +50,8 @@ PRODUCTS = (
     "SHIP",
     "BOUGHT",
     "PINNED",
+    "HERE",
+    "THERE",
     "PROBE",
 )
 
@@ -475,6 +477,84 @@ async def test_a_deleted_ebay_account_is_heard_of(street: Street) -> None:
     assert account_id == EBAY
     row = await street.shop.one("SELECT topic, state, source FROM inbox WHERE seq = :s", s=seq)
     assert row == ("MARKETPLACE_ACCOUNT_DELETION", "DONE", "webhook")
+
+
+async def test_R2_an_order_of_two_lines_leaves_from_two_locations_and_amazon_hears_of_each_once(street: Street) -> None:
+    """THERE lies in the north only, HERE at both; the shop lets all of it leave from the north. Ours: the most important location first,
+    so HERE leaves from the main one. Its fulfilment order is moved; both parcels are told, each once."""
+
+    async def console(action: str, **more: Any) -> None:
+        await street.marketplaces.ask("POST", "/console", {"channel": "shopify", "action": action, **more})
+
+    await console("add_location", name="North")
+    main = str((await street.shop.one("SELECT location_id FROM location") or ("",))[0])
+
+    async def known() -> bool:
+        return len(await street.shop.all("SELECT 1 FROM location WHERE active = 1")) == 2
+
+    await until(known, "the second location is known", 60)
+    await console("transfer", sku="HERE", quantity=5, origin="Main warehouse", goal="North")
+    await console("transfer", sku="THERE", quantity=STOCK, origin="Main warehouse", goal="North")
+    north = next(one for (one,) in await street.shop.all("SELECT location_id FROM location") if one != main)
+
+    async def counted() -> bool:
+        rows = await street.shop.all(
+            "SELECT sku, on_hand FROM stock_level WHERE location_id = :l AND sku IN ('HERE', 'THERE') ORDER BY sku",
+            l=north,
+        )
+        return rows == [("HERE", 5), ("THERE", STOCK)]
+
+    await until(counted, "the transfer is in the ledger", 60)
+    service = street.shop.service
+    await COMMANDS["location"](service, {"location": "North", "priority": 5})
+    await COMMANDS["routing"](service, {"router": "oneshelf", "criteria": ["stock", "priority"]})
+    try:
+        sale = await street.marketplaces.ask("POST", "/buy", {"channel": "amazon", "lines": {"HERE": 1, "THERE": 1}})
+        order_id = str(sale["order_id"])
+        (hub_order,) = await until(lambda: street.copy_of("amazon", order_id), "imported", 90)
+
+        async def moved() -> bool:
+            rows = await street.shop.all(
+                "SELECT l.sku, l.location_id, r.state FROM order_line l JOIN route r ON r.order_no = l.order_no "
+                "WHERE l.order_id = :o ORDER BY l.sku",
+                o=order_id,
+            )
+            return rows == [("HERE", main, "DONE"), ("THERE", north, "DONE")]
+
+        try:
+            await until(moved, "", 60)
+        except AssertionError:
+            asked = await street.shop.all("SELECT state, reason, payload FROM intent WHERE kind = 'move_copy'")
+            raise AssertionError(str((asked, await street.shop.all("SELECT * FROM route")))) from None
+        for number, sku in enumerate(("HERE", "THERE"), 1):
+            parcel = {"company": "UPS", "number": f"1ZTWO{number}", "url": ""}
+            await console("fulfil", order=hub_order, lines={sku: 1}, tracking=parcel)
+
+        async def told() -> bool:
+            rows = await street.shop.all(
+                "SELECT s.state FROM shipment s JOIN orders o ON o.order_no = s.order_no WHERE o.order_id = :o",
+                o=order_id,
+            )
+            return [state for (state,) in rows] == ["CONFIRMED", "CONFIRMED"]
+
+        await until(told, "both parcels are told", 90)
+        one = service.running[ACCOUNT["amazon"]]
+        assert isinstance(one.channel, Ships)
+        parcels = await one.channel.shipments(one.session, order_id)
+        assert sorted(str(parcel.tracking_number) for parcel in parcels) == ["1ZTWO1", "1ZTWO2"]
+        levels = await street.shop.all(
+            "SELECT sku, location_id, on_hand, committed FROM stock_level WHERE sku IN ('HERE', 'THERE') AND on_hand > 0 ORDER BY sku, on_hand"
+        )
+        assert levels == [("HERE", north, 5, 0), ("HERE", main, STOCK - 6, 0), ("THERE", north, STOCK - 1, 0)]
+        assert (
+            await street.shop.all(
+                "SELECT 1 FROM ledger_entry WHERE sku IN ('HERE', 'THERE') AND entry_key LIKE 'edit:%' AND posted_at > (SELECT MIN(received_at) FROM orders WHERE order_id = :o)",
+                o=order_id,
+            )
+            == []
+        )
+    finally:
+        await COMMANDS["routing"](service, {"router": "shopify"})
 
 
 async def test_in_the_end_nothing_was_lost_and_nothing_counted_twice(street: Street) -> None:

@@ -6,6 +6,7 @@ import pytest
 from tests.scenario.engine import AMAZON, EBAY, TENANT, World, order
 from tests.scenario.invariants import check, check_at_rest
 
+from oneshelf.core.errors import NotThere
 from oneshelf.core.instants import SECOND
 from oneshelf.db.store import Store, transaction
 from oneshelf.orders import manual_holds
@@ -91,7 +92,7 @@ def test_a_hold_that_can_not_be_is_refused_with_words_and_moves_nothing(world: W
         hold(world, 1, for_us=91 * 24 * HOUR)
     with pytest.raises(CannotHold, match="no location of yours"):
         hold(world, 1, location="L9")
-    with pytest.raises(CannotHold, match="Hold 7 is not open"):
+    with pytest.raises(NotThere, match="Hold 7 is not open"):
         release(world, 7)
     with pytest.raises(CannotHold, match="not a tracked SKU"), transaction(world.store) as tx:
         manual_holds.hold(tx, TENANT, "CUP", 1, world.now + HOUR, world.now, by="Ada")

@@ -6,7 +6,7 @@ import pytest
 from tests.scenario.engine import CHANNELS, EBAY, TENANT, FactParser, World, order
 
 from oneshelf.channels.contract import RawMessage
-from oneshelf.core.errors import Park
+from oneshelf.core.errors import NotThere, Park
 from oneshelf.core.facts import Fact
 from oneshelf.db.store import Store, transaction
 from oneshelf.intake import parked
@@ -72,7 +72,7 @@ def test_set_aside_its_task_ends_and_it_stays(world: World) -> None:
         assert parked.set_aside(tx, TENANT, [seq], world.now, by="Ada") == 1
         assert parked.parked(tx, TENANT) == []
     assert (world.tasks(), world.value("SELECT state FROM inbox WHERE seq = :s", s=seq)) == ([], "DONE")
-    with pytest.raises(NotParked, match="is not parked"):
+    with pytest.raises(NotThere, match="is not parked"):
         retry(world, seq)
 
 

@@ -307,4 +307,6 @@ def test_P20_every_row_that_can_t_be_kept_is_named(bench: PriceBench) -> None:
     ]
     done = imported(bench, HEADING + "\r\n".join(rows))
     assert [number for number, _ in done.problems] == [2, 3, 4, 5, 6, 7, 8, 10, 11] and done.kept == 1
-    assert imported(bench, "price\r\n").problems == ((1, "the file needs the columns kind and goods and value"),)
+    assert imported(bench, "price\r\n").problems == (
+        (1, "the file has no column kind, goods, value; it needs kind, goods, value, price"),
+    )

@@ -321,7 +321,7 @@ class TestFiles:
 
     def test_a_file_without_its_columns_is_refused(self, world: World) -> None:
         found = in_tx(world, lambda tx: rule_sheet.read_csv(tx, TENANT, "sku,keep\nMUG,1\n"))
-        assert found.problems == [(1, "the file needs the columns goods and value")]
+        assert found.problems == [(1, "the file has no column goods, value; it needs goods, value")]
 
 
 @pytest.fixture

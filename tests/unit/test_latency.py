@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 import dashboard_seed as shop
 from oneshelf.core.instants import SECOND
-from oneshelf.db.store import Store
+from oneshelf.db.store import Store, transaction
+from oneshelf.watch import slowness
 from oneshelf.watch.latency import latency, percentile, percentiles
 
 NOW = 1_795_443_792 * SECOND
@@ -76,3 +77,29 @@ def test_only_the_last_so_many_count(seeded: Store) -> None:
     with seeded.reader() as tx:
         found = latency(tx, shop.TENANT, last=2)
     assert (found["amazon"]["notice"]["n"], found["amazon"]["publish"]["n"]) == (2, 2)
+
+
+def test_S12_1_our_own_parts_being_slow_is_a_task_until_they_are_quick_again(seeded: Store) -> None:
+    def slow(at: int) -> list[str]:
+        slowness.look(tx, shop.TENANT, at)
+        rows = tx.all("SELECT subject FROM task WHERE kind = 'ours_slow' AND closed_at IS NULL ORDER BY subject")
+        return [subject for (subject,) in rows]
+
+    with transaction(seeded) as tx:
+        tx.run("DELETE FROM attempt")
+        tx.run("UPDATE orders SET standing = 'history'")
+        for number in range(40):
+            where = {"no": 1_000 + number, "at": NOW + number * SECOND, "late": 3 * SECOND if number >= 20 else SECOND}
+            tx.run(
+                "INSERT INTO orders (tenant_id, order_no, account_id, order_id, placed_at, received_at, decided_at, payment, state) "
+                "VALUES (1, :no, 2, CAST(:no AS TEXT), :at, :at, :at + :late, 'paid', 'OPEN')",
+                **where,
+            )
+            tx.run(
+                "INSERT INTO attempt (tenant_id, attempt_no, outlet_id, account_id, quantity, was, generation, dirty_at, started_at, "
+                "accepted_at) VALUES (1, :no, 1, 2, :q, 5, 1, :at, :at, :at + :late)",
+                q=0 if number % 2 else 4,
+                **{**where, "late": 6 * SECOND},
+            )
+        assert slow(NOW + 3_599 * SECOND) == ["decide", "publish"], "20 numbers to zero in 6 s; what fell to 4 may wait"
+        assert slow(NOW + 3_699 * SECOND) == [], "none of it is of the last hour"

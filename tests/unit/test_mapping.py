@@ -8,7 +8,9 @@ import pytest
 from tests.unit import seeding
 from tests.unit.seeding import NOW, TENANT
 
+from oneshelf.core.errors import NotThere
 from oneshelf.db.store import Store, transaction
+from oneshelf.db.undo import AlreadyUndone
 from oneshelf.listings import links, mapping
 from oneshelf.listings.suggest import Shop, Unlinked
 
@@ -119,12 +121,19 @@ def test_each_row_is_right_or_says_what_is_wrong(linked: tuple[Store, dict[str, 
         assert wanted.links == {two: {"MUG": 2, "CUP": 1}, three: {"A=B": 1}}
         assert wanted.unlinks == [one]
         assert [number for number, _ in wanted.problems] == [5, 6, 7]
-        assert mapping.apply(tx, TENANT, wanted, NOW, by="a test") == 3
+        before = tx.all("SELECT outlet_id, sku, units FROM link ORDER BY outlet_id, sku")
+        assert mapping.apply(tx, TENANT, wanted, NOW, by="a test") == 1
         assert tx.all("SELECT outlet_id, sku, units FROM link ORDER BY outlet_id, sku") == [
             (two, "CUP", 1),
             (two, "MUG", 2),
             (three, "A=B", 1),
         ]
+        assert mapping.put_back(tx, TENANT, 1, NOW, by="a test") == ([one], [two, three])
+        assert tx.all("SELECT outlet_id, sku, units FROM link ORDER BY outlet_id, sku") == before
+        with pytest.raises(AlreadyUndone):
+            mapping.put_back(tx, TENANT, 1, NOW, by="a test")
+        with pytest.raises(NotThere, match="no change 1"):
+            mapping.put_back(tx, TENANT + 1, 1, NOW, by="a test")
 
 
 @pytest.mark.parametrize("parts", ["NOPE", "MUG=0", "MUG=x", "MUG=99999", "MUG=1; MUG=2", "=3"])

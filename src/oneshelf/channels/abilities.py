@@ -333,3 +333,38 @@ class HoldsCopy(Protocol):
 
     async def release_copy(self, http: Http, hub_order_id: str, key: str) -> Outcome:
         """Lift our holds of the copy, and no others."""
+
+
+@runtime_checkable
+class HasBundles(Protocol):
+    """A hub whose variants may be made of others."""
+
+    async def components(self, http: Http, variant_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Return {variant id: {SKU: pieces}} of those of these variants that are bundles; SKU '' for a component without one. Raises
+        NoAnswer, Retry."""
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """What is still open of one SKU of a marketplace line is to leave from this location. `line_id`: the marketplace's."""
+
+    line_id: str
+    sku: str
+    location_id: str
+
+
+@runtime_checkable
+class MovesCopy(Protocol):
+    """A hub in which we can say from where a copy leaves (S5.7). It is safe to repeat: what stands there already is not moved."""
+
+    async def move_copy(self, http: Http, hub_order_id: str, wanted: Sequence[Placed]) -> Outcome:
+        """Have the open pieces of these lines leave from these locations; lines that are not named stay where they are.
+
+        Accepted.detail["where"]: [line id, SKU, location id, pieces] of what is open, read after it was done. Rejected(code=…):
+        IN_PROGRESS: work has begun where it is; NOT_THERE + location id: that location can't have it; NOT_OPEN: nothing is left.
+        """
+
+
+#: Codes of a refused `move_copy`.
+IN_PROGRESS = "in_progress"
+NOT_THERE = "not_there:"
+NOT_OPEN = "not_open"

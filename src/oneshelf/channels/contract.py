@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
-from oneshelf.core.facts import Fact, Money, OrderSeen
+from oneshelf.core.facts import Address, Fact, Money, OrderSeen
 
 # The network and the secret come as arguments. They are values of core, named here too for who reads a connector.
 from oneshelf.core.http import Http as Http
@@ -360,13 +360,15 @@ class NamesItsCalls(Protocol):
 
 
 class HubLocation(msgspec.Struct, frozen=True):
-    """A location of the hub (S0.2)."""
+    """A location of the hub (S0.2). `point`: (latitude, longitude) in degrees, where the hub knows them."""
 
     location_id: str
     name: str
     active: bool
     fulfils_online: bool
     is_fulfillment_service: bool
+    address: Address | None = None
+    point: tuple[float, float] | None = None
 
 
 class HubLevel(msgspec.Struct, frozen=True):

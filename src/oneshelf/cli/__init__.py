@@ -22,6 +22,7 @@ from oneshelf.core.errors import OneshelfError
 from . import (
     alerts,
     bench,
+    bundles,
     channels,
     conflicts,
     customers,
@@ -30,6 +31,7 @@ from . import (
     inbox,
     key,
     listings,
+    locations,
     orders,
     plans,
     price_rules,
@@ -37,14 +39,17 @@ from . import (
     privacy,
     probe,
     rates,
+    routing,
     rules,
     running,
+    safe_pause,
     sales,
     shelf,
     sim,
     tasks,
     tokens,
     truth,
+    webhooks,
 )
 from .base import app, err
 

@@ -13,6 +13,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from oneshelf.core import spreadsheet
 from oneshelf.core.instants import instant_of
 from oneshelf.db.store import store_for
 from oneshelf.runtime.logs import configure_logs
@@ -72,6 +73,16 @@ def reader(settings: Settings) -> Any:
     """Return a read-only transaction."""
     needs_shelf(settings)
     return store_for(settings.database).reader()
+
+
+def text_of(file: Path) -> str:
+    """Return a CSV file's text, however a spreadsheet saved it. One that is no text ends the command with 2."""
+    try:
+        return spreadsheet.decoded(file.read_bytes())[0]
+    except (OSError, spreadsheet.SheetWrong) as error:
+        words = error.strerror if isinstance(error, OSError) else error
+        err.print(f"{file} can't be read: {words}.", highlight=False)
+        raise typer.Exit(2) from None
 
 
 def instant(text: str) -> int:

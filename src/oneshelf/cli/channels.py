@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from oneshelf.core.instants import iso
 from oneshelf.tenants.accounts import FIRST_TENANT
+from oneshelf.watch.accounts import account_list
 
 from .base import Json, app, ask_service, err, out, print_json, reader, settings_of
 
@@ -25,22 +25,14 @@ app.add_typer(group, name="channels")
 def channels_list(as_json: Json = False) -> None:
     """The connected accounts and how well they are heard."""
     with reader(settings_of()) as tx:
-        rows = tx.all(
-            "SELECT a.account_id, a.channel, a.external_id, a.label, a.state, f.complete_through_at, f.problem FROM account a "
-            "LEFT JOIN feed f ON f.tenant_id = a.tenant_id AND f.account_id = a.account_id AND f.name = 'orders' "
-            "WHERE a.tenant_id = :t ORDER BY a.account_id",
-            t=FIRST_TENANT,
-        )
-    names = ("account_id", "channel", "external_id", "label", "state", "complete_through", "problem")
-    found = [dict(zip(names, (*row[:5], iso(row[5]), row[6] or ""), strict=True)) for row in rows]
+        found = account_list(tx, FIRST_TENANT)
     if as_json:
         print_json(found)
         return
-    table = Table()
-    for name in names:
-        table.add_column(name.replace("_", " "))
+    table = Table("account id", "channel", "external id", "label", "state", "complete through", "problem")
     for one in found:
-        table.add_row(*(str(one[name] if one[name] is not None else "–") for name in names))
+        names = (str(one.account_id), one.channel, one.external_id, one.label, one.state)
+        table.add_row(*names, one.complete_through or "–", one.problem)
     out.print(table)
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from oneshelf.listings import mapping
 from oneshelf.tenants.accounts import FIRST_TENANT
 
-from .base import Json, app, ask_service, err, out, print_json, reader, settings_of
+from .base import Json, app, ask_service, out, print_json, reader, settings_of, text_of
 from .channels import channels_link
 
 group = typer.Typer(no_args_is_help=True, help="Listings and what one unit of each takes from the shelf.")
@@ -153,12 +153,7 @@ def listings_import(
     as_json: Json = False,
 ) -> None:
     """Say what a file would link; with --yes link it. A row that is wrong stops nothing else; exit 1 if there is one."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        err.print(f"{file} is not UTF-8: save it as CSV UTF-8.")
-        raise typer.Exit(2) from None
-    done = ask_service("import_links", {"text": text, "yes": yes})
+    done = ask_service("import_links", {"text": text_of(file), "yes": yes})
     if as_json:
         print_json(done)
     else:
@@ -170,8 +165,19 @@ def listings_import(
         )
         if not yes and done["links"] + done["unlinks"]:
             out.print(f"Do it: oneshelf listings import {file} --yes")
+        if done["change"] is not None:
+            out.print(f"Take it back: oneshelf listings undo {done['change']}")
         if done["waits"]:
             out.print(
                 f"Nothing is linked yet: {done['alarm']}. Do it all the same: oneshelf guard approve {done['waits']}"
             )
     raise typer.Exit(1 if done["problems"] or done["waits"] else 0)
+
+
+@group.command("undo")
+def listings_undo(
+    change: Annotated[int, typer.Argument(help="The change's number, as the import said it.")], as_json: Json = False
+) -> None:
+    """Take an import back: its listings are tied to what they were tied to before. Within 30 days, once."""
+    done = ask_service("undo_links", {"change": change})
+    print_json(done) if as_json else out.print(f"{done['listings']} listings are linked as they were before.")

@@ -8,7 +8,7 @@ import msgspec
 import typer
 from rich.table import Table
 
-from oneshelf.core.instants import iso, to_us
+from oneshelf.core.instants import to_us
 from oneshelf.runtime.clock import SystemClock
 from oneshelf.tenants.accounts import FIRST_TENANT, accounts
 
@@ -154,24 +154,17 @@ def orders_parcels(
     every: Annotated[bool, typer.Option("--all", help="Confirmed ones too.")] = False, as_json: Json = False
 ) -> None:
     """Parcels that their marketplace has not confirmed yet, and why."""
+    from oneshelf.watch.listing import parcels
+
     with reader(settings_of()) as tx:
-        rows = tx.all(
-            """SELECT a.label, o.order_id, s.shipment_id, s.line_id, s.units, s.state, s.tracking_number, s.shipped_at, s.reason
-                 FROM shipment s JOIN orders o ON o.tenant_id = s.tenant_id AND o.order_no = s.order_no
-                 JOIN account a ON a.tenant_id = s.tenant_id AND a.account_id = s.account_id
-                WHERE s.tenant_id = :t AND (:every = 1 OR s.state IN ('QUEUED', 'SENT', 'UNKNOWN', 'REFUSED'))
-                ORDER BY s.shipped_at, s.shipment_id, s.line_id""",
-            t=FIRST_TENANT,
-            every=int(every),
-        )
-    names = ("account", "order_id", "parcel", "line_id", "units", "state", "tracking_number", "shipped_at", "reason")
-    found = [{**dict(zip(names, row, strict=True)), "shipped_at": iso(row[7])} for row in rows]
+        found = parcels(tx, FIRST_TENANT, every=every)
     if as_json:
         print_json(found)
         return
     table = Table("account", "order", "parcel", "line", "units", "state", "number", "left", "why")
     for one in found:
-        table.add_row(*(str(one[name]) for name in names))
+        whose = (one.account, one.order_id, one.parcel, one.line_id, str(one.units))
+        table.add_row(*whose, one.state, one.tracking_number, one.shipped_at, one.reason)
     out.print(table if found else "Every parcel is told.")
 
 

@@ -14,7 +14,7 @@ from oneshelf.core.money import in_words
 from oneshelf.runtime.clock import SystemClock
 from oneshelf.tenants.accounts import FIRST_TENANT
 
-from .base import Json, ask_service, err, out, print_json, reader, settings_of
+from .base import Json, ask_service, err, out, print_json, reader, settings_of, text_of
 from .prices import Account, group
 
 OnlyAccount = Annotated[int, typer.Option("--account", help="Only this account's listings (its number).")]
@@ -279,12 +279,7 @@ def prices_import(
     as_json: Json = False,
 ) -> None:
     """Make a file the whole list of price rules, after looking at what that changes. Rules that are not in it are taken back."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        err.print(f"{file} is not UTF-8: save it as CSV UTF-8.")
-        raise typer.Exit(2) from None
-    done = ask_service("price_import", {"text": text, "yes": yes, "far": far})
+    done = ask_service("price_import", {"text": text_of(file), "yes": yes, "far": far})
     if not as_json:
         for number, words in done["problems"]:
             out.print(f"row {number}: {words}", highlight=False, soft_wrap=True, markup=False)

@@ -11,7 +11,7 @@ import typer
 from oneshelf.core.precedence import RANK_DEFAULT
 from oneshelf.tenants.accounts import FIRST_TENANT
 
-from .base import Json, app, ask_service, err, out, print_json, reader, settings_of
+from .base import Json, app, ask_service, err, out, print_json, reader, settings_of, text_of
 
 group = typer.Typer(no_args_is_help=True, help="What is held back from which listings.")
 app.add_typer(group, name="rules")
@@ -204,12 +204,7 @@ def rules_import(
     as_json: Json = False,
 ) -> None:
     """Take rules from a CSV file. Rules that it does not name stay."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        err.print(f"{file} can't be read: {error}")
-        raise typer.Exit(2) from error
-    done = ask_service("rules_import", {"text": text, "yes": yes, "after": after, "limit": limit})
+    done = ask_service("rules_import", {"text": text_of(file), "yes": yes, "after": after, "limit": limit})
     if as_json:
         print_json(done)
     else:
@@ -345,9 +340,14 @@ def rules_locations(
         list[str] | None,
         typer.Option("--only", help="A location, by its name or id; may be given several times. None: all."),
     ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--except", help="A location, by its name or id, that does not serve it; new ones do."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say which of the shop's locations serve an account."""
-    done = ask_service("locations", {"account_id": account, "locations": location_ids(only or [])})
+    wish = {"locations": location_ids(only or []), "excluded": location_ids(without or [])}
+    done = ask_service("locations", {"account_id": account, **wish})
     print_json(done) if as_json else tell({**done, "made": not done["waits"]}, "Kept. The numbers are on their way.")
     _end(done, False)

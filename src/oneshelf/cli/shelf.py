@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from oneshelf.core.instants import to_us
 from oneshelf.runtime.clock import SystemClock
 from oneshelf.tenants.accounts import FIRST_TENANT
 
-from .base import Json, app, ask_service, err, out, print_json, reader, settings_of
+from .base import Json, app, ask_service, err, out, print_json, reader, settings_of, text_of
 
 
 @app.command()
@@ -51,6 +52,67 @@ def stock(
             *(str(n) for n in (row.on_hand, row.committed, row.reserved, row.unavailable, row.available)),
         )
     out.print(table)
+
+
+counts = typer.Typer(no_args_is_help=True, help="Counts by spreadsheet: a file to count with, taken up, taken back.")
+app.add_typer(counts, name="counts")
+
+
+@counts.command("export")
+def counts_export(
+    file: Annotated[Path, typer.Argument(help="The CSV file to write.")],
+    prefix: Annotated[str, typer.Option(help="Only SKUs that begin with this.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Write a file to count with: every SKU and location, with what the ledger says. Fill in its column `quantity`, then import it."""
+    from oneshelf.imports import count_sheet
+    from oneshelf.watch.listing import stock_rows
+
+    with reader(settings_of()) as tx:
+        rows = stock_rows(tx, FIRST_TENANT, prefix=prefix, limit=10_000_000)
+    found = [(row.sku, row.location_id, row.title, row.on_hand) for row in rows]
+    file.write_text(count_sheet.to_csv(found), encoding="utf-8", newline="")
+    done = {"file": str(file), "rows": len(found)}
+    print_json(done) if as_json else out.print(f"{len(found)} rows in {file}.")
+
+
+@counts.command("import")
+def counts_import(
+    file: Annotated[Path, typer.Argument(help="CSV with the columns sku, quantity and maybe location.", exists=True)],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without it, only look.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what a file would count; with --yes take it up. A row that is wrong stops nothing else; exit 1 if there is one."""
+    done = ask_service("import_counts", {"text": text_of(file), "yes": yes})
+    if as_json:
+        print_json(done)
+    else:
+        for number, problem in done["problems"][:50]:
+            out.print(f"row {number}: {problem}", highlight=False)
+        for one in [] if yes else done["counts"][:50]:
+            out.print(f"{one['sku']}: {one['on_hand']} → {one['quantity']}", highlight=False)
+        verb = "are taken up; they count when Shopify has taken them" if yes else "would be taken up"
+        out.print(f"{len(done['counts'])} counts {verb}; {done['same']} stay; {len(done['problems'])} rows wrong.")
+        if not yes and done["counts"]:
+            out.print(f"Do it: oneshelf counts import {file} --yes")
+        if done["change"] is not None:
+            out.print(f"Take it back: oneshelf counts undo {done['change']}")
+    raise typer.Exit(1 if done["problems"] else 0)
+
+
+@counts.command("undo")
+def counts_undo(
+    change: Annotated[int, typer.Argument(help="The change's number, as the import said it.")], as_json: Json = False
+) -> None:
+    """Take a file of counts back; what was sold or received meanwhile stays. Exit 1 if some of it can't be."""
+    done = ask_service("undo_counts", {"change": change})
+    if as_json:
+        print_json(done)
+    else:
+        for sku, problem in done["problems"][:50]:
+            out.print(f"{sku}: {problem}", highlight=False)
+        out.print(f"{done['called_off']} counts are called off, {done['counted_back']} are counted back.")
+    raise typer.Exit(1 if done["problems"] else 0)
 
 
 @app.command()

@@ -32,7 +32,7 @@ def tokens_create(
     if as_json:
         print_json(done)
         return
-    out.print(f"Token {done['token']} for {done['name']}: {', '.join(done['scopes'])}", highlight=False)
+    out.print(f"Token {done['token']} for {done['name']}: {api_tokens.in_short(done['scopes'])}", highlight=False)
     out.print(done["secret"], highlight=False, soft_wrap=True)
     out.print("Keep it now; it is not shown again. Send it as `Authorization: Bearer …` to /api/v1.", highlight=False)
 
@@ -48,7 +48,7 @@ def tokens_list(as_json: Json = False) -> None:
     table = Table("no", "name", "opens", "made", "last used", "revoked")
     for one in found:
         seen = (one.created_at, one.last_used_at or "never", one.revoked_at or "–")
-        table.add_row(str(one.token), one.name, ", ".join(one.scopes), *seen)
+        table.add_row(str(one.token), one.name, api_tokens.in_short(one.scopes), *seen)
     out.print(table if found else "There is no token. Make one: oneshelf tokens create NAME --scope read")
 
 

@@ -37,13 +37,16 @@ class Numbers(msgspec.Struct, frozen=True, omit_defaults=True):
         """Whether pieces are set aside for what other channels may sell (S2.2)."""
         return self.adaptive and self.exactly is None
 
-    def policy(self, *, units_per_listing: int, channel_max: int, auto_cap: int, closed: bool) -> OfferPolicy:
-        """Return what core/offer takes. `auto_cap`: the pace's cap in pieces (S2.8); `closed`: the outlet is to show 0 (S8.14)."""
+    def policy(
+        self, *, units_per_listing: int, channel_max: int, auto_cap: int, closed: bool, wider: int = 0
+    ) -> OfferPolicy:
+        """Return what core/offer takes. `auto_cap`: the pace's cap in pieces (S2.8); `closed`: the outlet is to show 0 (S8.14);
+        `wider`: pieces kept off beside the buffer, for a while."""
         cap = NO_CAP if self.cap is None else self.cap
         if self.cap_auto:
             cap = min(cap, auto_cap)
         return OfferPolicy(
-            safety_stock=self.safety_stock,
+            safety_stock=self.safety_stock + wider,
             safety_percent=self.safety_percent,
             cap=0 if closed else cap,
             units_per_listing=units_per_listing,

@@ -81,7 +81,7 @@ WORDS: Mapping[Capability, tuple[str, str]] = MappingProxyType(
             "short lines are shown, and neither cancelled nor asked about",
         ),
         Capability.BUFFER_STOCK: ("Buffer stock", "rules that are in force stay in force, and none can be changed"),
-        Capability.ROUTING: ("Multi-warehouse routing", "orders go to the first location that has everything"),
+        Capability.ROUTING: ("Multi-warehouse routing", "orders leave from where Shopify puts them"),
     }
 )
 

@@ -35,6 +35,7 @@ class About(StrEnum):
     ITEM = "item"  # the shop's own id of a variant's stock
     MESSAGE = "message"  # 4711, from `inbox list`
     REQUEST = "request"  # 7, from `privacy list`
+    ENDPOINT = "endpoint"  # 2, from `webhooks list`
     GUARD = "guard"  # 2, from `guard list`
     SERVICE = "service"  # "", the service itself
 
@@ -153,9 +154,10 @@ KINDS: Mapping[str, TaskKind] = MappingProxyType(
         "privacy_export": TaskKind(About.REQUEST, "urgent", "Make the file and send it to the customer yourself", "oneshelf privacy export {subject}", "the request is closed"),
         "books_differ": TaskKind(About.SERVICE, "urgent", "Restore a backup: the ledger's sums are not its entries", "oneshelf check", "the nightly look finds them equal", HOUR_S),
         "alerts_not_sent": TaskKind(About.SERVICE, "warning", "See why they are not taken", "oneshelf alerts list", "one is taken again"),
-        "webhook_disabled": TaskKind(About.SERVICE, "warning", "Put the receiver right, and enable its endpoint again", "", "it is enabled again"),
+        "webhook_disabled": TaskKind(About.ENDPOINT, "warning", "See why its receiver takes nothing, then send it what it missed", "oneshelf webhooks enable {subject}", "it is enabled or removed"),
         "customers_differ": TaskKind(About.SERVICE, "warning", "Look at whose counters are not the sum of their orders", "oneshelf check", "the nightly look finds them equal"),
         "price_waits": TaskKind(About.ACCOUNT, "warning", "Look at the far prices, and say yes or no to each", "oneshelf prices waiting", "none waits any more"),
+        "ours_slow": TaskKind(About.REASON, "warning", "See what keeps it: the machine, its disk, or a budget that is used up", "oneshelf channels check", "an hour's slowest are quick again"),
         "guard_waits": TaskKind(About.GUARD, "urgent", "Look at what it would change, and say yes or no", "oneshelf guard approve {subject}", "you approve or refuse it, or its time is over"),
         "sync_stopped": TaskKind(About.SERVICE, "urgent", "See why nothing was done meanwhile: was the machine off?", "oneshelf channels check", "", HOUR_S),
         "plan_lacks": TaskKind(About.SERVICE, "urgent", "Choose a plan that has it, or let listings show 0", "oneshelf plan show", "the plan has it", DAY_S),

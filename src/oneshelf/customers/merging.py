@@ -12,7 +12,7 @@ import json
 
 import msgspec
 
-from oneshelf.core.errors import Park
+from oneshelf.core.errors import NotThere, Park
 from oneshelf.core.instants import iso
 from oneshelf.core.plan import Capability
 from oneshelf.db.journal import note
@@ -99,7 +99,7 @@ def unmerge(tx: Tx, tenant_id: int, customer_no: int, now: int, *, by: str) -> M
         c=customer_no,
     )
     if row is None:
-        raise NotMerged(f"There is no customer {customer_no}. `oneshelf customers list` shows them.")
+        raise NotThere(f"There is no customer {customer_no}. `oneshelf customers list` shows them.")
     parent, root_no, over_stage, over_stage_at = row
     if parent is None:
         parts = [number for number, _ in _parts(tx, tenant_id, customer_no) if number != customer_no]
@@ -135,7 +135,7 @@ def unmerge(tx: Tx, tenant_id: int, customer_no: int, now: int, *, by: str) -> M
 def _root(tx: Tx, tenant_id: int, customer_no: int) -> int:
     row = tx.one("SELECT root_no FROM customer WHERE tenant_id = :t AND customer_no = :c", t=tenant_id, c=customer_no)
     if row is None:
-        raise NotMerged(f"There is no customer {customer_no}. `oneshelf customers list` shows them.")
+        raise NotThere(f"There is no customer {customer_no}. `oneshelf customers list` shows them.")
     return int(row[0])
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from oneshelf.core.errors import Park
+from oneshelf.core.errors import NotThere
 from oneshelf.core.instants import iso
 from oneshelf.core.person import Person, e164, fingerprint
 from oneshelf.core.relay import is_relay
@@ -30,7 +30,7 @@ RULES = {
 LIMIT_MAX = 1_000
 
 
-class NoCustomer(Park):
+class NoCustomer(NotThere):
     """There is no such customer."""
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from oneshelf.core.stage import STAGES, StageRules
+from oneshelf.db import events
 from oneshelf.db.journal import note, notes
 from oneshelf.db.tx import Tx, next_values
 
@@ -60,7 +61,7 @@ def counts(tx: Tx, tenant_id: int) -> dict[str, int]:
 
 def announce(tx: Tx, tenant_id: int, changes: Sequence[Change], now: int) -> None:
     """Write down that stages changed. The one place through which every change goes, the first ('' to new) too: what tells others of it
-    (an outbound webhook) belongs here."""
+    (the journal, webhooks) stands here."""
     if not changes:
         return
     numbers = next_values(tx, tenant_id, "stage_change", len(changes))
@@ -78,3 +79,5 @@ def announce(tx: Tx, tenant_id: int, changes: Sequence[Change], now: int) -> Non
         if change.before
     ]
     notes(tx, tenant_id, now, "oneshelf", "Customer stage changed", told)
+    ids = [{"customer": change.customer_no, "stage": change.after} for change in changes]
+    events.tell(tx, tenant_id, now, "customer.stage_changed", ids)

@@ -9,6 +9,7 @@ from typing import Any
 from oneshelf.core.instants import SECOND
 from oneshelf.core.tasks import kind_of
 
+from . import events
 from .tx import Tx, next_values
 
 
@@ -74,6 +75,7 @@ def open_task(
         now=now,
         due_at=due_at,
     )
+    events.tell(tx, tenant_id, now, "task.opened", [{"task": task_no, "kind": kind}])
     tell(tx, tenant_id, task_no, "opened", same.rank, now)
 
 
@@ -95,11 +97,12 @@ def tell(tx: Tx, tenant_id: int, task_no: int, stage: str, rank: int, now: int) 
 
 def close_task(tx: Tx, tenant_id: int, now: int, kind: str, subject: str) -> None:
     """End a task because the world has changed."""
-    tx.run(
+    ended = tx.all(
         "UPDATE task SET closed_at = :now "
-        "WHERE tenant_id = :tenant AND kind = :kind AND subject = :subject AND closed_at IS NULL",
+        "WHERE tenant_id = :tenant AND kind = :kind AND subject = :subject AND closed_at IS NULL RETURNING task_no",
         tenant=tenant_id,
         kind=kind,
         subject=subject,
         now=now,
     )
+    events.tell(tx, tenant_id, now, "task.closed", [{"task": task_no, "kind": kind} for (task_no,) in ended])

@@ -17,9 +17,10 @@ from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Unknown
 from oneshelf.core.plan import Capability
 from oneshelf.customers.hub_customer import hub_customer_of
+from oneshelf.db import events
 from oneshelf.db.journal import close_task, note
 from oneshelf.db.tx import Tx
-from oneshelf.orders import claims, copies, intents, keeping_up, releases
+from oneshelf.orders import claims, copies, intents, keeping_up, releases, routing
 from oneshelf.orders.accounts import Account, external_key, load_accounts
 from oneshelf.orders.intents import Intent
 from oneshelf.orders.rows import LineRow, OrderRow, load_lines, load_orders_by_no
@@ -249,6 +250,8 @@ def _imported(tx: Tx, tenant_id: int, intent: Intent, hub_order_id: str, now: in
             no=order_no,
         )
         order.hub_order_id = hub_order_id
+        ids = {"order": order_no, "hub_order_id": hub_order_id}
+        events.tell(tx, tenant_id, now, "order.imported", [ids])
         mine = claims.load(tx, tenant_id, intent.payload.get("pieces", {}))
         for claim in mine.values():
             claim.imported = intent.payload["pieces"][claim.claim_key]
@@ -257,6 +260,7 @@ def _imported(tx: Tx, tenant_id: int, intent: Intent, hub_order_id: str, now: in
         copies.correct_copy(tx, tenant_id, order, list(mine.values()), now)
         keeping_up.follow(tx, tenant_id, [order], load_accounts(tx, tenant_id, disconnected=True), now)
         releases.want(tx, tenant_id, order_no, now)
+        routing.want_move(tx, tenant_id, order, now)
         note(
             tx,
             tenant_id,

@@ -8,18 +8,18 @@ from typing import Any
 
 import structlog
 
-from oneshelf.channels.abilities import ChangesCopy, FulfilsCopy, HoldsCopy
+from oneshelf.channels.abilities import ChangesCopy, FulfilsCopy, HoldsCopy, MovesCopy
 from oneshelf.channels.contract import Http, Hub, NoAnswer
 from oneshelf.core.errors import Park, Retry, Stop
-from oneshelf.core.instants import to_us, until_s
+from oneshelf.core.instants import SECOND, to_us, until_s
 from oneshelf.core.outcome import Outcome, Throttled, Unknown
 from oneshelf.db.tx import Tx
-from oneshelf.orders import intents, keeping_up, manual_holds
+from oneshelf.orders import intents, keeping_up, manual_holds, routing
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 
-from . import changes, copy_orders, counts, holding, moves
+from . import changes, copy_orders, counts, holding, moves, rerouting
 
 log = structlog.get_logger()
 
@@ -43,6 +43,7 @@ async def run(
 ) -> None:
     """Carry out what is due, up to `at_once` calls at a time, until `stop`."""
     running: set[asyncio.Task[None]] = set()
+    look_at = looked_through = 0
 
     async def settle(step: Callable[..., Any], *args: Any) -> None:
         await writer.do(lambda tx: step(tx, tenant_id, *args, to_us(clock.now())))
@@ -111,6 +112,22 @@ async def run(
         elif call is not None:
             await settle(changes.settle_fulfilment, call, changes.NO_ABILITY)
 
+    async def reroute() -> None:
+        """Copies whose fulfilment orders stand elsewhere than it was decided (R6)."""
+        call = await writer.do(lambda tx: rerouting.plan(tx, tenant_id, to_us(clock.now())))
+        if call is not None and isinstance(hub, MovesCopy):
+            start(settle_after(hub.move_copy(http, call.hub_order_id, call.wanted), rerouting.settle, call))
+        elif call is not None:
+            await settle(rerouting.settle, call, changes.NO_ABILITY)
+
+    async def leave_empty() -> None:
+        """Orders whose location ran out are decided again (R7)."""
+        nonlocal look_at, looked_through
+        now = to_us(clock.now())
+        if now >= look_at:
+            looked_through = await writer.do(lambda tx: routing.leave_empty(tx, tenant_id, looked_through, now))
+            look_at = now + (0 if looked_through else rerouting.LOOK_EVERY_S * SECOND)
+
     async def hold() -> None:
         call = await writer.do(lambda tx: holding.plan(tx, tenant_id, to_us(clock.now())))
         if call is not None and isinstance(hub, HoldsCopy):
@@ -146,11 +163,13 @@ async def run(
         (change, (keeping_up.CHANGE,)),
         (fulfil, (keeping_up.FULFIL,)),
         (hold, holding.KINDS),
+        (reroute, (routing.MOVE,)),
     )
     kinds = tuple(kind for _, some in doers for kind in some) + (copy_orders.KIND,)
     while not stop.is_set():
         try:
             before = len(running)
+            await leave_empty()
             due, wait_s = await writer.do(lambda tx: _look(tx, tenant_id, kinds, to_us(clock.now())))
             for do, some in doers:
                 if not due.isdisjoint(some):

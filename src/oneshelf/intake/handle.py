@@ -36,6 +36,7 @@ from oneshelf.orders import claims, intents, provisional, shipments
 from oneshelf.orders.accounts import Account, load_accounts
 from oneshelf.orders.batch import Heard
 from oneshelf.orders.book import book
+from oneshelf.tenants.accounts import set_state
 
 log = structlog.get_logger()
 
@@ -286,11 +287,8 @@ def _take_hint(tx: Tx, tenant_id: int, account: Account, row: Row, fact: Any, no
             hints.want(tx, tenant_id, account.account_id, hints.LOCATIONS, now)
             done.catalogue.add(account.account_id)
         case AccessLost(reason=reason):
-            tx.run(
-                "UPDATE account SET state = 'PAUSED' WHERE tenant_id = :t AND account_id = :a AND state = 'LIVE'",
-                t=tenant_id,
-                a=account.account_id,
-            )
+            if account.state == "LIVE":
+                set_state(tx, tenant_id, account.account_id, "PAUSED", now)
             open_task(
                 tx, tenant_id, now, "connect_again", str(account.account_id), f"Connect {account.label} again", reason
             )

@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from oneshelf.core.errors import Park
+from oneshelf.core.errors import NotThere, Park
 from oneshelf.core.instants import iso
 from oneshelf.db.journal import close_task, note
 from oneshelf.db.tx import Tx
@@ -52,7 +52,7 @@ def parked(tx: Tx, tenant_id: int) -> list[ParkedMessage]:
 
 def retry(tx: Tx, tenant_id: int, seqs: Collection[int], now: int, *, by: str) -> int:
     """Let these be handled again (none named: all whose account is connected); one that fails again is parked again, with its task.
-    Returns how many. Raises NotParked."""
+    Returns how many. Raises NotParked, NotThere."""
     found = _named(tx, tenant_id, seqs)
     lost = [seq for seq, _, connected in found if not connected]
     if lost and seqs:
@@ -61,7 +61,7 @@ def retry(tx: Tx, tenant_id: int, seqs: Collection[int], now: int, *, by: str) -
 
 
 def set_aside(tx: Tx, tenant_id: int, seqs: Collection[int], now: int, *, by: str) -> int:
-    """A person has looked: nothing is to be done with these. Their tasks end, the messages stay. Returns how many. Raises NotParked."""
+    """A person has looked: nothing is to be done with these. Their tasks end, the messages stay. Returns how many. Raises NotParked, NotThere."""
     if not seqs:
         raise NotParked("Say which: oneshelf inbox set-aside SEQ. `oneshelf inbox list` shows them.")
     return _end(tx, tenant_id, _named(tx, tenant_id, seqs), "DONE", "A parked message was set aside", now, by)
@@ -78,7 +78,7 @@ def _named(tx: Tx, tenant_id: int, seqs: Collection[int]) -> list[tuple[int, int
     found = [(seq, account_id, state != "DISCONNECTED") for seq, account_id, state in rows]
     missing = sorted(set(seqs) - {seq for seq, _, _ in found})
     if missing:
-        raise NotParked(f"Message {missing[0]} is not parked. `oneshelf inbox list` shows those that are.")
+        raise NotThere(f"Message {missing[0]} is not parked. `oneshelf inbox list` shows those that are.")
     return [one for one in found if not seqs or one[0] in seqs]
 
 

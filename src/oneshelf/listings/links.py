@@ -9,6 +9,7 @@ import msgspec
 
 from oneshelf.channels.contract import ListingFound
 from oneshelf.core.ids import HUB
+from oneshelf.db import events
 from oneshelf.db.journal import close_task, open_task
 from oneshelf.db.tx import Tx, next_values
 
@@ -128,7 +129,21 @@ def link(tx: Tx, tenant_id: int, outlet_id: int, parts: dict[str, int], now: int
         [(tenant_id, outlet_id, sku, units) for sku, units in sorted(parts.items())],
     )
     dirty.mark_outlets(tx, tenant_id, [outlet_id], now, f"linked by {by}")
+    events.tell(tx, tenant_id, now, "listing.changed", [{"listing": outlet_id}])
     close_task(tx, tenant_id, now, "unlinked_listing", str(outlet_id))
+
+
+def bundle_parts(tx: Tx, tenant_id: int, skus: Iterable[str] | None = None) -> dict[str, dict[str, int]]:
+    """Return {bundle SKU: {part: pieces}} of those of these SKUs that are bundles (None: all)."""
+    some = "" if skus is None else "AND sku {in:skus}"
+    found: dict[str, dict[str, int]] = {}
+    for sku, part, units in tx.all(
+        f"SELECT sku, part_sku, units FROM bundle_part WHERE tenant_id = :t {some} ORDER BY sku, part_sku",
+        t=tenant_id,
+        **({} if skus is None else {"skus": sorted(set(skus))}),
+    ):
+        found.setdefault(sku, {})[part] = units
+    return found
 
 
 class Matched(msgspec.Struct, frozen=True):
@@ -140,7 +155,8 @@ class Matched(msgspec.Struct, frozen=True):
 
 
 def match_by_sku(tx: Tx, tenant_id: int, account_id: int, now: int, *, only: Collection[str] | None = None) -> Matched:
-    """Tie every unlinked outlet of the account to the item of exactly the same SKU. Nothing else is guessed (FC-E02, FC-E03).
+    """Tie every unlinked outlet of the account to the item, or the parts of the bundle, of exactly the same SKU. Nothing else is guessed
+    (FC-E02, FC-E03).
 
     A SKU that stands on two hub variants is refused by the hub's catalogue reading and never linked here; a listing without a SKU or
     with one that the hub doesn't have gets a task. `only`: the external ids to look at.
@@ -157,8 +173,12 @@ def match_by_sku(tx: Tx, tenant_id: int, account_id: int, now: int, *, only: Col
         **({} if only is None else {"only": list(only)}),
     )
     linked = 0
+    made_of = bundle_parts(tx, tenant_id, {sku_text for _, sku_text, _, _ in rows}) if rows else {}
     for outlet_id, sku_text, title, sku in rows:
-        if sku is not None:
+        if sku_text in made_of:
+            link(tx, tenant_id, outlet_id, made_of[sku_text], now, by=f"the bundle {sku_text}")
+            linked += 1
+        elif sku is not None:
             link(tx, tenant_id, outlet_id, {sku: 1}, now, by="the same SKU")
             linked += 1
         else:

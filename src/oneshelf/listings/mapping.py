@@ -6,16 +6,20 @@ In: the tables, rows of a CSV file. Out: rows, problems by row. Never: links wha
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from oneshelf.core import spreadsheet
+from oneshelf.db import events, undo
 from oneshelf.db.journal import note, open_task
 from oneshelf.db.tx import Tx
 
-from . import dirty, links, sheets
+from . import dirty, links
 from .suggest import Shop, Suggestion, Unlinked
 
+#: The kind of a change by file.
+LINKS = "links"
 COLUMNS = ("listing", "account", "channel", "external_id", "sku_text", "title", "state", "parts")
 
 
@@ -35,24 +39,42 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def rows(
-    tx: Tx, tenant_id: int, *, account_id: int = 0, unlinked: bool = False, suggest: bool = False, limit: int = 100_000
+    tx: Tx,
+    tenant_id: int,
+    *,
+    account_id: int = 0,
+    unlinked: bool = False,
+    suggest: bool = False,
+    listing: int = 0,
+    after: Sequence[int] | None = None,
+    limit: int = 100_000,
 ) -> list[Row]:
-    """Return the marketplaces' listings, those of one account or all, in order; with suggestions for the unlinked where asked."""
+    """Return the marketplaces' listings, those of one account or all, in order; with suggestions for the unlinked where asked. Only
+    one `listing`; those `after` an (account, listing)."""
+    after_account, after_listing = after or (0, 0)
     found = tx.all(
         """SELECT o.outlet_id, o.account_id, a.channel, o.external_id, o.sku_text, o.title, o.state FROM outlet o
              JOIN account a ON a.tenant_id = o.tenant_id AND a.account_id = o.account_id
             WHERE o.tenant_id = :t AND a.channel <> 'shopify' AND a.state <> 'DISCONNECTED' AND o.fulfilled_by_channel = 0
-              AND (:a = 0 OR o.account_id = :a) AND (:un = 0 OR (o.state NOT IN ('ended', 'draft', 'gone')
+              AND (:a = 0 OR o.account_id = :a) AND (:one = 0 OR o.outlet_id = :one)
+              AND (o.account_id, o.outlet_id) > (:after_account, :after_listing) AND (:un = 0 OR (o.state NOT IN ('ended', 'draft', 'gone')
               AND NOT EXISTS (SELECT 1 FROM link k WHERE k.tenant_id = o.tenant_id AND k.outlet_id = o.outlet_id)))
             ORDER BY o.account_id, o.outlet_id LIMIT :limit""",
         t=tenant_id,
         a=account_id,
+        one=listing,
+        after_account=after_account,
+        after_listing=after_listing,
         un=int(unlinked),
         limit=limit,
     )
     parts: dict[int, dict[str, int]] = defaultdict(dict)
     if not unlinked:
-        for outlet_id, sku, units in tx.all("SELECT outlet_id, sku, units FROM link WHERE tenant_id = :t", t=tenant_id):
+        for outlet_id, sku, units in tx.all(
+            "SELECT outlet_id, sku, units FROM link WHERE tenant_id = :t AND outlet_id {in:these}",
+            t=tenant_id,
+            these=[row[0] for row in found],
+        ):
             parts[outlet_id][sku] = units
     shop = _shop(tx, tenant_id) if suggest else None
     twice = duplicates(tx, tenant_id)
@@ -93,6 +115,7 @@ def unlink(tx: Tx, tenant_id: int, outlet_id: int, now: int, *, by: str) -> bool
     if not tx.run("DELETE FROM link WHERE tenant_id = :t AND outlet_id = :o", t=tenant_id, o=outlet_id):
         return False
     dirty.mark_outlets(tx, tenant_id, [outlet_id], now, f"unlinked by {by}")
+    events.tell(tx, tenant_id, now, "listing.changed", [{"listing": outlet_id}])
     what = f"Link the listing “{title[0] if title else outlet_id}”"
     open_task(tx, tenant_id, now, "unlinked_listing", str(outlet_id), what, "it was unlinked by hand")
     note(tx, tenant_id, now, by, "A listing was unlinked", f"outlet:{outlet_id}")
@@ -104,12 +127,13 @@ def unlink(tx: Tx, tenant_id: int, outlet_id: int, now: int, *, by: str) -> bool
 
 def to_csv(found: Iterable[Row]) -> str:
     """Return rows as CSV; `parts` is "SKU=pieces" parts, a blank between them."""
-    cells = []
-    for row in found:
-        parts = row.parts or ({row.suggestions[0].sku: row.suggestions[0].units} if row.suggestions else {})
-        text = "; ".join(f"{sku}={units}" for sku, units in sorted(parts.items()))
-        cells.append((row.listing, row.account, row.channel, row.external_id, row.sku_text, row.title, row.state, text))
-    return sheets.to_csv(COLUMNS, cells)
+    return spreadsheet.write(COLUMNS, (_cells(row) for row in found))
+
+
+def _cells(row: Row) -> tuple[str | int, ...]:
+    parts = row.parts or ({row.suggestions[0].sku: row.suggestions[0].units} if row.suggestions else {})
+    text = "; ".join(f"{sku}={units}" for sku, units in sorted(parts.items()))
+    return (row.listing, row.account, row.channel, row.external_id, row.sku_text, row.title, row.state, text)
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -121,12 +145,13 @@ class Wanted(msgspec.Struct, frozen=True):
     problems: list[tuple[int, str]]
 
 
-def read_csv(tx: Tx, tenant_id: int, text: str) -> Wanted:
+def read_csv(tx: Tx, tenant_id: int, file: bytes | str) -> Wanted:
     """Check every row of a file with the columns `listing` and `parts` (others are ignored). An empty `parts` leaves a listing as it
     is, "-" unlinks it. The heading is row 1."""
-    rows, wrong = sheets.read_csv(text, ("listing", "parts"))
-    if wrong:
-        return Wanted({}, [], 0, [(1, wrong)])
+    try:
+        sheet = spreadsheet.read(file, ("listing", "parts"))
+    except spreadsheet.SheetWrong as error:
+        return Wanted({}, [], 0, [(1, str(error))])
     outlets = {
         outlet_id
         for (outlet_id,) in tx.all(
@@ -144,17 +169,15 @@ def read_csv(tx: Tx, tenant_id: int, text: str) -> Wanted:
     seen: dict[int, int] = {}
     problems: list[tuple[int, str]] = []
     same = 0
-    for number, row in rows:
-        listing, parts = row["listing"], row["parts"].removeprefix("'")
+    for row in sheet.rows:
+        number, listing, parts = row.number, row.cells["listing"], row.cells["parts"]
         if not parts:
             same += 1
             continue
-        try:
-            outlet_id = int(listing)
-        except ValueError:
+        outlet_id = spreadsheet.whole(listing, 1, 10**15)
+        if outlet_id is None:
             problems.append((number, f"listing {listing!r} is no number"))
-            continue
-        if outlet_id not in outlets:
+        elif outlet_id not in outlets:
             problems.append((number, f"there is no listing {outlet_id}"))
         elif outlet_id in seen:
             problems.append((number, f"listing {outlet_id} stands in row {seen[outlet_id]} too"))
@@ -188,10 +211,35 @@ def _parts(text: str, skus: set[str]) -> tuple[dict[str, int], str]:
     return parts, ""
 
 
-def apply(tx: Tx, tenant_id: int, wanted: Wanted, now: int, *, by: str) -> int:
-    """Carry out what was read; returns how many listings changed. The caller books the orders that waited."""
+def apply(tx: Tx, tenant_id: int, wanted: Wanted, now: int, *, by: str) -> int | None:
+    """Carry out what was read; returns the change's number, to take it back, or None if there was nothing to do. The caller books the
+    orders that waited."""
+    before: dict[int, dict[str, int]] = {outlet_id: {} for outlet_id in [*wanted.links, *wanted.unlinks]}
+    for outlet_id, sku, units in tx.all(
+        "SELECT outlet_id, sku, units FROM link WHERE tenant_id = :t AND outlet_id {in:these}",
+        t=tenant_id,
+        these=list(before),
+    ):
+        before[outlet_id][sku] = units
     for outlet_id, parts in wanted.links.items():
         links.link(tx, tenant_id, outlet_id, parts, now, by=by)
     for outlet_id in wanted.unlinks:
         unlink(tx, tenant_id, outlet_id, now, by=by)
-    return len(wanted.links) + len(wanted.unlinks)
+    if not before:
+        return None
+    return undo.keep(tx, tenant_id, LINKS, len(before), list(before.items()), now, by=by)
+
+
+def put_back(tx: Tx, tenant_id: int, change_no: int, now: int, *, by: str) -> tuple[list[int], list[int]]:
+    """Tie listings to what they were tied to before a file changed them, whatever happened since; returns which are linked now, and
+    which are not. Raises NotThere, AlreadyUndone. Orders that were booked meanwhile stay as they are; the caller books those that waited."""
+    linked, unlinked = [], []
+    known = {sku for (sku,) in tx.all("SELECT sku FROM item WHERE tenant_id = :t AND deleted = 0", t=tenant_id)}
+    for outlet_id, parts in undo.take(tx, tenant_id, LINKS, change_no, now, by=by):
+        if parts and parts.keys() <= known:
+            links.link(tx, tenant_id, outlet_id, parts, now, by=by)
+            linked.append(outlet_id)
+        else:  # it was not linked, or to something that the shop no longer has
+            unlink(tx, tenant_id, outlet_id, now, by=by)
+            unlinked.append(outlet_id)
+    return linked, unlinked

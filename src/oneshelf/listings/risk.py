@@ -101,28 +101,57 @@ def _mark(tx: Tx, tenant_id: int, sku: str, now: int, why: str) -> None:
 
 def locations_of(tx: Tx, tenant_id: int) -> dict[int, set[str]]:
     """Return {account: the locations that serve it}, of the accounts that are not served by all in scope."""
-    found: dict[int, set[str]] = {}
-    for account_id, location_id in tx.all(
-        "SELECT account_id, location_id FROM account_location WHERE tenant_id = :t", t=tenant_id
+    only: dict[int, set[str]] = {}
+    without: dict[int, set[str]] = {}
+    for account_id, location_id, excluded in tx.all(
+        "SELECT account_id, location_id, excluded FROM account_location WHERE tenant_id = :t", t=tenant_id
     ):
-        found.setdefault(account_id, set()).add(location_id)
-    return found
+        (without if excluded else only).setdefault(account_id, set()).add(location_id)
+    if without:
+        every = {one for (one,) in tx.all("SELECT location_id FROM location WHERE tenant_id = :t", t=tenant_id)}
+        for account_id, names in without.items():
+            only[account_id] = only.get(account_id, every) - names
+    return only
 
 
-def set_locations(tx: Tx, tenant_id: int, account_id: int, location_ids: Iterable[str], now: int, *, by: str) -> None:
-    """Say which locations serve an account; none: all in scope. Raises LookupError for one that the shop does not have."""
-    wanted = sorted(set(location_ids))
+def set_locations(
+    tx: Tx,
+    tenant_id: int,
+    account_id: int,
+    location_ids: Iterable[str],
+    now: int,
+    *,
+    by: str,
+    excluded: Iterable[str] = (),
+) -> None:
+    """Say which locations serve an account: these, all but `excluded`, or (neither given) all in scope. One that the shop opens later
+    serves an account that excludes, and does not serve one that names its own.
+
+    Raises LookupError for one that the shop does not have, ValueError if both are given.
+    """
+    wanted, without = sorted(set(location_ids)), sorted(set(excluded))
+    if wanted and without:
+        raise ValueError("name the locations that serve the account, or those that do not, not both")
     known = {
         row[0] for row in tx.all("SELECT location_id FROM location WHERE tenant_id = :t AND active = 1", t=tenant_id)
     }
-    if missing := [one for one in wanted if one not in known]:
+    if missing := [one for one in (*wanted, *without) if one not in known]:
         raise LookupError(f"the shop has no active location {', '.join(missing)}")
     tx.run("DELETE FROM account_location WHERE tenant_id = :t AND account_id = :a", t=tenant_id, a=account_id)
     tx.many(
-        "INSERT INTO account_location (tenant_id, account_id, location_id) VALUES (?, ?, ?)",
-        [(tenant_id, account_id, location_id) for location_id in wanted],
+        "INSERT INTO account_location (tenant_id, account_id, location_id, excluded) VALUES (?, ?, ?, ?)",
+        [(tenant_id, account_id, location_id, int(bool(without))) for location_id in wanted or without],
     )
-    note(tx, tenant_id, now, by, "The locations of an account set", f"account:{account_id}", locations=wanted)
+    note(
+        tx,
+        tenant_id,
+        now,
+        by,
+        "The locations of an account set",
+        f"account:{account_id}",
+        locations=wanted,
+        excluded=without,
+    )
     rows = tx.all(
         """SELECT DISTINCT o.outlet_id FROM outlet o JOIN link k ON k.tenant_id = o.tenant_id AND k.outlet_id = o.outlet_id
             WHERE o.tenant_id = :t AND o.account_id = :a AND o.fulfilled_by_channel = 0""",

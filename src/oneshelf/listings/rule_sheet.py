@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from oneshelf.core import offer_rule, precedence
+from oneshelf.core import offer_rule, precedence, spreadsheet
 from oneshelf.core.offer_rule import PLAIN, Numbers, OfferRule
 from oneshelf.core.precedence import RANK_DEFAULT, Selector
 from oneshelf.db.tx import Tx, next_values
 
-from . import policy, sheets
+from . import policy
 from .policy import Change
 
 #: A file longer than this is split: every row is a rule to look at.
@@ -70,14 +70,16 @@ def to_csv(rules: Sequence[OfferRule]) -> str:
     rows = []
     for rule in rules:
         s = rule.selector
-        low: list[object] = ["", *[""] * len(_NUMBERS)] if rule.low_at is None else [rule.low_at, *_cells(rule.low)]
+        low: list[str | int | None] = (
+            ["", *[""] * len(_NUMBERS)] if rule.low_at is None else [rule.low_at, *_cells(rule.low)]
+        )
         places = " ".join(rule.except_locations)
         rows.append(["", s.account_id or "", s.channel, s.goods, s.value, s.rank, *_cells(rule.numbers), *low, places])
-    return sheets.to_csv(COLUMNS, rows)
+    return spreadsheet.write(COLUMNS, rows)
 
 
-def _cells(numbers: Numbers) -> list[object]:
-    found: list[object] = []
+def _cells(numbers: Numbers) -> list[str | int | None]:
+    found: list[str | int | None] = []
     for name in _NUMBERS.values():
         value = getattr(numbers, name)
         found.append({True: "yes", False: "no"}[value] if isinstance(value, bool) else value)
@@ -87,20 +89,24 @@ def _cells(numbers: Numbers) -> list[object]:
 def read_csv(tx: Tx, tenant_id: int, text: str) -> WantedRules:
     """Check every row of a file with the columns `goods` and `value` and any of COLUMNS (others are ignored). `action` "drop" takes the
     rule of the row back; rules that the file does not name stay. The heading is row 1."""
-    rows, wrong = sheets.read_csv(text, ("goods", "value"))
-    if wrong or len(rows) > ROWS_MAX:
-        return WantedRules([], 0, [(1, wrong or f"the file has {len(rows)} rows; split it: {ROWS_MAX} at most")])
+    try:
+        rows = spreadsheet.read(
+            text, ("goods", "value"), [one for one in COLUMNS if one not in ("goods", "value")]
+        ).rows
+    except spreadsheet.SheetWrong as error:
+        return WantedRules([], 0, [(1, str(error))])
+    if len(rows) > ROWS_MAX:
+        return WantedRules([], 0, [(1, f"the file has {len(rows)} rows; split it: {ROWS_MAX} at most")])
     known = policy.known(tx, tenant_id)
     now = {policy.place_of(rule.selector): rule for rule in policy.all_rules(tx, tenant_id)}
     changes: list[Change] = []
     problems: list[tuple[int, str]] = []
     seen: dict[tuple[int, str, str, str], int] = {}
     same = 0
-    for number, row in rows:
-        if not any(row.values()):
-            continue
+    for sheet_row in rows:
+        number = sheet_row.number
         try:
-            change = _change(row)
+            change = _change(sheet_row.cells)
             precedence.check(change.selector)
             place = policy.place_of(change.selector)
             if place in seen:

@@ -7,7 +7,7 @@ Never: moves an account along its states (a LIVE one stays LIVE); unlinks by its
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,7 @@ from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 
 from . import pinned, shop, unmanaged
+from .bundles import components_of, keep_bundles
 
 #: Hints read in one go, and how often "does not exist" is heard before it is believed.
 HINTS_AT_ONCE = 20
@@ -248,12 +249,14 @@ async def _reread_hub(
     await writer.do(lambda tx: _keep_run(tx, tenant_id, account_id, run, to_us(clock.now())))
     state = await wait_for_export(hub, http, started, look_every_s)
     found = [one async for batch in hub.catalogue_export(http, state) for one in batch]
+    made_of = await components_of(hub, http, found)
     run.read = run.total = len(found)
     progress(run)
 
     def keep(tx: Tx) -> None:
         now = to_us(clock.now())
         told = shop.keep_variants(tx, tenant_id, account_id, found, now)
+        keep_bundles(tx, tenant_id, made_of, found, now)
         missing = shop.missing_items(tx, tenant_id, {str(one.extra.get("item_id", "")) for one in found})
         subject = str(account_id)
         if len(missing) > GONE_ALWAYS_FINE and len(missing) * 100 > (run.read + len(missing)) * GONE_PERCENT_MAX:
@@ -339,8 +342,10 @@ async def follow_hints(
             continue
         wait_s: float | None = None
         found: list[ListingFound] = []
+        made_of: dict[str, dict[str, int]] = {}
         try:
             found = await channel.listings_of(http, hint.external_id)
+            made_of = await components_of(channel, http, found)
         except Retry as error:
             wait_s = error.wait_s or 0.0
         except (NoAnswer, Park):
@@ -353,6 +358,7 @@ async def follow_hints(
                 is_hub=isinstance(channel, Hub),
                 hint=hint,
                 found=found,
+                made_of=made_of,
                 wait_s=wait_s,
                 now=to_us(clock.now()),
             )
@@ -398,6 +404,7 @@ def _take_hint(
     found: Sequence[ListingFound],
     wait_s: float | None,
     now: int,
+    made_of: Mapping[str, Mapping[str, int]] | None = None,
 ) -> None:
     if wait_s is not None:
         hints.again(tx, tenant_id, account_id, hint, now, empty=False, wait_s=wait_s)
@@ -407,6 +414,7 @@ def _take_hint(
         return
     if is_hub:
         shop.keep_variants(tx, tenant_id, account_id, found, now)
+        keep_bundles(tx, tenant_id, made_of or {}, found, now)
         missing = shop.missing_items(
             tx, tenant_id, {str(one.extra.get("item_id", "")) for one in found}, hint.external_id
         )

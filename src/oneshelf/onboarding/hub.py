@@ -20,9 +20,12 @@ from oneshelf.pricing.levels import ItemTold, hear_hub
 from oneshelf.reconcile import hub as judging
 from oneshelf.reconcile import opening
 from oneshelf.reconcile.worker import wait_for_export
+from oneshelf.routing.locations import keep_hub_addresses
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 from oneshelf.tenants.accounts import set_state
+
+from .bundles import components_of, keep_bundles
 
 
 async def read_catalogue(
@@ -36,7 +39,15 @@ async def read_catalogue(
         raise Retry(f"Shopify did not start the catalogue export: {started}")
     state = await wait_for_export(hub, http, started, look_every_s)
     found = [one async for batch in hub.catalogue_export(http, state) for one in batch]
-    return await writer.do(lambda tx: keep_items(tx, tenant_id, account_id, found, to_us(clock.now())))
+    made_of = await components_of(hub, http, found)
+
+    def keep(tx: Tx) -> int:
+        now = to_us(clock.now())
+        count = keep_items(tx, tenant_id, account_id, found, now)
+        keep_bundles(tx, tenant_id, made_of, found, now)
+        return count
+
+    return await writer.do(keep)
 
 
 def keep_locations(tx: Tx, tenant_id: int, places: Sequence[HubLocation]) -> None:
@@ -52,6 +63,7 @@ def keep_locations(tx: Tx, tenant_id: int, places: Sequence[HubLocation]) -> Non
             s=int(place.active and place.fulfils_online and not place.is_fulfillment_service),
             p=priority,
         )
+    keep_hub_addresses(tx, tenant_id, places)
 
 
 def keep_items(tx: Tx, tenant_id: int, account_id: int, found: Sequence[ListingFound], now: int) -> int:

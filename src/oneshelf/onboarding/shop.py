@@ -16,6 +16,7 @@ from oneshelf.db.tx import Tx
 from oneshelf.intake.handle import want_hub_read
 from oneshelf.listings import dirty, links
 from oneshelf.orders.relink import relink_account
+from oneshelf.orders.routing import leave_closed
 
 from . import hub
 
@@ -54,6 +55,7 @@ def keep_places(tx: Tx, tenant_id: int, places: Sequence[HubLocation], now: int)
             t=tenant_id,
         ):
             want_hub_read(tx, tenant_id, f"{item_id}|{one}")
+    leave_closed(tx, tenant_id, [one for one in changed if not after[one]], now)
 
 
 def keep_variants(tx: Tx, tenant_id: int, account_id: int, found: Sequence[ListingFound], now: int) -> Kept:

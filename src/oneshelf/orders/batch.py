@@ -13,6 +13,8 @@ from oneshelf.core.facts import OrderSeen
 from oneshelf.core.stock import Entry, Level
 from oneshelf.db.tx import Tx, next_values
 from oneshelf.listings.links import Tie, ties_for
+from oneshelf.listings.risk import locations_of
+from oneshelf.routing import deciding
 from oneshelf.stock.levels import levels_of, locations_in_scope
 
 from .accounts import external_key, load_accounts, parse_external_key
@@ -46,6 +48,10 @@ class Batch:
         self.by_external = {(a.channel, a.external_id): a for a in self.accounts.values()}
         self.hub = next((a for a in self.accounts.values() if a.is_hub and a.is_connected), None)
         self.in_scope = locations_in_scope(tx, tenant_id)
+        #: What decides where lines stand; None: the hub does, or there is one location.
+        self.router = deciding.router(tx, tenant_id, now) if len(self.in_scope) > 1 else None
+        self._serving = locations_of(tx, tenant_id) if len(self.in_scope) > 1 else {}
+        self.decided: dict[int, deciding.Decision] = {}
         self.entries: list[Entry] = []
         self.new_takers: list[tuple[LineRow, int, int]] = []  # line, placed_at, pieces newly taken
         self.dirty_lines: dict[tuple[int, str, str], LineRow] = {}
@@ -63,7 +69,9 @@ class Batch:
         keys = {(h.account_id, h.order.order_id) for h in heard}
         copied = {key for h in heard if (key := self.copied_order(h)) is not None}
         self.orders = load_orders(self.tx, self.tenant_id, keys | copied)
-        self.lines = load_lines(self.tx, self.tenant_id, [order.order_no for order in self.orders.values()])
+        numbers = [order.order_no for order in self.orders.values()]
+        self.lines = load_lines(self.tx, self.tenant_id, numbers)
+        self.routes = deciding.newest(self.tx, self.tenant_id, numbers) if self.router is not None and numbers else {}
         fresh = sorted(keys - self.orders.keys())
         self.numbers = dict(
             zip(fresh, next_values(self.tx, self.tenant_id, "orders", len(fresh)) if fresh else (), strict=True)
@@ -160,6 +168,11 @@ class Batch:
             return self._named_plainly.get(h.order.copy_of_key)
         account = self.by_external.get((parsed[0], parsed[1]))  # type: ignore[arg-type]
         return None if account is None else (account.account_id, parsed[2])
+
+    def serving(self, account_id: int) -> list[str]:
+        """Return the locations that serve an account (S0.2), the most important first."""
+        only = self._serving.get(account_id)
+        return self.in_scope if only is None else [one for one in self.in_scope if one in only]
 
     def source_of(self, h: Heard) -> OrderRow | None:
         """Return the stored marketplace order that this hub order is the copy of, None if it counts by itself."""

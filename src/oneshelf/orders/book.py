@@ -14,14 +14,16 @@ from typing import Literal
 from oneshelf.core.facts import LineSeen, OrderSeen, Payment
 from oneshelf.core.instants import SECOND
 from oneshelf.core.order import order_state
+from oneshelf.db import events
 from oneshelf.db.journal import close_task
 from oneshelf.db.tx import Tx
 from oneshelf.listings import dirty
 from oneshelf.listings.links import Tie
+from oneshelf.routing import deciding
 from oneshelf.stock import ledger
 from oneshelf.tenants import usage
 
-from . import copies, covering, heading, parcels, provisional
+from . import copies, covering, heading, parcels, provisional, routing
 from .accounts import Account
 from .batch import Batch, Heard
 from .buyers import follow_buyers
@@ -53,6 +55,8 @@ def _write(batch: Batch) -> None:
         states = [line.in_order for line in batch.lines.get(order.order_no, {}).values()]
         order.state = order_state(states) if states else ("COPY" if order.copy_key else "EMPTY")
     save_orders(tx, tenant_id, batch.dirty_orders.values())
+    stored = [{"order": o.order_no, "account": o.account_id, "order_id": o.order_id} for o in batch.new_orders]
+    events.tell(tx, tenant_id, now, "order.stored", stored)
     for order_no, line_id in batch.gone_lines:
         tx.run(
             "DELETE FROM order_line WHERE tenant_id = :t AND order_no = :o AND line_id = :l AND sku = ''",
@@ -61,6 +65,7 @@ def _write(batch: Batch) -> None:
             l=line_id,
         )
     save_lines(tx, tenant_id, batch.dirty_lines.values())
+    deciding.save(tx, tenant_id, batch.decided.values())
     batch.paces.write(tx, tenant_id)
     ledger.post(tx, tenant_id, batch.entries, now)
     handed_over = _use_up_provisionals(batch)
@@ -109,8 +114,10 @@ def _book_one(batch: Batch, h: Heard) -> Booked:
     if source is not None and _becomes_copy(batch, account, order, h):
         copies.follow_copy(batch, source, order, h)
         return "booked"
-    for line in h.order.lines:
-        _book_line(batch, account, order, h, line)
+    due = [pair for line in h.order.lines for pair in _lines_of(batch, account, order, h, line)]
+    routing.place(batch, account, order, h, due)
+    for row, line in due:
+        _advance(batch, account, order, h, row, line)
     if account.is_hub:
         _book_returns(batch, account, order, h)
     return "booked"
@@ -154,19 +161,23 @@ def _takes_no_stock(account: Account, order: OrderRow, seen: LineSeen, tie: Tie 
     return not seen.listing_keys if account.is_hub else not seen.needs_shipping
 
 
-def _book_line(batch: Batch, account: Account, order: OrderRow, h: Heard, seen: LineSeen) -> None:
+def _lines_of(
+    batch: Batch, account: Account, order: OrderRow, h: Heard, seen: LineSeen
+) -> list[tuple[LineRow, LineSeen]]:
+    """Return the rows that one line of a snapshot is about, new ones made: one a SKU that it takes from the shelf."""
     stored = batch.lines.setdefault(order.order_no, {})
     mine = {sku: line for (line_id, sku), line in stored.items() if line_id == seen.line_id}
     tie = _tie_of(batch, account.account_id, seen)
     if _takes_no_stock(account, order, seen, tie) and not any(mine):
         if mine:  # it waited for a link that it will not need
             now_linked(batch, account, order, seen.line_id)
-        return
+        return []
     linked = {sku: line.units_per_listing for sku, line in mine.items() if sku}
     parts = linked or (tie.parts if tie is not None else {})
     if not parts:
         keep_unlinked(batch, account, order, seen, mine.get(""), ended=ended_by(h.order))
-        return
+        return []
+    found: list[tuple[LineRow, LineSeen]] = []
     if "" in mine:
         now_linked(batch, account, order, seen.line_id)
     for sku, units in parts.items():
@@ -177,7 +188,8 @@ def _book_line(batch: Batch, account: Account, order: OrderRow, h: Heard, seen: 
             if seen.ordered:
                 outlet_id = HUB_OUTLET if account.is_hub else line.outlet_id
                 batch.paces.count(sku, outlet_id, account.account_id, seen.ordered * units, order.placed_at)
-        _advance(batch, account, order, h, line, seen)
+        found.append((line, seen))
+    return found
 
 
 def _advance(batch: Batch, account: Account, order: OrderRow, h: Heard, line: LineRow, seen: LineSeen) -> None:

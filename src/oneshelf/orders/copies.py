@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from oneshelf.core.facts import LineSeen, Payment
 from oneshelf.core.instants import SECOND
 from oneshelf.core.order import LineState
+from oneshelf.db import events
 from oneshelf.db.journal import close_task, note, open_task
 from oneshelf.db.tx import Tx
 
-from . import claims, keeping_up, parcels, releases, shipments
+from . import claims, keeping_up, parcels, releases, routing, shipments
 from .batch import Batch, Heard
 from .lines import settle_line
 from .rows import LineRow, OrderRow
@@ -47,6 +48,8 @@ def follow_copy(batch: Batch, source: OrderRow, copy: OrderRow, h: Heard) -> Non
             if came_back.line_id in hub_line_ids:
                 parcels.come_back(batch, hub, line, came_back)
     shipments.owe(batch, source, h, stands_for)
+    if h.order.locations:
+        routing.follow_hub(batch, source, h, {key: line.location_id for key, (line, _) in stands_for.items()})
 
 
 def _second_copy(batch: Batch, source: OrderRow, copy: OrderRow) -> None:
@@ -69,7 +72,11 @@ def _take_as_copy(batch: Batch, source: OrderRow, copy: OrderRow) -> None:
     copy.standing = "copy"
     if source.imported_at is None:
         source.imported_at = batch.now
+        ids = {"order": source.order_no, "hub_order_id": copy.order_id}
+        events.tell(batch.tx, batch.tenant_id, batch.now, "order.imported", [ids])
         releases.want(batch.tx, batch.tenant_id, source.order_no, batch.now)
+        if batch.router is not None:
+            routing.want_move(batch.tx, batch.tenant_id, source, batch.now)
     if source.standing == "ask":
         source.standing = "live"
         close_task(batch.tx, batch.tenant_id, batch.now, "order_before_live", entity(source))

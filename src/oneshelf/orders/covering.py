@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from oneshelf.core.coverage import OpenLine, cover
 from oneshelf.core.plan import Capability
+from oneshelf.db import events
 from oneshelf.db.journal import close_task, note, open_task
 from oneshelf.db.tx import Tx
 from oneshelf.stock.levels import available_of
@@ -95,6 +96,8 @@ def _store(
         rows.append((verdict, now if verdict == "SHORT" else None, tenant_id, line.order_no, line.line_id, sku))
         if verdict == "SHORT":
             note(tx, tenant_id, now, "coverage", "A line became short", f"sku:{sku}", order=line.order_id)
+            ids = {"order": line.order_no, "line": line.line_id, "sku": sku}
+            events.tell(tx, tenant_id, now, "order.short", [ids])
             if line.state == "M" or not asks:  # its merchant is asked already, or his plan does not ask him
                 continue
             open_task(

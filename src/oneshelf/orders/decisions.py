@@ -28,13 +28,23 @@ class NotDecided(Park):
 
 
 def decide_line(
-    tx: Tx, tenant_id: int, order_id: str, line_id: str, word: Word, channels: short.Channels, now: int, *, by: str
+    tx: Tx,
+    tenant_id: int,
+    order_id: str,
+    line_id: str,
+    word: Word,
+    channels: short.Channels,
+    now: int,
+    *,
+    by: str,
+    account_id: int = 0,
 ) -> str:
-    """Take a merchant's word. `order_id`: the channel's id or number; `line_id` may be '' where only one line waits for a word.
+    """Take a merchant's word. `order_id`: the channel's id or number (`account_id`: of this account, 0: of any); `line_id` may be ''
+    where only one line waits for a word.
 
     Returns what happens now, in words. Raises NotDecided.
     """
-    order, account = order_of(tx, tenant_id, order_id)
+    order, account = order_of(tx, tenant_id, order_id, account_id)
     removed = short.removed_lines(tx, tenant_id, order)
     waiting = short.short_lines(tx, tenant_id, order)
     line_id = line_id or _only(order, sorted({*waiting, *removed}))
@@ -60,9 +70,9 @@ def decide_line(
     return f"Line {line_id} of order {order.order_id} is a backorder: it gets the next pieces in its turn."
 
 
-def take_back(tx: Tx, tenant_id: int, order_id: str, line_id: str, now: int, *, by: str) -> str:
+def take_back(tx: Tx, tenant_id: int, order_id: str, line_id: str, now: int, *, by: str, account_id: int = 0) -> str:
     """Take back "wait" or "backorder"; the line is asked about again as any that is short. Returns what happens, in words. Raises NotDecided."""
-    order, _ = order_of(tx, tenant_id, order_id)
+    order, _ = order_of(tx, tenant_id, order_id, account_id)
     rows = tx.all(
         "SELECT line_id, word FROM decision WHERE tenant_id = :t AND order_no = :o AND word IN ('wait', 'backorder') ORDER BY line_id",
         t=tenant_id,
@@ -82,12 +92,14 @@ def take_back(tx: Tx, tenant_id: int, order_id: str, line_id: str, now: int, *, 
     return f"{words[line_id].capitalize()} is taken back; line {line_id} of order {order.order_id} is asked about again if it is still short."
 
 
-def order_of(tx: Tx, tenant_id: int, name: str) -> tuple[OrderRow, Account]:
-    """Return a live account's order by its channel's id or number. Raises NotDecided."""
+def order_of(tx: Tx, tenant_id: int, name: str, account_id: int = 0) -> tuple[OrderRow, Account]:
+    """Return a live account's order by its channel's id or number (`account_id` 0: any account's). Raises NotDecided."""
     rows = tx.all(
-        "SELECT order_no FROM orders WHERE tenant_id = :t AND (order_id = :n OR number = :n) AND standing = 'live'",
+        "SELECT order_no FROM orders WHERE tenant_id = :t AND (order_id = :n OR number = :n) AND standing = 'live' "
+        "AND (:a = 0 OR account_id = :a)",
         t=tenant_id,
         n=name,
+        a=account_id,
     )
     if len(rows) != 1:
         many = "no order" if not rows else "several orders"

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from oneshelf.core.errors import Park
+from oneshelf.core.errors import NotThere, Park
 from oneshelf.core.instants import SECOND
 from oneshelf.core.stock import Entry
 from oneshelf.db.journal import note
@@ -21,7 +21,7 @@ from oneshelf.stock import ledger
 from oneshelf.stock.levels import available_of, levels_of, locations_in_scope
 
 from . import claims
-from .routing import choose_location
+from .placing import choose_location
 
 #: Nothing is held for longer by one word: 90 days, in microseconds.
 LONGEST = 90 * 86_400 * SECOND
@@ -102,10 +102,10 @@ def hold(
 
 
 def release(tx: Tx, tenant_id: int, hold_no: int, now: int, *, by: str) -> ManualHold:
-    """End a hold before its time. Raises CannotHold if it is over or never was."""
+    """End a hold before its time. Raises NotThere if it is over or never was."""
     rows = _find(tx, tenant_id, "hold_no = :no AND state = 'OPEN'", no=hold_no)
     if not rows:
-        raise CannotHold(f"Hold {hold_no} is not open. `oneshelf holds list` shows those that are.")
+        raise NotThere(f"Hold {hold_no} is not open. `oneshelf holds list` shows those that are.")
     return _end(tx, tenant_id, rows[0], "RELEASED", "released by hand", now, by)
 
 

@@ -6,7 +6,7 @@ Never: believes a marketplace's shipment about the shelf; decides a state.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from oneshelf.core.facts import ReturnSeen, ShipmentSeen
 from oneshelf.core.instants import to_us
@@ -15,14 +15,14 @@ from oneshelf.db.journal import open_task
 
 from .accounts import Account
 from .batch import Batch, Heard
-from .routing import choose_location
+from .placing import choose_location
 from .rows import LineRow, OrderRow
 
 
 def place(batch: Batch, line: LineRow) -> str:
     """Give a line that has no location yet one by the routing rule, until the hub says otherwise (S5.7)."""
     if not line.location_id:
-        line.location_id = choose_location(line.sku, batch.levels, batch.in_scope)
+        line.location_id = choose_location(line.sku, batch.levels, batch.serving(line.account_id))
     return line.location_id
 
 
@@ -36,7 +36,12 @@ def follow_word(batch: Batch, line: LineRow, hub_line_ids: Collection[str], h: H
         for location_id, pieces in h.order.locations.get(hub_line_id, {}).items():
             said[location_id] = said.get(location_id, 0) + pieces
     if said:
-        move_line(batch, line, max(said, key=lambda where: (said[where], where)))
+        move_line(batch, line, most_of(said))
+
+
+def most_of(said: Mapping[str, int]) -> str:
+    """Return the location that has most pieces."""
+    return max(said, key=lambda where: (said[where], where))
 
 
 def move_line(batch: Batch, line: LineRow, location_id: str) -> None:

@@ -55,8 +55,11 @@ def pin(tx: Tx, tenant_id: int, order_no: int, line_id: str, sku: str, word: Pin
     covering.recompute(tx, tenant_id, [sku], now)
 
 
-def pin_line(tx: Tx, tenant_id: int, order_name: str, line_id: str, word: Pin, now: int, *, by: str) -> str:
-    """Pin a line of an order by the id or number that its channel shows (`line_id` '': its only line). Returns what happens, in words.
+def pin_line(
+    tx: Tx, tenant_id: int, order_name: str, line_id: str, word: Pin, now: int, *, by: str, account_id: int = 0
+) -> str:
+    """Pin a line of an order by the id or number that its channel shows (`line_id` '': its only line; `account_id` 0: of any account).
+    Returns what happens, in words.
 
     Raises LookupError if there is no such order or line, or several; ValueError if nothing of it waits for pieces any more.
     """
@@ -64,9 +67,11 @@ def pin_line(tx: Tx, tenant_id: int, order_name: str, line_id: str, word: Pin, n
         """SELECT l.order_no, l.line_id, l.sku, l.state, l.order_id FROM orders o
              JOIN order_line l ON l.tenant_id = o.tenant_id AND l.order_no = o.order_no
             WHERE o.tenant_id = :t AND (o.order_id = :n OR o.number = :n) AND o.standing = 'live' AND l.sku <> ''
+              AND (:a = 0 OR o.account_id = :a)
             ORDER BY l.order_no, l.line_id, l.sku""",
         t=tenant_id,
         n=order_name,
+        a=account_id,
     )
     if len({row[0] for row in rows}) != 1:
         raise LookupError(

@@ -12,11 +12,12 @@ from oneshelf.core.stock import Entry
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
 from oneshelf.listings import dirty
+from oneshelf.listings.risk import locations_of
 from oneshelf.stock import ledger
 from oneshelf.stock.levels import levels_of, locations_in_scope
 
 from . import claims
-from .routing import choose_location
+from .placing import choose_location
 from .rows import LineRow
 
 #: Outlet id under which the hub's own provisionals stand.
@@ -95,9 +96,7 @@ def _reserve(
     read_id: str,
     now: int,
 ) -> None:
-    location_id = location_id or choose_location(
-        sku, levels_of(tx, tenant_id, [sku]), locations_in_scope(tx, tenant_id)
-    )
+    location_id = location_id or _place(tx, tenant_id, account_id, sku)
     prov_id = f"prov:{account_id}:{outlet_id}:{sku}:{read_id}"
     entry = Entry(
         key=prov_id, sku=sku, location_id=location_id, reason="unseen sale", reserved=pieces, source=f"read {read_id}"
@@ -122,6 +121,14 @@ def _reserve(
         claim = claims.ClaimRow(prov_id, sku, location_id, pieces, 0, 0, 0, 0, "", now, 0, 1)
         claims.plan(tx, tenant_id, [claim], now, at_once=True)
         claims.save(tx, tenant_id, [claim])
+
+
+def _place(tx: Tx, tenant_id: int, account_id: int, sku: str) -> str:
+    """Where an unseen sale stands until its order comes: where most is, of the locations that serve its account."""
+    serving = locations_in_scope(tx, tenant_id)
+    if len(serving) > 1 and (only := locations_of(tx, tenant_id).get(account_id)) is not None:
+        serving = [one for one in serving if one in only]
+    return choose_location(sku, levels_of(tx, tenant_id, [sku]), serving)
 
 
 def consume(

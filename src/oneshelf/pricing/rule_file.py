@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 
+from oneshelf.core import spreadsheet
 from oneshelf.core.instants import instant_of, iso
 from oneshelf.core.precedence import GOODS, RANK_DEFAULT, Selector
 from oneshelf.core.price_terms import PriceRule, PriceSale
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
-from oneshelf.listings import sheets
 
 from .rules import drop_rule, mark_reach, named, rules_of, sales_of, set_rule, set_sale
 
@@ -66,7 +66,7 @@ def to_csv(tx: Tx, tenant_id: int) -> str:
         )
         for sale in sales_of(tx, tenant_id)
     ]
-    return sheets.to_csv(COLUMNS, rows)
+    return spreadsheet.write(COLUMNS, rows)
 
 
 def _where(selector: Selector) -> tuple[object, ...]:
@@ -77,12 +77,17 @@ def read_csv(text: str) -> FileRead:
     """Read the rows of a file, without looking at the shelf."""
     lines: list[Line] = []
     problems: list[tuple[int, str]] = []
-    rows, wrong = sheets.read_csv(text, ("kind", "goods", "value", "price"))
-    if wrong or len(rows) > ROWS_MAX:
-        return FileRead((), ((1, wrong or f"the file has more than {ROWS_MAX} rows"),))
-    for number, row in rows:
+    needed = ("kind", "goods", "value", "price")
+    try:
+        rows = spreadsheet.read(text, needed, [one for one in COLUMNS if one not in needed]).rows
+    except spreadsheet.SheetWrong as error:
+        return FileRead((), ((1, str(error)),))
+    if len(rows) > ROWS_MAX:
+        return FileRead((), ((1, f"the file has more than {ROWS_MAX} rows"),))
+    for row in rows:
+        number = row.number
         try:
-            lines.append(_line(number, row))
+            lines.append(_line(number, row.cells))
         except ValueError as error:
             problems.append((number, str(error)))
     seen: list[Line] = []

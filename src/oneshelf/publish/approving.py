@@ -108,15 +108,16 @@ def change_locations(
     now: int,
     *,
     by: str,
+    excluded: Sequence[str] = (),
 ) -> Done:
-    """Say which locations serve an account; if too many numbers would go to 0 or multiply, ask first. Raises LookupError."""
+    """Say which locations serve an account, or which do not; if too many numbers would go to 0 or multiply, ask first. Raises LookupError."""
     rows = tx.all(
         """SELECT DISTINCT o.outlet_id FROM outlet o JOIN link k ON k.tenant_id = o.tenant_id AND k.outlet_id = o.outlet_id
             WHERE o.tenant_id = :t AND o.account_id = :a AND o.fulfilled_by_channel = 0""",
         t=tenant_id,
         a=account_id,
     )
-    payload = {"account_id": account_id, "locations": list(locations)}
+    payload = {"account_id": account_id, "locations": list(locations), "excluded": list(excluded)}
     return _guarded(
         tx, tenant_id, "locations", account_id, "Other locations for an account", {account_id: [row[0] for row in rows]}, can,
         lambda: _make_locations(tx, tenant_id, payload, now, by=by), payload, now, by=by,
@@ -124,7 +125,8 @@ def change_locations(
 
 
 def _make_locations(tx: Tx, tenant_id: int, payload: Mapping[str, Any], now: int, *, by: str) -> int:
-    risk.set_locations(tx, tenant_id, int(payload["account_id"]), payload["locations"], now, by=by)
+    without = payload.get("excluded") or ()
+    risk.set_locations(tx, tenant_id, int(payload["account_id"]), payload["locations"], now, by=by, excluded=without)
     return 0
 
 

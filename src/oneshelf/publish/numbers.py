@@ -116,6 +116,8 @@ class _Work:
         account = account_row(tx, tenant_id, account_id)
         #: Told to show 0 whatever is there, before a pause (8.14).
         self.closed = account.shows_zero
+        #: Pieces kept off for a while beside what rules keep off (publish/safe_pause).
+        self.wider = account.wider
         self.planned: Planned = plan_skus(tx, tenant_id, skus, k, now, everything=everything)
 
         scarce = [sku for (_, sku), others in self.planned.others.items() if others.reserve]
@@ -142,6 +144,7 @@ class _Work:
             channel_max=self.can.max_quantity,
             auto_cap=self.planned.cap_of(outlet_id, sku) if numbers.cap_auto else NO_CAP,
             closed=self.closed,
+            wider=self.wider,
         )
 
     def others(self, outlet_id: int, sku: str, *, part: bool = False) -> Others:
@@ -160,6 +163,7 @@ class _Work:
             "sku": sku,
             "cap": policy.cap,
             "closed": self.closed,
+            "wider": self.wider,
             "everywhere": self.everywhere[sku],
             **self._words(terms, self.rules.of(sku), self.k[sku]),
             **_of_others(others),
@@ -197,6 +201,7 @@ class _Work:
             },
             **self._words(terms, whole, scarcest),
             "closed": self.closed,
+            "wider": self.wider,
         }
         bundles = bundle_available(self.k, parts)
         sellers = [(self.planned.sellers.get((outlet_id, sku)), units) for sku, units in parts.items()]

@@ -32,6 +32,7 @@ from oneshelf.core.slot import (
     backoff_s,
     next_look_s,
 )
+from oneshelf.db import events
 from oneshelf.db.journal import note, open_task
 from oneshelf.db.tx import Tx
 from oneshelf.pricing import marks
@@ -301,7 +302,7 @@ def settle_price_write(
     slots = load(tx, tenant_id, [item.outlet_id for item in call.items])
     window = windows(tx, tenant_id, account_row(tx, tenant_id, account_id), "price_attempt")
     ends: dict[str, Outcome] = {}
-    rows = []
+    rows, told = [], []
     for index, item in enumerate(call.items):
         outcome: Outcome
         if isinstance(outcomes, BaseException):
@@ -316,9 +317,11 @@ def settle_price_write(
             continue
         word = _end_write(tx, tenant_id, account_id, slot, outcome, window, now)
         rows.append((word, slot.reason, now if word == "ACCEPTED" else None, tenant_id, item.attempt_no))
+        told += [item.outlet_id] if word == "ACCEPTED" else []
     tx.many(
         "UPDATE price_attempt SET outcome = ?, reason = ?, accepted_at = ? WHERE tenant_id = ? AND attempt_no = ?", rows
     )
+    events.tell(tx, tenant_id, now, "price.changed", [{"listing": outlet_id} for outlet_id in told])
     usage.add(tx, tenant_id, now, "prices", [(account_id, sum(row[2] is not None for row in rows))])
     save(tx, tenant_id, slots.values())
     _hear_again(tx, tenant_id, slots.values())

@@ -26,7 +26,7 @@ from oneshelf.core.slot import (
     next_state,
 )
 from oneshelf.db.tx import Tx
-from oneshelf.tenants.accounts import SHOW_ZERO
+from oneshelf.tenants.accounts import SHOW_ZERO, WIDER
 from oneshelf.tenants.plan import Plan
 
 #: The initial publish window of a channel that the table does not know, seconds.
@@ -203,6 +203,8 @@ class AccountRow(msgspec.Struct, frozen=True):
     shows_zero: bool = False
     #: The tenant's plan has inventory sync.
     in_plan: bool = True
+    #: Pieces kept off every listing beside what its rule keeps off, for a while (publish/safe_pause).
+    wider: int = 0
 
     @property
     def writes(self) -> bool:
@@ -228,7 +230,8 @@ def account_row(tx: Tx, tenant_id: int, account_id: int) -> AccountRow:
     start_s = settings.get("publish_window_s") or PUBLISH_WINDOW_S.get(row[1], OTHER_WINDOW_S)
     window, zero = round(float(start_s) * SECOND), settings.get(SHOW_ZERO) == "1"
     in_plan = Plan.named(row[6]).allows(Capability.INVENTORY_SYNC)
-    return AccountRow(row[0], row[1], row[2], row[3] * SECOND, row[4], window, zero, in_plan)
+    wider = int(settings.get(WIDER) or 0)
+    return AccountRow(row[0], row[1], row[2], row[3] * SECOND, row[4], window, zero, in_plan, wider)
 
 
 def orders_complete_through(tx: Tx, tenant_id: int, account_id: int) -> int | None:

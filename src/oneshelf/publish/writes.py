@@ -24,6 +24,7 @@ from oneshelf.core.slot import (
     SlotState,
     backoff_s,
 )
+from oneshelf.db import events
 from oneshelf.db.journal import open_task
 from oneshelf.db.tx import Tx
 from oneshelf.tenants import usage
@@ -47,7 +48,7 @@ def settle_write(
     slots = load(tx, tenant_id, [item.outlet_id for item in call.items])
     marks = marks_of(tx, tenant_id, list(slots))
     window = windows(tx, tenant_id, account)
-    ended = []
+    ended, written = [], []
     for index, item in enumerate(call.items):
         slot = slots.get(item.outlet_id)
         if slot is None or slot.state is not SlotState.SENDING:
@@ -64,12 +65,15 @@ def settle_write(
         accepted_at = now if isinstance(outcome, Accepted) else None
         seen_at = now if word == "SEEN" else None
         ended.append((word, slot.reason, accepted_at, seen_at, tenant_id, item.attempt_no))
+        written.append(item)
         if word == "SEEN":
             _confirmed(tx, tenant_id, account, can, slot, mark, now)
     tx.many(
         "UPDATE attempt SET outcome = ?, reason = ?, accepted_at = ?, seen_at = ? WHERE tenant_id = ? AND attempt_no = ?",
         ended,
     )
+    told = [item.outlet_id for item, row in zip(written, ended, strict=True) if row[2] is not None]
+    events.tell(tx, tenant_id, now, "listing.changed", [{"listing": outlet_id} for outlet_id in told])
     usage.add(tx, tenant_id, now, "numbers", [(account_id, sum(one[2] is not None for one in ended))])
     save(tx, tenant_id, slots.values())
 

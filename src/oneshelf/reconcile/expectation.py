@@ -18,10 +18,11 @@ from oneshelf.db.tx import Tx
 from oneshelf.imports.moves import BATCH_KIND
 from oneshelf.orders.accounts import Account
 from oneshelf.orders.manual_holds import held_at
+from oneshelf.orders.routing import MOVE
 from oneshelf.stock.levels import levels_of
 
 #: Calls whose effect our numbers take over when they are answered.
-_TAKEN_OVER = (BATCH_KIND, "import", "count")
+_TAKEN_OVER = (BATCH_KIND, "import", "count", MOVE)
 #: Calls whose effect comes back as the copy's own news, some time after the answer.
 _COMES_BACK = ("cancel_copy", "remove")
 #: How many of a SKU's newest entries are looked at for sales that were booked while a read was on its way.

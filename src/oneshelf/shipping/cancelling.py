@@ -139,12 +139,12 @@ class NotRevoked(Park):
     """There is no cancel that could be taken back."""
 
 
-def revoke(tx: Tx, tenant_id: int, order_name: str, line_id: str, now: int, *, by: str) -> str:
+def revoke(tx: Tx, tenant_id: int, order_name: str, line_id: str, now: int, *, by: str, account_id: int = 0) -> str:
     """Take back a cancel of a short line that was not sent yet; its merchant is asked again. Returns what happens, in words.
 
-    `line_id` '': whatever of the order waits. A cancel of a whole order is taken back whole. Raises NotRevoked, NotDecided.
+    `line_id` '': whatever of the order waits; `account_id` 0: of any account. A cancel of a whole order is taken back whole. Raises NotRevoked, NotDecided.
     """
-    order, account = decisions.order_of(tx, tenant_id, order_name)
+    order, account = decisions.order_of(tx, tenant_id, order_name, account_id)
     for intent in intents.of_entity(tx, tenant_id, KIND, short.entity(order)):
         wanted = sorted(intent.payload["lines"])
         if intent.state != "WAITING" or intent.attempts or intent.payload["why"] == "removed":

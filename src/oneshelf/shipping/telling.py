@@ -15,6 +15,7 @@ from oneshelf.channels.abilities import Parcel, ShipAbility
 from oneshelf.core.instants import SECOND, from_us
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled
 from oneshelf.core.shipment import ShipmentEvent, ShipmentState
+from oneshelf.db import events
 from oneshelf.db.journal import close_task, note, open_task
 from oneshelf.db.tx import Tx
 from oneshelf.orders.accounts import Account, load_accounts
@@ -336,6 +337,8 @@ def confirm(tx: Tx, tenant_id: int, order: OrderRow, rows: list[ShipmentRow], re
     save_shipments(tx, tenant_id, rows)
     for kind in ("ship", "ship_tracking"):
         close_task(tx, tenant_id, now, kind, subject(order, rows[0]))
+    ids = {"order": order.order_no, "parcel": rows[0].shipment_id}
+    events.tell(tx, tenant_id, now, "shipment.told", [ids])
     what = "A parcel was told to the marketplace"
     note(tx, tenant_id, now, "shipping", what, f"order:{order.order_no}", parcel=rows[0].shipment_id, as_=reference)
 

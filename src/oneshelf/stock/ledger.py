@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from oneshelf.core.errors import OneshelfError
 from oneshelf.core.stock import Entry, Level
+from oneshelf.db import events
 from oneshelf.db.tx import Tx, next_values
 
 Posted = Literal["posted", "already_done"]
@@ -94,6 +95,8 @@ def _write(tx: Tx, tenant_id: int, entries: list[Entry], now: int) -> None:
             for (sku, location_id), m in sorted(moves.items())
         ],
     )
+    moved = [{"sku": sku, "location": location_id} for sku, location_id in sorted(moves)]
+    events.tell(tx, tenant_id, now, "stock.changed", moved)
 
 
 def _row(tenant_id: int, entry_no: int, e: Entry, now: int) -> tuple[Any, ...]:
@@ -151,6 +154,7 @@ def post_decision(tx: Tx, tenant_id: int, entry: Entry, now: int) -> Posted:
         raise InsufficientStock(entry)
     entry_no = next_values(tx, tenant_id, "ledger_entry")[0]
     tx.many(_INSERT, [_row(tenant_id, entry_no, entry, now)])
+    events.tell(tx, tenant_id, now, "stock.changed", [{"sku": entry.sku, "location": entry.location_id}])
     return "posted"
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from oneshelf.core.errors import Park
 from oneshelf.core.secret import Secret
+from oneshelf.db import events
 from oneshelf.db.tx import Tx, next_values
 
 from .seal import Sealer
@@ -18,6 +19,8 @@ from .seal import Sealer
 FIRST_TENANT = 1
 #: The account setting that is "1" while every listing of the account is to show 0: before a pause, and in it (S8.14).
 SHOW_ZERO = "show_zero"
+#: The account setting that says how many pieces more than its rules keep off the account's listings while something is wrong.
+WIDER = "wider_buffer"
 
 
 class AccountTaken(Park):
@@ -144,10 +147,12 @@ def add_account(
 
 
 def change_setting(tx: Tx, tenant_id: int, account_id: int, name: str, value: str) -> None:
-    """Change one plain setting of an account."""
+    """Change one plain setting of an account; "" takes it away."""
     row = tx.one("SELECT settings FROM account WHERE tenant_id = :t AND account_id = :a", t=tenant_id, a=account_id)
     settings = json.loads(row[0]) if row else {}
     settings[name] = value
+    if not value:
+        del settings[name]
     tx.run(
         "UPDATE account SET settings = :s WHERE tenant_id = :t AND account_id = :a",
         s=json.dumps(settings),
@@ -166,6 +171,7 @@ def set_state(tx: Tx, tenant_id: int, account_id: int, state: str, now: int) -> 
         t=tenant_id,
         a=account_id,
     )
+    events.tell(tx, tenant_id, now, "account.state_changed", [{"account": account_id, "state": state}])
 
 
 def save_secret(

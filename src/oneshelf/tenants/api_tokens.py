@@ -21,11 +21,26 @@ from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx, next_values
 
 #: What a token may open. `AREA:write` opens `AREA:read` too.
-AREAS = ("accounts", "inbox", "listings", "orders", "prices", "privacy", "rules", "stock", "tasks")
+AREAS = (
+    "customers",
+    "accounts",
+    "inbox",
+    "listings",
+    "orders",
+    "prices",
+    "privacy",
+    "rules",
+    "status",
+    "stock",
+    "tasks",
+    "webhooks",
+)
 SCOPES = tuple(f"{area}:{word}" for area in AREAS for word in ("read", "write"))
+#: Areas about persons: no word for several opens them but `all`.
+PERSONAL = ("customers:", "privacy:")
 #: Several scopes in one word. `read` leaves out personal data, which is asked for by name.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "read": tuple(scope for scope in SCOPES if scope.endswith(":read") and not scope.startswith("privacy:")),
+    "read": tuple(scope for scope in SCOPES if scope.endswith(":read") and not scope.startswith(PERSONAL)),
     "all": SCOPES,
 }
 NAME_MAX = 100
@@ -74,6 +89,13 @@ class NewToken(msgspec.Struct, frozen=True):
     name: str
     scopes: list[str]
     secret: str
+
+
+def in_short(scopes: Iterable[str]) -> str:
+    """Return scopes in words, a group by its name."""
+    have = set(scopes)
+    name = next((name for name in ("all", "read") if have == set(GROUPS[name])), None)
+    return name or ", ".join(sorted(have))
 
 
 def create(tx: Tx, tenant_id: int, name: str, scopes: Iterable[str], now: int, *, by: str) -> NewToken:

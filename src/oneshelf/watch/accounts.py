@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from oneshelf.core.ids import CHANNEL_RANK, HUB, ChannelName
-from oneshelf.core.instants import SECOND
+from oneshelf.core.instants import SECOND, iso
 from oneshelf.db.tx import Tx
 
 #: An account whose order feed fails this long has "no answer": what its outlets show may have changed unheard.
@@ -75,3 +75,27 @@ def accounts_now(tx: Tx, tenant_id: int) -> list[AccountNow]:
 
 def _rank(channel: str) -> int:
     return CHANNEL_RANK.get(ChannelName(channel), 99) if channel in NAMES else 99
+
+
+class AccountListed(msgspec.Struct, frozen=True):
+    """One account and how well it is heard. `complete_through`: every order up to then is known (ISO 8601, UTC)."""
+
+    account_id: int
+    channel: str
+    external_id: str
+    label: str
+    state: str
+    complete_through: str | None
+    problem: str
+
+
+def account_list(tx: Tx, tenant_id: int, account_id: int | None = None) -> list[AccountListed]:
+    """Return all accounts by number, disconnected ones too; or one."""
+    rows = tx.all(
+        """SELECT a.account_id, a.channel, a.external_id, a.label, a.state, f.complete_through_at, f.problem FROM account a
+             LEFT JOIN feed f ON f.tenant_id = a.tenant_id AND f.account_id = a.account_id AND f.name = 'orders'
+            WHERE a.tenant_id = :t AND (CAST(:a AS BIGINT) IS NULL OR a.account_id = :a) ORDER BY a.account_id""",
+        t=tenant_id,
+        a=account_id,
+    )
+    return [AccountListed(*(*row[:5], iso(row[5]), row[6] or "")) for row in rows]

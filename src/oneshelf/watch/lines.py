@@ -155,13 +155,19 @@ def _ladder(number: Number, account: AccountNow, rules: Rules, places: Mapping[s
     closed = bool(number.why["closed"])
     if closed:
         words = f"{account.name} shows 0 until it is resumed"
+    elif number.why["wider"]:
+        words = f"{words}, and {number.why['wider']} more while buffers are widened"
     sku = number.why.get("sku", EVERY_SKU)
     trace = trace_lines(rules.trace(sku), names, places)
     if "parts" in number.why:
         return ladder_of(number.why, number.available, words, trace=trace)
     numbers = rules.of(sku).numbers_at(number.available)
     policy = numbers.policy(
-        units_per_listing=number.units, channel_max=can.max_quantity, auto_cap=number.why["cap"], closed=closed
+        units_per_listing=number.units,
+        channel_max=can.max_quantity,
+        auto_cap=number.why["cap"],
+        closed=closed,
+        wider=number.why["wider"],
     )
     if not closed and numbers.cap_auto and numbers.cap != number.why["cap"]:
         words = f"{words}: the cap follows the pace"

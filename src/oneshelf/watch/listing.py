@@ -1,8 +1,9 @@
-"""Plain lists for the command line and integrators: stock and orders."""
+"""Plain lists for the command line and integrators: stock, orders, parcels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -37,8 +38,10 @@ class OrderOfList(msgspec.Struct, frozen=True):
     """One order. Instants as ISO 8601, UTC."""
 
     order_no: int
+    account_id: int
     channel: str
     order_id: str
+    number: str
     state: str
     payment: str
     standing: str
@@ -78,6 +81,11 @@ def stock_rows(
     return [StockRow(*row) for row in rows]
 
 
+def has_sku(tx: Tx, tenant_id: int, sku: str) -> bool:
+    """Whether the shop has or had this SKU."""
+    return tx.one("SELECT 1 FROM item WHERE tenant_id = :t AND sku = :s", t=tenant_id, s=sku) is not None
+
+
 def order_rows(
     tx: Tx,
     tenant_id: int,
@@ -85,21 +93,28 @@ def order_rows(
     channel: str | None = None,
     state: str | None = None,
     short: bool = False,
+    after: int | None = None,
+    order_no: int | None = None,
     limit: int = 50,
 ) -> list[OrderOfList]:
-    """Return orders, newest first, without the hub copies of marketplace orders."""
+    """Return orders, newest first, without the hub copies of marketplace orders; those `after` an order (its number of ours), or one."""
     rows = tx.all(
-        """SELECT o.order_no, a.channel, o.order_id, o.state, o.payment, o.standing, o.placed_at, o.received_at, o.hub_order_id
+        """SELECT o.order_no, o.account_id, a.channel, o.order_id, o.number, o.state, o.payment, o.standing, o.placed_at, o.received_at, o.hub_order_id
              FROM orders o JOIN account a ON a.tenant_id = o.tenant_id AND a.account_id = o.account_id
             WHERE o.tenant_id = :t AND o.copy_key = '' AND (CAST(:c AS TEXT) IS NULL OR a.channel = :c)
               AND (CAST(:s AS TEXT) IS NULL OR o.state = :s)
               AND (CAST(:short AS INTEGER) = 0 OR EXISTS (SELECT 1 FROM order_line x WHERE x.tenant_id = o.tenant_id
                    AND x.order_no = o.order_no AND x.coverage = 'SHORT'))
+              AND (CAST(:one AS BIGINT) IS NULL OR o.order_no = :one)
+              AND (CAST(:after AS BIGINT) IS NULL OR (o.placed_at, o.order_no) <
+                   ((SELECT p.placed_at FROM orders p WHERE p.tenant_id = :t AND p.order_no = :after), :after))
             ORDER BY o.placed_at DESC, o.order_no DESC LIMIT :limit""",
         t=tenant_id,
         c=channel,
         s=state,
         short=int(short),
+        one=order_no,
+        after=after,
         limit=limit,
     )
     lines: dict[int, list[LineOfOrder]] = {}
@@ -111,8 +126,51 @@ def order_rows(
     ):
         lines.setdefault(order_no, []).append(LineOfOrder(line_id, sku, pieces, line_state, coverage))
     return [
-        OrderOfList(
-            no, on, order_id, stands, paid, life, iso(placed) or "", iso(received) or "", hub_id, lines.get(no, [])
-        )
-        for no, on, order_id, stands, paid, life, placed, received, hub_id in rows
+        OrderOfList(*(*row[:8], iso(row[8]) or "", iso(row[9]) or "", row[10], lines.get(row[0], []))) for row in rows
     ]
+
+
+class Parcel(msgspec.Struct, frozen=True):
+    """What left for one line of a marketplace order, and whether its marketplace was told. Instants as ISO 8601, UTC."""
+
+    account: str
+    order_no: int
+    order_id: str
+    parcel: str
+    line_id: str
+    units: int
+    state: str
+    tracking_number: str
+    shipped_at: str
+    reason: str
+
+
+def parcels(
+    tx: Tx,
+    tenant_id: int,
+    *,
+    every: bool = False,
+    order_no: int | None = None,
+    after: Sequence[Any] | None = None,
+    limit: int = 10_000,
+) -> list[Parcel]:
+    """Return parcels that their marketplace has not confirmed (`every`: all; those of one order), by order; those `after` an
+    (order, parcel, line)."""
+    after_order, after_parcel, after_line = after or (0, "", "")
+    rows = tx.all(
+        """SELECT a.label, s.order_no, o.order_id, s.shipment_id, s.line_id, s.units, s.state, s.tracking_number, s.shipped_at, s.reason
+             FROM shipment s JOIN orders o ON o.tenant_id = s.tenant_id AND o.order_no = s.order_no
+             JOIN account a ON a.tenant_id = s.tenant_id AND a.account_id = s.account_id
+            WHERE s.tenant_id = :t AND (:every = 1 OR s.state IN ('QUEUED', 'SENT', 'UNKNOWN', 'REFUSED'))
+              AND (CAST(:one AS BIGINT) IS NULL OR s.order_no = :one)
+              AND (s.order_no, s.shipment_id, s.line_id) > (:after_order, :after_parcel, :after_line)
+            ORDER BY s.order_no, s.shipment_id, s.line_id LIMIT :n""",
+        t=tenant_id,
+        every=int(every),
+        one=order_no,
+        after_order=after_order,
+        after_parcel=after_parcel,
+        after_line=after_line,
+        n=limit,
+    )
+    return [Parcel(*(*row[:8], iso(row[8]) or "", row[9])) for row in rows]

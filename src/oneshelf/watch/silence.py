@@ -22,14 +22,14 @@ POLLS_MISSED = 3
 _PULSE = "pulse"
 
 
-def look(tx: Tx, tenant_id: int, poll_s: Mapping[int, float], running_since: int, now: int) -> None:
-    """Keep the pulse, and open or close the task of each live account. At most every LOOK_EVERY_S; cheap before.
+def look(tx: Tx, tenant_id: int, poll_s: Mapping[int, float], running_since: int, now: int) -> bool:
+    """Keep the pulse, and open or close the task of each live account. At most every LOOK_EVERY_S; cheap before. Returns whether it looked.
 
     `poll_s`: seconds between two polls, by account. `running_since`: nobody is silent for what we slept through ourselves.
     """
     last = _last_pulse(tx, tenant_id)
     if last is not None and last <= now < last + LOOK_EVERY_S * SECOND:
-        return
+        return False
     _keep_pulse(tx, tenant_id, now)
     for one in accounts_now(tx, tenant_id):
         after = round(max(SILENT_S, POLLS_MISSED * poll_s.get(one.account_id, 0.0))) * SECOND
@@ -42,6 +42,7 @@ def look(tx: Tx, tenant_id: int, poll_s: Mapping[int, float], running_since: int
             open_task(tx, tenant_id, now, "channel_silent", str(one.account_id), what, why)
         else:
             close_task(tx, tenant_id, now, "channel_silent", str(one.account_id))
+    return True
 
 
 def after_start(tx: Tx, tenant_id: int, now: int) -> None:

@@ -7,10 +7,11 @@ shipment. Never: changes a row; guesses: what was not kept then is "not known".
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
-from oneshelf.core.errors import Park
+from oneshelf.core.errors import NotThere
 from oneshelf.core.instants import SECOND, iso
 from oneshelf.db.tx import Tx
 
@@ -18,7 +19,7 @@ from oneshelf.db.tx import Tx
 HAPPENED_MAX = 200
 
 
-class NotThen(Park):
+class NotThen(NotThere):
     """There is no such thing, or there was not then."""
 
 
@@ -61,7 +62,7 @@ class ListingThen(msgspec.Struct, frozen=True):
     told: int | None
     told_at: str | None
     told_state: str
-    why: dict[str, object]
+    why: dict[str, Any]
 
 
 class Happened(msgspec.Struct, frozen=True):

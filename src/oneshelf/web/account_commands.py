@@ -7,16 +7,12 @@ from typing import Any
 
 import msgspec
 
-from oneshelf.core.errors import Park
+from oneshelf.core.errors import NotThere
 from oneshelf.core.instants import to_us
 from oneshelf.db.tx import Tx
 from oneshelf.intake import parked
 from oneshelf.publish import pausing
 from oneshelf.wiring import Running, Service
-
-
-class NoAccount(Park):
-    """The account is not there."""
 
 
 async def run_pause(service: Service, payload: dict[str, Any]) -> Any:
@@ -65,7 +61,7 @@ async def _with_parked(service: Service, payload: dict[str, Any], step: Callable
 def _running(service: Service, payload: dict[str, Any]) -> Running:
     one = service.running.get(int(payload["account_id"]))
     if one is None:
-        raise NoAccount(
+        raise NotThere(
             f"Account {payload['account_id']} is not connected. `oneshelf channels list` shows the accounts."
         )
     return one

@@ -5,7 +5,7 @@ In: a service and a payload of plain values. Out: plain values for JSON. Raises 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -13,10 +13,11 @@ import msgspec
 from oneshelf.channels.abilities import Migrates
 from oneshelf.channels.contract import HubLocation
 from oneshelf.channels.session import Priority
-from oneshelf.core.errors import Park
+from oneshelf.core.errors import NotThere, Park
 from oneshelf.core.ids import HUB, ChannelName
 from oneshelf.core.instants import iso, to_us
 from oneshelf.customers import privacy
+from oneshelf.db import undo
 from oneshelf.db.tx import Tx
 from oneshelf.imports import counts
 from oneshelf.listings import links, mapping
@@ -33,6 +34,7 @@ from oneshelf.wiring import SIGN_INS, Running, Service, build_channel
 from . import (
     account_commands,
     alert_commands,
+    bundle_commands,
     conflict_commands,
     customer_commands,
     offer_commands,
@@ -40,10 +42,14 @@ from . import (
     plan_commands,
     price_commands,
     price_rule_commands,
+    routing_commands,
     rule_commands,
+    safe_pause_commands,
+    sheet_commands,
     task_commands,
     token_commands,
     truth_commands,
+    webhook_commands,
 )
 
 Command = Callable[[Service, dict[str, Any]], Awaitable[Any]]
@@ -133,7 +139,7 @@ async def run_channels_check(service: Service, payload: dict[str, Any]) -> Any:
     """Look at one account or all: the channel's own word, and our side of it."""
     wanted = payload.get("account_id")
     if wanted is not None and int(wanted) not in service.running:
-        raise NotPossible(f"Account {wanted} is not connected. `oneshelf channels list` shows the accounts.")
+        raise NotThere(f"Account {wanted} is not connected. `oneshelf channels list` shows the accounts.")
     checked = []
     for one in service.running.values():
         if wanted is not None and one.account_id != int(wanted):
@@ -180,7 +186,7 @@ async def run_reread(service: Service, payload: dict[str, Any]) -> Any:
     """Read an account's whole catalogue again: beside the running service, or, where none runs, until it is done."""
     one = service.running.get(int(payload["account_id"]))
     if one is None:
-        raise NotPossible(
+        raise NotThere(
             f"Account {payload['account_id']} is not connected. `oneshelf channels list` shows the accounts."
         )
     tenant_id, account_id = service.tenant_id, one.account_id
@@ -214,7 +220,7 @@ async def run_migrate(service: Service, payload: dict[str, Any]) -> Any:
     account_id = int(payload["account_id"])
     one = service.running.get(account_id)
     if one is None:
-        raise NotPossible(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
+        raise NotThere(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
     channel = one.channel
     if not isinstance(channel, Migrates):
         raise NotPossible(f"{channel.name.title()} has no listings out of reach; nothing has to be brought over.")
@@ -256,7 +262,7 @@ async def run_disconnect(service: Service, payload: dict[str, Any]) -> Any:
     account_id = int(payload["account_id"])
     one = service.running.get(account_id)
     if one is None:
-        raise NotPossible(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
+        raise NotThere(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
     tenant_id, now = service.tenant_id, to_us(service.clock.now())
     shown = await service.writer.do(lambda tx: leaving.showing_more_than_zero(tx, tenant_id, account_id))
     if payload.get("zero"):
@@ -283,7 +289,7 @@ async def run_live(service: Service, payload: dict[str, Any]) -> Any:
     """Accept an account's preview: from now on numbers leave."""
     one = service.running.get(int(payload["account_id"]))
     if one is None:
-        raise NotPossible(
+        raise NotThere(
             f"Account {payload['account_id']} is not connected. `oneshelf channels list` shows the accounts."
         )
 
@@ -334,9 +340,9 @@ async def run_link(service: Service, payload: dict[str, Any]) -> Any:
         }
         missing = sorted(set(payload["parts"]) - known)
         if missing:
-            raise NotPossible(f"The shop has no SKU {', '.join(missing)}.")
+            raise NotThere(f"The shop has no SKU {', '.join(missing)}.")
         if not _is_marketplace_listing(tx, service.tenant_id, outlet_id):
-            raise NotPossible(f"There is no listing {outlet_id}: oneshelf listings list --all.")
+            raise NotThere(f"There is no listing {outlet_id}: oneshelf listings list --all.")
         links.link(tx, service.tenant_id, outlet_id, payload["parts"], now, by=service.by)
         marks.mark_outlets(tx, service.tenant_id, [outlet_id], now, "linked")
         return relink(tx, service.tenant_id, outlet_id, now)
@@ -370,7 +376,7 @@ async def run_unlink(service: Service, payload: dict[str, Any]) -> Any:
         return mapping.unlink(tx, service.tenant_id, outlet_id, now, by=service.by)
 
     if not await service.writer.do(step):
-        raise NotPossible(f"Listing {outlet_id} is not linked.")
+        raise NotThere(f"Listing {outlet_id} is not linked.")
     service.wake_all()
     return {"outlet_id": outlet_id}
 
@@ -379,14 +385,16 @@ async def run_import_links(service: Service, payload: dict[str, Any]) -> Any:
     """Check a CSV file of links; with `yes` carry out its right rows (or let them wait), and book the orders that waited."""
     can = {one.account_id: one.can for one in service.heard()}
 
-    def step(tx: Tx) -> tuple[mapping.Wanted, approving.Done]:
+    def step(tx: Tx) -> tuple[mapping.Wanted, approving.Done, int | None]:
         wanted = mapping.read_csv(tx, service.tenant_id, payload["text"])
         if not payload.get("yes"):
-            return wanted, approving.Done()
+            return wanted, approving.Done(), None
         now = to_us(service.clock.now())
-        return wanted, approving.change_links(tx, service.tenant_id, wanted, can, now, by=service.by)
+        done = approving.change_links(tx, service.tenant_id, wanted, can, now, by=service.by)
+        made = not done.guard_no and (wanted.links or wanted.unlinks)
+        return wanted, done, undo.changes(tx, service.tenant_id, limit=1)[0].change if made else None
 
-    wanted, done = await service.writer.do(step)
+    wanted, done, change_no = await service.writer.do(step)
     service.wake_all()
     return {
         "links": len(wanted.links),
@@ -395,9 +403,31 @@ async def run_import_links(service: Service, payload: dict[str, Any]) -> Any:
         "problems": wanted.problems,
         "orders_booked": done.orders_booked,
         "done": bool(payload.get("yes")) and not done.guard_no,
+        "change": change_no,
         "waits": done.guard_no,
         "alarm": done.alarm,
     }
+
+
+async def run_undo_links(service: Service, payload: dict[str, Any]) -> Any:
+    """Tie listings to what they were tied to before a file changed them."""
+    change_no, now = int(payload["change"]), to_us(service.clock.now())
+
+    def step(tx: Tx) -> tuple[int, int]:
+        linked, unlinked = mapping.put_back(tx, service.tenant_id, change_no, now, by=service.by)
+        return len(linked) + len(unlinked), _after_linking(tx, service.tenant_id, linked, unlinked, now)
+
+    listings, booked = await service.writer.do(step)
+    service.wake_all()
+    return {"change": change_no, "listings": listings, "orders_booked": booked}
+
+
+def _after_linking(tx: Tx, tenant_id: int, linked: Collection[int], unlinked: Collection[int], now: int) -> int:
+    """Prices of these listings are looked at again, and orders that waited for a link are booked; returns how many."""
+    from oneshelf.orders.relink import relink
+
+    marks.mark_outlets(tx, tenant_id, [*linked, *unlinked], now, "linked by a file")
+    return sum(relink(tx, tenant_id, outlet_id, now) for outlet_id in linked)
 
 
 async def run_privacy_export(service: Service, payload: dict[str, Any]) -> Any:
@@ -412,7 +442,7 @@ async def run_privacy_export(service: Service, payload: dict[str, Any]) -> Any:
 
     found = await service.writer.do(step)
     if found is None:
-        raise NotPossible(f"There is no open export request {number}: oneshelf privacy list.")
+        raise NotThere(f"There is no open export request {number}: oneshelf privacy list.")
     return found
 
 
@@ -427,6 +457,7 @@ COMMANDS: dict[str, Command] = {
     "resume": account_commands.run_resume,
     "unlink": run_unlink,
     "import_links": run_import_links,
+    "undo_links": run_undo_links,
     "reread": run_reread,
     "reread_state": run_reread_state,
     "migrate": run_migrate,
@@ -445,6 +476,8 @@ COMMANDS: dict[str, Command] = {
     "answer": order_commands.run_answer,
     "pin": order_commands.run_pin,
     "leave": order_commands.run_leave,
+    **routing_commands.COMMANDS,
+    **bundle_commands.COMMANDS,
     "prices_follow": price_commands.run_prices_follow,
     "prices_off": price_commands.run_prices_off,
     "prices_retry": price_commands.run_prices_retry,
@@ -452,8 +485,11 @@ COMMANDS: dict[str, Command] = {
     **rule_commands.COMMANDS,
     **customer_commands.COMMANDS,
     **conflict_commands.COMMANDS,
+    **safe_pause_commands.COMMANDS,
     **truth_commands.COMMANDS,
     **token_commands.COMMANDS,
+    **sheet_commands.COMMANDS,
+    **webhook_commands.COMMANDS,
     **plan_commands.COMMANDS,
     **task_commands.COMMANDS,
     **alert_commands.COMMANDS,

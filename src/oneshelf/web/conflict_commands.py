@@ -25,10 +25,19 @@ async def run_conflicts(service: Service, payload: dict[str, Any]) -> Any:
 async def run_approve(service: Service, payload: dict[str, Any]) -> Any:
     """Cancel a short line: it is sent in ten seconds, and may be revoked until then."""
     order, line, now = str(payload["order"]), str(payload.get("line") or ""), to_us(service.clock.now())
+    whose = int(payload.get("account_id") or 0)
 
     def step(tx: Tx) -> str:
         return decisions.decide_line(
-            tx, service.tenant_id, order, line, "cancel", service.cancel_channels(), now, by=service.by
+            tx,
+            service.tenant_id,
+            order,
+            line,
+            "cancel",
+            service.cancel_channels(),
+            now,
+            by=service.by,
+            account_id=whose,
         )
 
     said = await service.writer.do(step)
@@ -39,7 +48,10 @@ async def run_approve(service: Service, payload: dict[str, Any]) -> Any:
 async def run_revoke(service: Service, payload: dict[str, Any]) -> Any:
     """Take back a cancel that was not sent yet."""
     order, line, now = str(payload["order"]), str(payload.get("line") or ""), to_us(service.clock.now())
-    said = await service.writer.do(lambda tx: cancelling.revoke(tx, service.tenant_id, order, line, now, by=service.by))
+    whose = int(payload.get("account_id") or 0)
+    said = await service.writer.do(
+        lambda tx: cancelling.revoke(tx, service.tenant_id, order, line, now, by=service.by, account_id=whose)
+    )
     service.wake_all()
     return {"order": order, "line": line, "said": said}
 
@@ -47,8 +59,9 @@ async def run_revoke(service: Service, payload: dict[str, Any]) -> Any:
 async def run_undo(service: Service, payload: dict[str, Any]) -> Any:
     """Take back the word on a short line (wait, backorder): a person is asked again."""
     order, line, now = str(payload["order"]), str(payload.get("line") or ""), to_us(service.clock.now())
+    whose = int(payload.get("account_id") or 0)
     said = await service.writer.do(
-        lambda tx: decisions.take_back(tx, service.tenant_id, order, line, now, by=service.by)
+        lambda tx: decisions.take_back(tx, service.tenant_id, order, line, now, by=service.by, account_id=whose)
     )
     service.wake_all()
     return {"order": order, "line": line, "said": said}

@@ -22,7 +22,7 @@ class NotTaken(Park):
 async def _change(service: Service, step: Callable[..., Any], *numbers: int) -> Any:
     """Carry out a change of two customers (or one), by the merchant."""
     now = to_us(service.clock.now())
-    return await service.writer.do(lambda tx: step(tx, service.tenant_id, *numbers, now, by="merchant"))
+    return await service.writer.do(lambda tx: step(tx, service.tenant_id, *numbers, now, by=service.by))
 
 
 async def run_merge(service: Service, payload: dict[str, Any]) -> Any:
@@ -62,7 +62,7 @@ async def run_stages(service: Service, payload: dict[str, Any]) -> Any:
             raise NotTaken(f"These rules contradict each other: {error}.") from error
         counts = ticking.preview(tx, tenant_id, rules, now)
         if not payload.get("dry_run"):
-            stages.set_rules(tx, tenant_id, rules, now, by="merchant")
+            stages.set_rules(tx, tenant_id, rules, now, by=service.by)
         return {"rules": msgspec.to_builtins(rules), "customers": counts, "changed": not payload.get("dry_run")}
 
     return await service.writer.do(step)

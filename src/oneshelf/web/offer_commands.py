@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from oneshelf.core.errors import NotThere
 from oneshelf.db.tx import Tx
 from oneshelf.listings import announced, risk
 from oneshelf.publish import approving
 from oneshelf.publish.ticking import plan_again
 from oneshelf.wiring import Service
 
-from .one_step import NotTaken
 from .one_step import act as _do
 
 
@@ -29,21 +29,24 @@ async def run_risk(service: Service, payload: dict[str, Any]) -> Any:
     money = None if payload.get("drop") else (int(payload["margin"]), int(payload["oversold"]))
     epsilon = await _do(service, lambda tx, now: risk.set_risk(tx, service.tenant_id, sku, money, now, by=service.by))
     if epsilon is None:
-        raise NotTaken("There is nothing to take back.")
+        raise NotThere("There is nothing to take back.")
     return {"sku": sku, "epsilon": epsilon, "dropped": money is None}
 
 
 async def run_locations(service: Service, payload: dict[str, Any]) -> Any:
-    """Say which locations serve an account."""
-    account_id, wanted = int(payload["account_id"]), list(payload["locations"])
+    """Say which locations serve an account: those named, or all but those excluded."""
+    account_id, wanted, without = int(payload["account_id"]), list(payload["locations"]), payload.get("excluded") or []
     if account_id not in service.running:
-        raise NotTaken(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
+        raise NotThere(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
     can = {one.account_id: one.can for one in service.heard()}
     done = await _do(
         service,
-        lambda tx, now: approving.change_locations(tx, service.tenant_id, account_id, wanted, can, now, by=service.by),
+        lambda tx, now: approving.change_locations(
+            tx, service.tenant_id, account_id, wanted, can, now, by=service.by, excluded=without
+        ),
     )
-    return {"account_id": account_id, "locations": wanted, "waits": done.guard_no, "alarm": done.alarm}
+    said = {"locations": wanted, "excluded": list(without)}
+    return {"account_id": account_id, **said, "waits": done.guard_no, "alarm": done.alarm}
 
 
 async def run_announce(service: Service, payload: dict[str, Any]) -> Any:
@@ -77,7 +80,7 @@ async def run_call_off(service: Service, payload: dict[str, Any]) -> Any:
         return skus is not None
 
     if not await _do(service, step):
-        raise NotTaken(f"There is no announced sale {sale_no} any more.")
+        raise NotThere(f"There is no announced sale {sale_no} any more.")
     return {"sale": sale_no}
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from oneshelf.core.errors import Park
+from oneshelf.core.errors import NotThere, Park
 from oneshelf.core.instants import to_us
 from oneshelf.db.tx import Tx
 from oneshelf.wiring import Service
@@ -17,12 +17,33 @@ class NotTaken(Park):
     """The command can't be carried out as it was given."""
 
 
-async def act(service: Service, step: Callable[[Tx, int], Result]) -> Result:
-    """Run a step at this moment; what it refuses is said to the person. Then numbers and prices are on their way."""
+class _Undone(Exception):
+    """What a preview did is taken back."""
+
+    def __init__(self, done: Any) -> None:
+        self.done = done
+
+
+async def act(service: Service, step: Callable[[Tx, int], Result], *, preview: bool = False) -> Result:
+    """Run a step at this moment; what it refuses is said to the person. Then numbers and prices are on their way. `preview`: it is done,
+    its answer taken, and everything undone."""
     now = to_us(service.clock.now())
+
+    def do(tx: Tx) -> Result:
+        if not preview:
+            return step(tx, now)
+        try:
+            with tx.savepoint():
+                raise _Undone(step(tx, now))
+        except _Undone as undone:
+            return undone.done  # type: ignore[no-any-return]
+
     try:
-        done = await service.writer.do(lambda tx: step(tx, now))
-    except (ValueError, LookupError) as error:
+        done = await service.writer.do(do)
+    except LookupError as error:
+        raise NotThere(f"It was not taken: {str(error.args[0]).rstrip('.')}.") from error
+    except ValueError as error:
         raise NotTaken(f"It was not taken: {str(error.args[0]).rstrip('.')}.") from error
-    service.wake_all()
+    if not preview:
+        service.wake_all()
     return done

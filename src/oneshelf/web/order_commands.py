@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from oneshelf.core.errors import Park
+from oneshelf.core.errors import NotThere, Park
 from oneshelf.core.instants import to_us
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
@@ -45,6 +45,7 @@ async def run_decide(service: Service, payload: dict[str, Any]) -> Any:
         channels=service.cancel_channels(),
         now=to_us(service.clock.now()),
         by=service.by,
+        account_id=int(payload.get("account_id") or 0),
     )
     said = await service.writer.do(step)
     service.wake_all()
@@ -69,7 +70,7 @@ async def run_answer(service: Service, payload: dict[str, Any]) -> Any:
             a=account_id,
         )
         if not rows:
-            raise NotTaken(f"No order {name} waits for an answer. `oneshelf orders` shows what was bought.")
+            raise NotThere(f"No order {name} waits for an answer. `oneshelf orders` shows what was bought.")
         if len(rows) > 1:
             accounts = ", ".join(str(row[2]) for row in rows)
             raise NotTaken(f"Several accounts have an order {name}. Say whose: --account with one of {accounts}.")
@@ -97,11 +98,14 @@ async def run_pin(service: Service, payload: dict[str, Any]) -> Any:
         word=word,
         now=to_us(service.clock.now()),
         by=service.by,
+        account_id=int(payload.get("account_id") or 0),
     )
     try:
         said = await service.writer.do(step)
-    except (LookupError, ValueError) as error:
+    except ValueError as error:
         raise NotTaken(f"It was not taken: {error.args[0]}.") from error
+    except LookupError as error:
+        raise NotThere(f"It was not taken: {error.args[0]}.") from error
     service.wake_all()
     return {"order": order, "line": line, "word": word, "said": said}
 
@@ -110,7 +114,7 @@ async def run_leave(service: Service, payload: dict[str, Any]) -> Any:
     """Say what one account leaves to us; what is not named stays."""
     account_id = int(payload["account_id"])
     if account_id not in service.running:
-        raise NotTaken(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
+        raise NotThere(f"Account {account_id} is not connected. `oneshelf channels list` shows the accounts.")
     changes: dict[str, str] = {}
     for name, (setting, takes) in _LEFT_TO_US.items():
         value = payload.get(name)

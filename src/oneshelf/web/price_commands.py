@@ -9,7 +9,7 @@ import msgspec
 
 from oneshelf.channels.abilities import Prices
 from oneshelf.channels.session import Priority
-from oneshelf.core.errors import Park
+from oneshelf.core.errors import NotThere, Park
 from oneshelf.core.ids import HUB
 from oneshelf.core.instants import to_us
 from oneshelf.db.tx import Tx
@@ -27,7 +27,7 @@ class NoPrices(Park):
 def _account(service: Service, payload: dict[str, Any]) -> tuple[Running, Prices]:
     one = service.running.get(int(payload["account_id"]))
     if one is None:
-        raise NoPrices(
+        raise NotThere(
             f"Account {payload['account_id']} is not connected. `oneshelf channels list` shows the accounts."
         )
     if one.channel.name is HUB:
@@ -72,6 +72,6 @@ async def run_prices_retry(service: Service, payload: dict[str, Any]) -> Any:
         partial(retry_prices, tenant_id=service.tenant_id, outlet_ids=[outlet_id], now=now, by=service.by)
     )
     if not tried:
-        raise NoPrices(f"The price of listing {outlet_id} is not parked.")
+        raise NotThere(f"The price of listing {outlet_id} is not parked.")
     service.wake_all()
     return {"outlet_id": outlet_id}

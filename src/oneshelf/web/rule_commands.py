@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from oneshelf.channels.contract import Capabilities
-from oneshelf.core.errors import Park
+from oneshelf.core.errors import NotThere, Park
 from oneshelf.core.guard import Limits
 from oneshelf.core.instants import to_us
 from oneshelf.core.offer_rule import Numbers, OfferRule
@@ -161,7 +161,7 @@ async def run_rules_undo(service: Service, payload: dict[str, Any]) -> Any:
     """Take the last import of rules back; with `preview` only say what that would do."""
     undo = await service.writer.do(lambda tx: sheet.last_import(tx, service.tenant_id))
     if undo is None:
-        raise NotKept("No import of rules is left to undo.")
+        raise NotThere("No import of rules is left to undo.")
     said = {"import_no": undo.import_no, "rules": len(undo.changes), "changed_since": len(undo.changed_since)}
     if payload.get("preview"):
         return {**said, **await change(service, undo.changes, payload)} if undo.changes else said
@@ -193,8 +193,10 @@ async def run_guard_decide(service: Service, payload: dict[str, Any]) -> Any:
     word = approving.approve if yes else guard.refuse
     try:
         done = await service.writer.do(lambda tx: word(tx, service.tenant_id, number, now, by=service.by))
-    except (ValueError, LookupError) as error:
+    except ValueError as error:
         raise NotKept(f"That can't be done: {error.args[0]}.") from error
+    except LookupError as error:
+        raise NotThere(f"That can't be done: {error.args[0]}.") from error
     service.wake_all()
     return {"guard": number, "approved": yes, "over": bool(done) if not yes else True}
 

@@ -39,6 +39,8 @@ from oneshelf.publish import spent, tick_loop
 from oneshelf.publish.limiter import AppBudgets, Limiter
 from oneshelf.publish.recovery import recover as recover_slots
 from oneshelf.publish.ticking import Heard
+from oneshelf.routing import places
+from oneshelf.routing.policy import in_force
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock, SystemClock
 from oneshelf.runtime.transport import AioHttp
@@ -49,8 +51,9 @@ from oneshelf.tenants import usage
 from oneshelf.tenants.accounts import FIRST_TENANT, AccountRow, accounts, departed_accounts, load_secret
 from oneshelf.tenants.credentials import StoredCredentials
 from oneshelf.tenants.seal import Sealer, new_key_file
-from oneshelf.watch import probe, silence
+from oneshelf.watch import probe, silence, slowness
 from oneshelf.watch.alert_sending import Mail, Sender
+from oneshelf.webhooks import worker as webhooks
 
 from .connectors import build_channel
 from .loops import loops_of
@@ -107,6 +110,7 @@ class Service:
         self.counts = Counts()
         self.news = Bell()
         self.hub_bell, self.levels_bell, self.privacy_bell, self.planner_bell = Bell(), Bell(), Bell(), Bell()
+        self.webhooks_bell = Bell()
         self.stopping = asyncio.Event()
         #: Where the site listens on this machine, once it does.
         self.local_url = ""
@@ -157,6 +161,9 @@ class Service:
             await self.run_account(row)
         await self.load_departed()
         if loops:
+            self._start_loop(self._webhooks_loop())
+            if await self.writer.do(lambda tx: in_force(tx, self.tenant_id)) is not None:
+                await asyncio.to_thread(places.load)  # no order waits for the table of towns
             where = (self.tenant_id, self.heard, self.writer, self.clock, self.planner_bell)
             self._start_loop(tick_loop.run(*where, self.stopping, self.wake_numbers))
             probing = (self.tenant_id, self.probed, self.writer, self.clock)
@@ -191,6 +198,18 @@ class Service:
         intents.recover(tx, self.tenant_id)
         telling.recover(tx, self.tenant_id)
         recover_slots(tx, self.tenant_id, to_us(self.clock.now()))
+
+    async def _webhooks_loop(self) -> None:
+        """Tell what happened, over connections of their own: what is allowed of them is another setting than for channels."""
+        http = self.machine.http(
+            self.clock, allow_private=self.settings.webhooks_allow_private, max_body=webhooks.ANSWER_MAX
+        )
+        try:
+            await webhooks.run(
+                self.tenant_id, http, self.sealer, self.writer, self.clock, self.webhooks_bell, self.stopping
+            )
+        finally:
+            await http.close()
 
     async def stop(self) -> None:
         """Stop taking news, let calls under way end, keep what was submitted, close."""
@@ -353,7 +372,9 @@ class Service:
 
     def _look_at_short_lines(self, tx: Tx) -> set[int]:
         now = to_us(self.clock.now())
-        silence.look(tx, self.tenant_id, {one.account_id: one.poll_s for one in self.heard()}, self._running_since, now)
+        polls = {one.account_id: one.poll_s for one in self.heard()}
+        if silence.look(tx, self.tenant_id, polls, self._running_since, now):
+            slowness.look(tx, self.tenant_id, now)
         deadlines.alert(tx, self.tenant_id, now)
         return short.decide(tx, self.tenant_id, self.cancel_channels(), now)
 

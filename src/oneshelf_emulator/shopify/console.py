@@ -246,6 +246,16 @@ def move_fulfilment_order(
     return {"order": found.name, "fulfillment_order": moved.gid, "location": goal.name}
 
 
+def report_progress(shop: Shopify, order: Any) -> Answer:
+    """Say that an order's work is being packed: what stands there can't be moved any more."""
+    found = _order(shop, order)
+    orders.routed(shop, found)
+    for work in found.fulfillment_orders:
+        if work.is_live:
+            fulfilment.report_progress(shop, work)
+    return {"order": found.name}
+
+
 def hold(shop: Shopify, order: Any, reason: str = "OTHER", notes: str | None = None) -> Answer:
     """Put an order's work on hold, as the merchant."""
     found = _order(shop, order)
@@ -333,6 +343,38 @@ def set_variant(
     shop.webhooks.emit("inventory_items/update", item.gid, lambda: payloads.inventory_item(item))
     shop.ledger.touch_product(variant.product)
     return {"variant": variant.gid}
+
+
+def set_components(shop: Shopify, sku: str, components: Mapping[str, int]) -> Answer:
+    """Make a variant a bundle of others ({sku: pieces}); a component of a bundle can't be one itself."""
+    variant = shop.variant(sku)
+    parts = [(shop.variant(part), pieces) for part, pieces in components.items()]
+    if not 1 <= len(parts) <= 30 or any(part.requires_components or part is variant for part, _ in parts):
+        raise ValueError("a bundle has 1 to 30 components, none of them a bundle")
+    variant.inventory_item.is_bundle = True
+    variant.components = [
+        shop.store.add(r.Component(shop.store.new_id("ProductVariantComponent"), part, pieces))
+        for part, pieces in parts
+    ]
+    variant.updated_at = shop.store.now()
+    shop.index.touch(variant)
+    shop.ledger.touch_product(variant.product)
+    return {"variant": variant.gid}
+
+
+def set_address(
+    shop: Shopify, location: str, address1: str | None = None, city: str | None = None, zip: str | None = None,
+    province_code: str | None = None, country_code: str | None = None,
+    latitude: float | None = None, longitude: float | None = None,
+) -> Answer:  # fmt: skip
+    """Enter where a location is; what is left out is not known."""
+    place = _place(shop, location)
+    place.address1, place.city, place.zip, place.province_code = address1, city, zip, province_code
+    place.country_code = country_code or place.country_code
+    place.latitude, place.longitude = latitude, longitude
+    place.updated_at = shop.store.now()
+    shop.webhooks.emit("locations/update", place.gid, lambda: payloads.location(place))
+    return {"location": place.gid}
 
 
 def add_location(shop: Shopify, name: str, online: bool = True, service: bool = False) -> Answer:
@@ -447,7 +489,7 @@ ACTIONS: dict[str, Callable[..., Answer]] = {
         set_available, set_on_hand, adjust, receive, move, transfer, fulfil, cancel_fulfilment, set_tracking, cancel,
         refund_lines, move_fulfilment_order, hold, release_hold, add_product, delete_product, set_price, set_facts,
         set_variant,
-        add_location, deactivate_location, activate_location, delete_subscription, expire_tokens, uninstall, register_redirect_uri, session_token,
+        report_progress, set_components, set_address, add_location, deactivate_location, activate_location, delete_subscription, expire_tokens, uninstall, register_redirect_uri, session_token,
         set_shop_status, set_scopes, occupy_key, delete_customer,
     )
 }  # fmt: skip

@@ -164,6 +164,37 @@ def move(
     return moved
 
 
+def split(shop: Shopify, work: FulfillmentOrder, parts: Mapping[WorkLine, int]) -> FulfillmentOrder:
+    """Take pieces out of a fulfilment order into a new one at the same location; return it."""
+    store, order, now = shop.store, work.order, shop.store.now()
+    made = store.add(
+        FulfillmentOrder(store.new_id("FulfillmentOrder"), order, work.location, now, now, shown=work.shown)
+    )
+    order.fulfillment_orders.append(made)
+    for line, pieces in parts.items():
+        _hand_over(shop, line, pieces, min(pieces, line.claimed), made)
+    work.updated_at = now
+    told = [{"id": line.gid, "quantity": pieces} for line, pieces in parts.items()]
+    shop.webhooks.emit(
+        "fulfillment_orders/split",
+        work.gid,
+        lambda: {
+            "fulfillment_order": payloads.fulfillment_order(work),
+            "remaining_fulfillment_order": payloads.fulfillment_order(made),
+            "replacement_fulfillment_order": None,
+            "split_line_items": told,
+        },
+    )
+    changed(shop, order)
+    return made
+
+
+def report_progress(shop: Shopify, work: FulfillmentOrder) -> None:
+    """Note that somebody has begun to pack it: it can't be moved any more."""
+    work.progress_reported, work.updated_at = True, shop.store.now()
+    changed(shop, work.order)
+
+
 def _carry(shop: Shopify, wanted: Mapping[WorkLine, int], source: Location, goal: Location) -> dict[WorkLine, int]:
     """Move the claims in stock (switch move_carries_committed); return how many claims go along for each line."""
     moves: list[Move] = []

@@ -107,9 +107,9 @@ def tracking_update(shop: Shopify, arguments: Payload) -> Payload:
 def work_move(shop: Shopify, arguments: Payload) -> Payload:
     """fulfillmentOrderMove: one error code exists; the other refusals come without code."""
 
-    def no(message: str, field: str) -> Payload:
+    def no(message: str, field: str, code: str | None = None) -> Payload:
         nothing = {"movedFulfillmentOrder": None, "originalFulfillmentOrder": None, "remainingFulfillmentOrder": None}
-        return {**nothing, "userErrors": [user_error(message, [field])]}
+        return {**nothing, "userErrors": [user_error(message, [field], code)]}
 
     work = _work(shop, arguments["id"])
     if work is None:
@@ -117,6 +117,9 @@ def work_move(shop: Shopify, arguments: Payload) -> Payload:
     goal = shop.store.find(arguments["newLocationId"], Location)
     if goal is None or not goal.is_active:
         return no("Location not found.", "newLocationId")
+    if work.progress_reported:
+        message = "Cannot move a fulfillment order that has progress reported."
+        return no(message, "id", "CANNOT_MOVE_FULFILLMENT_ORDER_WITH_REPORTED_PROGRESS")
     if "MOVE" not in work.actions:
         return no(f"Fulfillment order cannot be moved: its status is {work.status}.", "id")
     if goal is work.location:
@@ -134,6 +137,44 @@ def work_move(shop: Shopify, arguments: Payload) -> Payload:
         "remainingFulfillmentOrder": None,
         "userErrors": [],
     }
+
+
+def work_split(shop: Shopify, arguments: Payload) -> Payload:
+    """fulfillmentOrderSplit: all or nothing. At the place it stands; what is not named stays in the original."""
+
+    def no(message: str, code: str | None, *path: str | int) -> Payload:
+        error = user_error(message, ("fulfillmentOrderSplits", *path), code)
+        return {"fulfillmentOrderSplits": None, "userErrors": [error]}
+
+    wanted: dict[FulfillmentOrder, dict[WorkLine, int]] = {}
+    for i, entry in enumerate(arguments["fulfillmentOrderSplits"]):
+        work = _work(shop, entry["fulfillmentOrderId"])
+        given = entry["fulfillmentOrderLineItems"]
+        if work is None:
+            return no("Fulfillment order does not exist.", "FULFILLMENT_ORDER_NOT_FOUND", i, "fulfillmentOrderId")
+        if not given:
+            message = "The fulfillment order must have at least one line item input to split."
+            return no(message, "NO_LINE_ITEMS_PROVIDED_TO_SPLIT", i, "fulfillmentOrderLineItems")
+        if any(each["quantity"] < 1 for each in given):
+            message = "The fulfillment order line item quantity must be greater than 0."
+            return no(message, "GREATER_THAN", i, "fulfillmentOrderLineItems")
+        parts = read_parts(work, given)
+        everything = sum(line.remaining_quantity for line in work.open_lines)
+        if work in wanted or isinstance(parts, str) or sum(parts.values()) >= everything:
+            message = "The fulfillment order line item quantity is invalid."
+            return no(message, "INVALID_LINE_ITEM_QUANTITY", i, "fulfillmentOrderLineItems")
+        if "SPLIT" not in work.actions:
+            return no(f"Fulfillment order cannot be split: its status is {work.status}.", None, i, "fulfillmentOrderId")
+        wanted[work] = parts
+    results = [
+        {
+            "fulfillmentOrder": work,
+            "remainingFulfillmentOrder": fulfilment.split(shop, work, parts),
+            "replacementFulfillmentOrder": None,
+        }
+        for work, parts in wanted.items()
+    ]
+    return {"fulfillmentOrderSplits": results, "userErrors": []}
 
 
 def is_stocked(line: WorkLine, goal: Location) -> bool:

@@ -154,6 +154,7 @@ class Api:
             "fulfillmentCancel": fulfilment_mutations.fulfillment_cancel,
             "fulfillmentTrackingInfoUpdate": fulfilment_mutations.tracking_update,
             "fulfillmentOrderMove": fulfilment_mutations.work_move,
+            "fulfillmentOrderSplit": fulfilment_mutations.work_split,
             "fulfillmentOrderHold": fulfilment_mutations.work_hold,
             "fulfillmentOrderReleaseHold": fulfilment_mutations.work_release,
             "metafieldDefinitionCreate": metafields.definition_create,

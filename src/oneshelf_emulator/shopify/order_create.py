@@ -151,6 +151,8 @@ class _Reader:
             variant = shop.store.find(given["variantId"], ProductVariant)
             if variant is None:
                 raise Refused("Variant does not exist", *path, "variantId")
+            if variant.components:  # what Shopify does with a parent here is not documented: nobody should rely on it
+                raise Refused("Variant requires components and can't be ordered by itself", *path, "variantId")
         if given.get("productId") is not None and shop.store.find(given["productId"], Product) is None:
             raise Refused("Product does not exist", *path, "productId")
         title = given.get("title") or (variant.product.title if variant else None)

@@ -15,6 +15,29 @@ from .records import Address, Customer, Location, Metafield, Product, ProductVar
 
 
 @dataclass(eq=False)
+class LineItemGroup(Record):
+    """A bundle that was bought; its components are the order's lines."""
+
+    kind = "LineItemGroup"
+    title: str
+    quantity: int
+    variant: ProductVariant
+    custom_attributes: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def variant_id(self) -> str:
+        return self.variant.gid
+
+    @property
+    def product_id(self) -> str:
+        return self.variant.product.gid
+
+    @property
+    def variant_sku(self) -> str:
+        return self.variant.sku
+
+
+@dataclass(eq=False)
 class LineItem(Record):
     kind = "LineItem"
     title: str
@@ -33,6 +56,7 @@ class LineItem(Record):
     refunded: int = 0
     order: Order | None = None
     discount: Bag | None = None  # its part of the order's discount code
+    line_item_group: LineItemGroup | None = None  # the bundle of which it is a component
 
     @property
     def name(self) -> str:
@@ -184,6 +208,7 @@ class FulfillmentOrder(Record):
     fulfillments: list[Fulfillment] = field(default_factory=list)
     cancelled: bool = False
     shown: bool = False  # routing has run: before, nobody sees it
+    progress_reported: bool = False  # somebody said that it is being packed
 
     @property
     def open_lines(self) -> list[WorkLine]:
@@ -201,7 +226,8 @@ class FulfillmentOrder(Record):
             return "CLOSED"
         if self.holds:
             return "ON_HOLD"
-        return "IN_PROGRESS" if any(not f.cancelled for f in self.fulfillments) else "OPEN"
+        started = self.progress_reported or any(not f.cancelled for f in self.fulfillments)
+        return "IN_PROGRESS" if started else "OPEN"
 
     @property
     def actions(self) -> list[str]:
@@ -213,7 +239,8 @@ class FulfillmentOrder(Record):
             "IN_PROGRESS": ["CREATE_FULFILLMENT", "MOVE", "HOLD", "SPLIT"],
             "ON_HOLD": ["RELEASE_HOLD", "HOLD", "MOVE"],
         }
-        return by_status.get(self.status, [])
+        allowed = by_status.get(self.status, [])
+        return [each for each in allowed if each not in ("MOVE", "SPLIT")] if self.progress_reported else allowed
 
 
 @dataclass(eq=False)

@@ -13,7 +13,7 @@ from ..world import Address as BuyerAddress
 from ..world import Buyer, Sale
 from .customers import upsert
 from .money import Bag
-from .order_records import LineItem, Order, Transaction
+from .order_records import LineItem, LineItemGroup, Order, Transaction
 from .orders import IGNORING, OBEYING, place, route
 from .records import Address, ProductVariant
 
@@ -70,24 +70,43 @@ def _order(shop: Shopify, buyer: Buyer, wanted: Mapping[ProductVariant, int]) ->
     given = {"email": buyer.email, "firstName": first, "lastName": last}
     order.customer = upsert(shop, given, order.shipping_address)
     for variant, pieces in wanted.items():
-        product = variant.product
-        order.line_items.append(
-            LineItem(
-                store.new_id("LineItem"),
-                product.title,
-                pieces,
-                Bag(variant.price, variant.price),
-                variant,
-                sku=variant.sku,
-                vendor=product.vendor,
-                requires_shipping=variant.inventory_item.requires_shipping,
-                taxable=variant.taxable,
-            )  # fmt: skip
-        )
+        if variant.components:
+            order.line_items += _expanded(shop, variant, pieces)
+        else:
+            order.line_items.append(_line(shop, variant, pieces, Bag(variant.price, variant.price)))
     total = order.total_price_set
     number = store.new_id("OrderTransaction")
     order.transactions.append(Transaction(number, "SALE", "SUCCESS", "shopify_payments", total, now, now))
     return order
+
+
+def _line(shop: Shopify, variant: ProductVariant, pieces: int, price: Bag) -> LineItem:
+    return LineItem(
+        shop.store.new_id("LineItem"),
+        variant.product.title,
+        pieces,
+        price,
+        variant,
+        sku=variant.sku,
+        vendor=variant.product.vendor,
+        requires_shipping=variant.inventory_item.requires_shipping,
+        taxable=variant.taxable,
+    )
+
+
+def _expanded(shop: Shopify, bundle: ProductVariant, pieces: int) -> list[LineItem]:
+    """A bundle is bought as its components: each a line, all of one group. How the price is shared is not documented: the first
+    component carries it here, so that sums stay whole [U]."""
+    group = shop.store.add(LineItemGroup(shop.store.new_id("LineItemGroup"), bundle.product.title, pieces, bundle))
+    lines: list[LineItem] = []
+    for each in bundle.components:
+        price = Bag(bundle.price, bundle.price) * (0 if lines else 1)
+        line = _line(shop, each.product_variant, pieces * each.quantity, price)
+        if not lines and each.quantity > 1:
+            line.price = Bag(bundle.price, bundle.price).share(1, each.quantity)
+        line.line_item_group = group
+        lines.append(line)
+    return lines
 
 
 def to_address(number: int, it: BuyerAddress) -> Address:

@@ -44,6 +44,12 @@ class Location(Record):
     fulfills_online_orders: bool = True
     is_fulfillment_service: bool = False
     deactivated_at: datetime | None = None
+    address1: str | None = None
+    city: str | None = None
+    zip: str | None = None
+    province_code: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
 
     @property
     def ships_inventory(self) -> bool:
@@ -104,6 +110,7 @@ class ProductVariant(Record):
     inventory_policy: str = "DENY"
     taxable: bool = True
     position: int = 1
+    components: list[Component] = field(default_factory=list)
 
     @property
     def sku(self) -> str:
@@ -119,11 +126,15 @@ class ProductVariant(Record):
 
     @property
     def inventory_quantity(self) -> int:
-        """The sum of `available` over active levels."""
+        """The sum of `available` over active levels; of a bundle, how many its components make."""
+        if self.components:
+            return min(each.product_variant.inventory_quantity // each.quantity for each in self.components)
         return sum(level.quantity("available") for level in self.inventory_item.levels.values() if level.is_active)
 
     @property
     def sellable_online_quantity(self) -> int:
+        if self.components:
+            return min(each.product_variant.sellable_online_quantity // each.quantity for each in self.components)
         levels = self.inventory_item.levels.values()
         return sum(level.quantity("available") for level in levels if level.is_active and level.location.sells_online)
 
@@ -131,6 +142,15 @@ class ProductVariant(Record):
     def available_for_sale(self) -> bool:
         unlimited = not self.inventory_item.tracked or self.inventory_policy == "CONTINUE"
         return self.product.status == "ACTIVE" and (unlimited or self.sellable_online_quantity > 0)
+
+
+@dataclass(eq=False)
+class Component(Record):
+    """A variant that a bundle is made of, and how many of it."""
+
+    kind = "ProductVariantComponent"
+    product_variant: ProductVariant
+    quantity: int
 
 
 @dataclass(eq=False)

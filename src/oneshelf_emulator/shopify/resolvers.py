@@ -362,7 +362,16 @@ class Reads:
             return level if level and (level.is_active or includeInactive) else None
 
         return {
-            "Location.address": lambda place, _i: {"countryCode": place.country_code, "formatted": [place.name]},
+            "Location.address": lambda place, _i: {
+                "address1": place.address1,
+                "city": place.city,
+                "zip": place.zip,
+                "provinceCode": place.province_code,
+                "countryCode": place.country_code,
+                "latitude": place.latitude,
+                "longitude": place.longitude,
+                "formatted": [part for part in (place.address1, place.city, place.country_code) if part],
+            },
             "Location.deactivatedAt": lambda place, _i: place.deactivated_at and place.deactivated_at.isoformat(),
             "Location.hasActiveInventory": lambda place, info: any(
                 level.quantity("on_hand") for level in levels_at(place, info)
@@ -375,6 +384,7 @@ class Reads:
             "InventoryItem.variant": lambda item, _i: item.variants[0],
             "InventoryItem.variants": _connection(lambda item, _i: item.variants),
             "InventoryLevel.quantities": self._quantities,
+            "ProductVariant.productVariantComponents": _connection(lambda variant, _i: variant.components),
             "Product.totalInventory": lambda p, _i: sum(variant.inventory_quantity for variant in p.variants),
             "Product.tracksInventory": lambda p, _i: any(variant.inventory_item.tracked for variant in p.variants),
             "Product.variants": _connection(lambda p, _i, **_: p.variants),
@@ -434,6 +444,7 @@ class Reads:
             "Order.metafield": metafield,
             "Order.metafields": _connection(metafields),
             "LineItem.customAttributes": attributes,
+            "LineItemGroup.customAttributes": attributes,
             "LineItem.discountAllocations": lambda line, _i: (
                 [] if line.discount is None else [{"allocatedAmountSet": line.discount}]
             ),

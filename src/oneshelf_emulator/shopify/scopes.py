@@ -75,6 +75,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "Mutation.fulfillmentTrackingInfoUpdate": _FULFILMENT_WRITE,
     "Mutation.fulfillmentCancel": _FULFILMENT_WRITE,
     "Mutation.fulfillmentOrderMove": _MANAGED_WRITE,
+    "Mutation.fulfillmentOrderSplit": _MANAGED_WRITE,
     "Mutation.fulfillmentOrderHold": _MANAGED_WRITE,
     "Mutation.fulfillmentOrderReleaseHold": _MANAGED_WRITE,
     "Mutation.productVariantsBulkUpdate": ("write_products",),

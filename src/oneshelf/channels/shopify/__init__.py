@@ -17,6 +17,7 @@ from oneshelf.channels.abilities import (
     CancelWish,
     CopyChange,
     Parcel,
+    Placed,
     PriceAbility,
     PriceOffer,
     PriceSeen,
@@ -54,6 +55,7 @@ from oneshelf.channels.shopify.cancels import CANCELS, Canceller
 from oneshelf.channels.shopify.checks import Checker
 from oneshelf.channels.shopify.copies import CopyKeeper
 from oneshelf.channels.shopify.copy_holds import CopyHolds
+from oneshelf.channels.shopify.copy_moves import CopyMoves
 from oneshelf.channels.shopify.exports import Exporter
 from oneshelf.channels.shopify.graphql import GraphQL
 from oneshelf.channels.shopify.later import LaterLife
@@ -140,6 +142,7 @@ class Shopify:
         self._later = LaterLife(graphql, self._copies)
         self._canceller = Canceller(graphql, self._copies)
         self._holds = CopyHolds(graphql, self._copies)
+        self._moves = CopyMoves(graphql, self._copies)
         self._pricer = Pricer(graphql, self._reader)
         self._subscriber = Subscriber(graphql)
         self._checker = Checker(graphql, self._reader, self._subscriber, auth, api_version, settings.get("plan", ""))
@@ -175,6 +178,9 @@ class Shopify:
                 return found
             cursor = page.cursor
         raise Retry(f"{gid} has more than {PAGES_OF_ONE_MAX} pages of variants")
+
+    async def components(self, http: Http, variant_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+        return await self._reader.components(http, variant_ids)
 
     async def read_prices(self, http: Http, outlets: Sequence[Outlet]) -> list[PriceSeen]:
         return await self._pricer.read(http, outlets)
@@ -265,6 +271,9 @@ class Shopify:
 
     async def release_copy(self, http: Http, hub_order_id: str, key: str) -> Outcome:
         return await self._holds.release(http, hub_order_id)
+
+    async def move_copy(self, http: Http, hub_order_id: str, wanted: Sequence[Placed]) -> Outcome:
+        return await self._moves.move(http, hub_order_id, wanted)
 
     async def fulfil_copy(self, http: Http, hub_order_id: str, parcel: Parcel) -> Outcome:
         return await self._later.fulfil(http, hub_order_id, parcel)

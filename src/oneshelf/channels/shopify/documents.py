@@ -155,11 +155,14 @@ LOCATIONS = Document(
     "Locations",
     """query Locations($cursor: String) {
   locations(first: 50, after: $cursor, includeInactive: true, includeLegacy: true, sortKey: ID) {
-    nodes { id name isActive fulfillsOnlineOrders isFulfillmentService }
+    nodes {
+      id name isActive fulfillsOnlineOrders isFulfillmentService
+      address { address1 city provinceCode zip countryCode latitude longitude }
+    }
     pageInfo { hasNextPage endCursor }
   }
 }""",
-    cost=51,
+    cost=101,
 )
 
 #: All quantity names of an item at a location, in one read (S0.3).
@@ -208,6 +211,22 @@ VARIANTS = Document(
 }"""
     + _VARIANT,
     cost=402,
+)
+#: Bundles of one reading of components: 10 × (2 + 30 × 2) points, and a bundle has at most 30. Source:
+#: productVariantRelationshipBulkUpdate, 2026-10.
+BUNDLES_A_CALL = 10
+COMPONENTS = Document(
+    "Components",
+    """query Components($ids: [ID!]!) {
+  nodes(ids: $ids) {
+    ... on ProductVariant {
+      id requiresComponents
+      productVariantComponents(first: 30) { nodes { quantity productVariant { sku } } }
+    }
+  }
+}""",
+    cost=1,
+    cost_each=62,
 )
 VARIANTS_OF_ITEM = Document(
     "VariantsOfItem",
@@ -348,7 +367,7 @@ COPY_LINES = Document(
     refunds(first: 50) { id note totalRefundedSet { presentmentMoney { amount currencyCode } } }
     lineItems(first: 50, after: $cursor) {
       nodes {
-        id quantity currentQuantity unfulfilledQuantity
+        id sku quantity currentQuantity unfulfilledQuantity
         customAttributes { key value }
         originalUnitPriceSet { presentmentMoney { amount currencyCode } }
         discountAllocations { allocatedAmountSet { presentmentMoney { amount currencyCode } } }
@@ -508,6 +527,17 @@ RELEASE_COPY = Document(
     "ReleaseCopy",
     """mutation ReleaseCopy($id: ID!, $holdIds: [ID!]) {
   fulfillmentOrderReleaseHold(id: $id, holdIds: $holdIds) { fulfillmentOrder { id status } userErrors { code field message } }
+}""",
+    cost=10,
+    writes=True,
+)
+MOVE_COPY = Document(
+    "MoveCopy",
+    """mutation MoveCopy($id: ID!, $location: ID!, $items: [FulfillmentOrderLineItemInput!]) {
+  fulfillmentOrderMove(id: $id, newLocationId: $location, fulfillmentOrderLineItems: $items) {
+    movedFulfillmentOrder { id assignedLocation { location { id } } }
+    userErrors { code field message }
+  }
 }""",
     cost=10,
     writes=True,

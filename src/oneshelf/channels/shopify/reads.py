@@ -26,6 +26,7 @@ from oneshelf.channels.shopify.form import text, texts, whole
 from oneshelf.channels.shopify.graphql import GraphQL
 from oneshelf.channels.shopify.money import to_minor, to_money
 from oneshelf.core.errors import Retry
+from oneshelf.core.facts import Address
 
 #: Pages of locations or of one item's levels: 20 × 50, the most that any plan allows.
 PAGES_MAX = 20
@@ -126,6 +127,20 @@ class Reader:
             levels += page.get("nodes") or []
         raise Retry(f"more than {PAGES_MAX} pages of levels of {item['id']}")
 
+    async def components(self, http: Http, variant_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Return {variant gid: {SKU: pieces}} of the bundles among these; SKU '' for a component without one."""
+        found: dict[str, dict[str, int]] = {}
+        for start in range(0, len(variant_ids), docs.BUNDLES_A_CALL):
+            asked = [ids.gid("ProductVariant", one) for one in variant_ids[start : start + docs.BUNDLES_A_CALL]]
+            answer = await self._graphql.ask(http, docs.COMPONENTS, {"ids": asked}, each=len(asked))
+            for node in answer.data.get("nodes") or []:
+                if node and node.get("requiresComponents"):
+                    parts = found.setdefault(str(node["id"]), {})
+                    for one in (node.get("productVariantComponents") or {}).get("nodes") or []:
+                        sku = text((one.get("productVariant") or {}).get("sku")) or ""
+                        parts[sku] = parts.get(sku, 0) + (whole(one.get("quantity")) or 0)
+        return {variant: parts for variant, parts in found.items() if parts}
+
     async def catalogue(self, http: Http, cursor: dict[str, Any] | None) -> CataloguePage:
         """Read a page of variants. `cursor` {"only": gid}: just those of that product or inventory item (a CatalogueHint)."""
         only = str((cursor or {}).get("only") or "")
@@ -161,7 +176,27 @@ def _location(node: dict[str, Any]) -> HubLocation:
         active=node.get("isActive") is True,
         fulfils_online=node.get("fulfillsOnlineOrders") is True,
         is_fulfillment_service=node.get("isFulfillmentService") is True,
+        address=_address(node.get("address") or {}),
+        point=_point(node.get("address") or {}),
     )
+
+
+def _address(told: dict[str, Any]) -> Address | None:
+    """A location's address; Shopify may know no more than its country. Source: LocationAddress, 2026-10."""
+    found = Address(
+        line1=text(told.get("address1")),
+        city=text(told.get("city")),
+        region=text(told.get("provinceCode")),
+        postal_code=text(told.get("zip")),
+        country=text(told.get("countryCode")),
+    )
+    return found if found != Address() else None
+
+
+def _point(told: dict[str, Any]) -> tuple[float, float] | None:
+    lat, lon = told.get("latitude"), told.get("longitude")
+    known = isinstance(lat, int | float) and isinstance(lon, int | float) and (lat, lon) != (0, 0)
+    return (float(lat), float(lon)) if known else None  # type: ignore[arg-type]
 
 
 def quantities(level: dict[str, Any]) -> dict[str, int]:
@@ -235,6 +270,7 @@ def listing(node: dict[str, Any], currency: str) -> ListingFound:
             "variant_id": str(node.get("id")),
             "item_id": item_id,
             "product_id": text(product.get("id")) or "",
+            **({"bundle": True} if node.get("requiresComponents") is True else {}),
         },
     )
 

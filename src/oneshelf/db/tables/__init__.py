@@ -4,10 +4,24 @@ Instants are UTC, stored as microseconds since 1970 (one form on both databases,
 unless a column says units or listings. Money is integer minor units with its currency beside it. JSON is text that we only read
 whole. The room that writes a table stands over it; others read.
 
-Read next: form.py, then tenants, intake, orders, customers, stock, listings, publish, shipping, pricing, watch, web.
+Read next: form.py, then tenants, intake, orders, customers, routing, stock, listings, publish, shipping, pricing, watch, web, webhooks.
 """
 
-from . import customers, intake, listings, orders, pricing, publish, shipping, stock, tenants, watch, web
+from . import (
+    customers,
+    intake,
+    listings,
+    orders,
+    pricing,
+    publish,
+    routing,
+    shipping,
+    stock,
+    tenants,
+    watch,
+    web,
+    webhooks,
+)
 from .form import metadata
 
 __all__ = [
@@ -18,9 +32,11 @@ __all__ = [
     "orders",
     "pricing",
     "publish",
+    "routing",
     "shipping",
     "stock",
     "tenants",
     "watch",
     "web",
+    "webhooks",
 ]

@@ -56,6 +56,18 @@ link = table(
     indexes=(Index("link_by_sku", "tenant_id", "sku"),),
 )
 
+# A bundle that the merchant or the shop defined: a SKU that is made of others (B1). Listings of that SKU are linked to the parts.
+# source: merchant | shopify.
+bundle_part = table(
+    "bundle_part",
+    words("sku"),
+    words("part_sku"),
+    count("units", None),
+    words("source"),
+    keys=3,
+    indexes=(Index("bundle_part_by_part", "tenant_id", "part_sku"),),
+)
+
 # The merchant's rule for offers, by what it speaks of (core/precedence): account_id 0 and channel '': everywhere; goods: sku tag vendor
 # type all; value '' for all. The narrowest row that fits wins whole.
 offer_rule = table(
@@ -115,8 +127,8 @@ announced_sku = table(
     indexes=(Index("announced_sku_by_sku", "tenant_id", "sku"),),
 )
 
-# Which locations serve an account (S0.2); no row: all in scope.
-account_location = table("account_location", Column("account_id", Id), words("location_id"), keys=3)
+# Which locations serve an account (S0.2); no row: all in scope. excluded 1: this one does not, and new ones do.
+account_location = table("account_location", Column("account_id", Id), words("location_id"), flag("excluded"), keys=3)
 
 dirty_listing = table(
     "dirty_listing",

@@ -84,6 +84,20 @@ journal = table(
     indexes=(Index("journal_by_subject", "tenant_id", "subject", "line_no"),),
 )
 
+# Many things changed at once, by a file or a list, and how they were before. kind: links rules prices …; before: JSON that only the room
+# which made it reads. undone_at: taken back.
+bulk_change = table(
+    "bulk_change",
+    Column("change_no", Id),
+    words("kind"),
+    words("actor"),
+    count("changed"),
+    words("before"),
+    at("made_at", False),
+    at("undone_at"),
+    keys=2,
+)
+
 # One active measurement of how long a number needs (S12.2): one piece held, every listing read until it shows, the piece given back.
 # state: RUNNING DONE FAILED. seen: what was measured an account, JSON.
 probe = table(

@@ -33,6 +33,7 @@ def mount(service: Service) -> Mount:
 
 def build_api(service: Service) -> FastAPI:
     """Return the app."""
+    areas = {routes.area: routes.about for routes in ALL}
     app = FastAPI(
         title="Oneshelf",
         version="1",
@@ -40,7 +41,7 @@ def build_api(service: Service) -> FastAPI:
         docs_url=None,  # its page would load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
-        openapi_tags=[{"name": routes.area, "description": routes.about} for routes in ALL],
+        openapi_tags=[{"name": area, "description": about} for area, about in areas.items()],
         exception_handlers={Exception: _problem, 404: _problem, 405: _problem},
     )
     app.state.desk = Desk(service)

@@ -55,20 +55,20 @@ def _with_our_shapes(made: dict[str, Any]) -> dict[str, Any]:
         "token": {"type": "http", "scheme": "bearer", "description": "A token of `oneshelf tokens create`."}
     }
     wrong = {"description": "A problem", "content": {MEDIA_TYPE: {"schema": shapes[-1]}}}
-    for method, operation in _operations(made):
-        scope, gives = operation.pop("x-scope"), operation.pop("x-gives")
+    for operation in _operations(made):
+        scope, gives, media_type = (operation.pop(name) for name in ("x-scope", "x-gives", "x-media-type"))
         operation["description"] = f"{operation.get('description', '')}\n\nScope: `{scope}`.".strip()
         ((status, answer),) = [(s, a) for s, a in operation["responses"].items() if s.startswith("2")]
-        answer["content"] = {"application/json": {"schema": shapes[gives]}}
+        answer["content"] = {media_type: {"schema": shapes[gives]}}
         operation["responses"] = {status: answer, "default": wrong}
-        if method != "get":
+        if scope.endswith(":write"):
             operation.setdefault("parameters", []).append(_key())
     return made
 
 
-def _operations(made: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _operations(made: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for methods in made["paths"].values():
-        yield from methods.items()
+        yield from methods.values()
 
 
 def _key() -> dict[str, Any]:

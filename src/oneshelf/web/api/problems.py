@@ -33,7 +33,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "under-way": (409, "The same request is being carried out"),
     "interrupted": (409, "Not known whether it was done"),
     "too-large": (413, "The request is too large"),
-    "not-json": (415, "The body is of another kind"),
+    "media-type": (415, "The body is of another kind"),
     "not-valid": (422, "The request is not as it should be"),
     "key-used": (422, "This key belongs to another request"),
     "too-many": (429, "Too many requests"),

@@ -29,6 +29,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from oneshelf.core import spreadsheet
 from oneshelf.core.errors import NotThere, Stop
 from oneshelf.core.instants import to_us
 from oneshelf.db.tx import Tx
@@ -45,6 +46,7 @@ Row = TypeVar("Row")
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 KEY_HEADER = "Idempotency-Key"
+JSON, CSV = "application/json", "text/csv"
 
 
 class Body(BaseModel):
@@ -80,6 +82,14 @@ class Asked:
         """Return the service, which notes this caller, and undoes what it does if this is a dry run."""
         return cast(Service, Acting(self._desk.service, self.caller.actor, dry_run=self.dry_run))
 
+    @property
+    def is_csv(self) -> bool:
+        return self._request.headers.get("content-type", "").split(";")[0].strip().lower() == CSV
+
+    async def body(self) -> bytes:
+        """Return what was sent, as it came."""
+        return await self._request.body()
+
     async def read(self, look: Callable[[Tx], T]) -> T:
         """Look into the database, in a transaction that can't write."""
 
@@ -112,6 +122,13 @@ class Asked:
         given = body.model_dump(exclude_none=True) if isinstance(body, Body) else body
         return await COMMANDS[name](self.service, {**given, **more})
 
+    async def look_or_do(self, name: str, payload: dict[str, Any]) -> Any:
+        """Carry out a command that has a preview of its own, or give that in a dry run: it looks and does in several steps."""
+        from oneshelf.web.commands import COMMANDS
+
+        service = cast(Service, Acting(self._desk.service, self.caller.actor))
+        return await COMMANDS[name](service, {**payload, "yes": not self.dry_run})
+
 
 def _asked(request: Request) -> Asked:
     return Asked(request)
@@ -141,19 +158,28 @@ class _Route(APIRoute):
     def get_route_handler(self) -> Handler:
         inner = super().get_route_handler()
         scope = (self.openapi_extra or {})["x-scope"]
-        writes = self.methods != {"GET"}
+        writes = scope.endswith(":write")
+
+        takes_json = self.body_field is not None
 
         async def handle(request: Request) -> Response:
             try:
                 caller: Caller = request.state.caller
                 if scope not in caller.scopes:
                     raise ApiError("no-scope", f"The token {caller.name!r} does not open {scope}.")
+                if takes_json and not _is_json(request):
+                    raise ApiError("media-type", "Send JSON, with Content-Type: application/json.")
                 key = request.headers.get(KEY_HEADER.lower()) if writes else None
                 return await (inner(request) if key is None else _once(request, once.checked(key), inner))
             except Exception as error:  # every kind has its answer; what nobody foresaw is logged there
                 return of_error(error, request.url.path)
 
         return handle
+
+
+def _is_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    return kind == JSON or (kind.startswith("application/") and kind.endswith("+json"))
 
 
 async def _once(request: Request, key: str, inner: Handler) -> Response:
@@ -165,9 +191,7 @@ async def _once(request: Request, key: str, inner: Handler) -> Response:
     now = to_us(service.clock.now())
     kept = await service.writer.do(lambda tx: once.begin(tx, *where, print_, now))
     if kept is not None:
-        return Response(
-            kept.body, kept.status, {"cache-control": "no-store", "idempotent-replayed": "true"}, "application/json"
-        )
+        return Response(kept.body, kept.status, {"cache-control": "no-store", "idempotent-replayed": "true"}, JSON)
     try:
         answer = await inner(request)
     except Stop:
@@ -175,15 +199,37 @@ async def _once(request: Request, key: str, inner: Handler) -> Response:
     except Exception as error:
         answer = of_error(error, request.url.path)
     if answer.status_code < 500:
-        done = once.Kept(answer.status_code, bytes(answer.body)) if answer.status_code < 400 else None
+        done = once.Kept(answer.status_code, _without_secret(bytes(answer.body))) if answer.status_code < 400 else None
         await service.writer.do(lambda tx: once.end(tx, *where, done))
     else:
         await service.writer.do(lambda tx: once.lose(tx, *where))
     return answer
 
 
+def _without_secret(body: bytes) -> bytes:
+    """Return an answer as it may be kept: a secret is shown once."""
+    said = msgspec.json.decode(body)
+    if not isinstance(said, dict) or "secret" not in said:
+        return body
+    return msgspec.json.encode({**said, "secret": ""})
+
+
 #: What the routes give, for the OpenAPI document: filled as modules are loaded.
 GIVEN: list[Any] = []
+
+
+def _file(media_type: str) -> dict[str, Any]:
+    return {"required": True, "content": {media_type: {"schema": {"type": "string"}}}}
+
+
+async def csv_of(call: Asked) -> str:
+    """Return the CSV file that was sent, however a spreadsheet saved it. Raises ApiError for one that is no text."""
+    if not call.is_csv:
+        raise ApiError("media-type", "Send the file as it is, with Content-Type: text/csv.")
+    try:
+        return spreadsheet.decoded(await call.body())[0]
+    except spreadsheet.SheetWrong as error:
+        raise ApiError("not-valid", f"{error}.") from None
 
 
 class Routes(APIRouter):
@@ -202,7 +248,21 @@ class Routes(APIRouter):
         """POST (or another method) that changes something."""
         return self._add(method, path, f"{self.area}:write", status)
 
-    def _add(self, method: str, path: str, scope: str, status: int) -> Callable[..., Any]:
+    def asks(self, path: str) -> Callable[..., Any]:
+        """POST that changes nothing: what is asked for must not stand in an address. Its answer is never kept."""
+        return self._add("POST", path, f"{self.area}:read", 200)
+
+    def sheet(self, path: str) -> Callable[..., Any]:
+        """POST of a CSV file, which the function reads by `csv_of`."""
+        return self._add("POST", path, f"{self.area}:write", 200, takes=CSV)
+
+    def exports(self, path: str) -> Callable[..., Any]:
+        """GET of a CSV file: the function gives its text."""
+        return self._add("GET", path, f"{self.area}:read", 200, media_type=CSV)
+
+    def _add(
+        self, method: str, path: str, scope: str, status: int, *, media_type: str = JSON, takes: str = ""
+    ) -> Callable[..., Any]:
         def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
             gives = get_type_hints(function)["return"]
             if gives not in GIVEN:
@@ -211,8 +271,8 @@ class Routes(APIRouter):
             @wraps(function)
             async def answered(*args: Any, **kwargs: Any) -> Response:
                 value = await function(*args, **kwargs)
-                body = msgspec.json.encode(value)
-                return Response(body, status, {"cache-control": "no-store"}, "application/json")
+                body = value.encode() if media_type == CSV else msgspec.json.encode(value)
+                return Response(body, status, {"cache-control": "no-store"}, media_type)
 
             lines = inspect.cleandoc(function.__doc__ or "").split("\n\n", 1)
             self.add_api_route(
@@ -224,7 +284,13 @@ class Routes(APIRouter):
                 summary=" ".join(lines[0].split()),
                 description=lines[1] if len(lines) > 1 else "",
                 operation_id=function.__name__,
-                openapi_extra={"x-scope": scope, "x-gives": GIVEN.index(gives), "security": [{"token": []}]},
+                openapi_extra={
+                    "x-scope": scope,
+                    "x-gives": GIVEN.index(gives),
+                    "x-media-type": media_type,
+                    "security": [{"token": []}],
+                    **({"requestBody": _file(takes)} if takes else {}),
+                },
             )
             return function
 
