@@ -394,9 +394,7 @@ class World:
         await self.engine.make_strict(self.strict)
         self.wishes["strict"] = len(self.strict)
         if o.announced:
-            await self.engine.announce(
-                self.shelf.skus, o.flash_at_s, o.flash_at_s + o.flash_s, o.flash_factor
-            )
+            await self.engine.announce(self.shelf.skus, o.flash_at_s, o.flash_at_s + o.flash_s, o.flash_factor)
             self.wishes["announced"] = 1
         if o.cancels_short:
             await self.engine.leave_short()
