@@ -37,6 +37,8 @@ class Shelf:
         #: Pieces by SKU that people brought, and that they took, beside all sales.
         self.brought: Counter[str] = Counter()
         self.taken: Counter[str] = Counter()
+        #: Pieces by SKU that buyers sent back.
+        self.returned: Counter[str] = Counter()
 
     @property
     def skus(self) -> list[str]:
@@ -46,6 +48,11 @@ class Shelf:
         """Pieces come (above 0) or go, without a sale."""
         self.on_hand[sku] += pieces
         (self.brought if pieces > 0 else self.taken)[sku] += abs(pieces)
+
+    def take_back(self, sku: str, pieces: int) -> None:
+        """A buyer has sent pieces back, and they are sold again."""
+        self.move(sku, pieces)
+        self.returned[sku] += pieces
 
     def send(self, sku: str, pieces: int) -> None:
         """A parcel of a web order leaves."""

@@ -250,7 +250,7 @@ class Workload:
                         "shopify", "refund_lines", order=order["gid"], lines={sku: 1}, restock="RETURN", money=False
                     )
                     if done:
-                        self.shelf.move(sku, 1)
+                        self.shelf.take_back(sku, 1)
                     return
 
     def edit_by_hand(self, channel: str | None = None, sku: str | None = None) -> None:
