@@ -11,12 +11,14 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from .releases import Releases
 from .rest import Rest
 from .shelf import MARKETPLACES, Shelf, plain_id
+from .strict import Strict
 
 #: What each invariant is checked by, and when.
 INVARIANTS: dict[int, str] = {
@@ -24,18 +26,20 @@ INVARIANTS: dict[int, str] = {
     2: "at rest: K by the levels against shelf less what buyers wait for",
     3: "every look: each line's reserved and committed against its own entries",
     4: "at rest: stored orders against the marketplaces' sales",
-    5: "at rest: levels are those of the truth, whatever was doubled, lost or overtaken",
+    5: "at rest: levels are those of the truth, whatever was doubled, lost or overtaken; after each commit: what counts as an edit against "
+    "what people edited",
     6: "every look: copies in the shop an order; parcels at the marketplace a tracking number, and pieces",
     7: "every look: coverage walked again over the stored lines",
     8: "every look: a released or shipped line was not displaced, nor cancelled by us",
-    9: "elsewhere: tests/model/test_first_wins.py, tests/scenario/test_releasing.py; the judge does not follow releases yet",
+    9: "after each commit: what leaves as settled, against the marketplaces' sales of its SKUs before it: each is stored",
     10: "every look: cancels sent a line; what a cancelled or to be cancelled line still holds",
     11: "after each commit: each new attempt against the K that its transaction saw; at rest: each slot",
     12: "after each commit: unanswered write calls a write unit",
     13: "at rest: shown = offer, and as the judge's own arithmetic of section 2 has it from the measured paces and windows; the shop shows "
     "K; nothing dirty, provisional, unsettled, bursting",
     14: "after rest: half an hour without a write",
-    15: "elsewhere: tests/scenario/test_strict.py; no strict SKU in these worlds yet",
+    15: "after each commit: each new attempt of a strict SKU, with all that is shown, against the shelf less what buyers wait for; every "
+    "look and every sale: what is shown",
     16: "after each commit: as 11",
     17: "each answered webhook is stored when it is answered; every look: no stored message is gone; at rest: nothing is left over",
     18: "after each commit: an attempt is accepted only if a good answer to a write or read of numbers there was delivered since it began",
@@ -46,7 +50,6 @@ INVARIANTS: dict[int, str] = {
     23: "elsewhere: customers are not matched yet",
     24: "elsewhere: tests/unit/test_instants.py; here clocks are wrong and set back (F28)",
 }
-NOT_YET = {9, 15}
 ELSEWHERE = {20, 23, 24}
 
 #: The operations that write or read numbers of listings, as the channels name them.
@@ -72,16 +75,28 @@ class Breach(Exception):
 
 
 class Auditor:
-    """One run's judge. `now_us`: the world's instant in microseconds. `adaptive`: offers are by pace and window, not the plain number."""
+    """One run's judge. `now_us`: the world's instant in microseconds. `adaptive`: offers are by pace and window, not the plain number.
+    `strict`: the SKUs that must never be sold twice."""
 
-    def __init__(self, shelf: Shelf, database: Path, now_us: Callable[[], int], *, adaptive: bool = True) -> None:
+    def __init__(
+        self,
+        shelf: Shelf,
+        database: Path,
+        now_us: Callable[[], int],
+        *,
+        adaptive: bool = True,
+        strict: Iterable[str] = (),
+    ) -> None:
         self.shelf = shelf
         self.database = database
         self.now_us = now_us
-        self.rest = Rest(shelf, self.rows, self.channel, now_us, adaptive=adaptive)
+        self.strict = Strict(shelf, self.rows, now_us, strict)
+        self.rest = Rest(shelf, self.rows, self.channel, now_us, adaptive=adaptive, strict=self.strict.skus)
         self._connection: sqlite3.Connection | None = None
         self._sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * 6)
         self._entries = hashlib.sha256()
+        #: Pieces by SKU that edits took off, and that they added.
+        self._edited: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
         self._entry_row = 0
         self._entry_count = 0
         self._attempt_row = 0
@@ -101,6 +116,7 @@ class Auditor:
         self.put_back_at: dict[tuple[str, str], int] = {}
         self.put_back_heard_at: dict[tuple[str, str], int] = {}
         self.stored_ids: set[tuple[str, str]] = set()
+        self.releases = Releases(shelf, self.rows, self.channel, self.stored_ids)
         #: When a good answer to a call about numbers was last delivered, by channel.
         self.proofs: dict[str, int] = {}
         self.checks: Counter[str] = Counter()
@@ -162,6 +178,8 @@ class Auditor:
     # --- after each commit ---------------------------------------------------------------------------------------------------
 
     def after_commit(self) -> None:
+        self.strict.look()
+        self._check_releases()
         self._check_entries()
         self._check_attempts()
         self._check_feeds()
@@ -176,12 +194,15 @@ class Auditor:
             return
         for row in new:
             self._entries.update(repr(row).encode())
+            if row[1].startswith("edit:"):
+                self._edited[row[4] > 0][row[2]] += abs(row[4])
             sums = self._sums[(row[2], row[3])]
             self._peak.setdefault(row[2], self._k(row[2]))
             for place, change in enumerate(row[4:]):
                 sums[place] += change
             self._peak[row[2]] = max(self._peak[row[2]], self._k(row[2]))
         self._entry_row, self._entry_count = new[-1][0], self._entry_count + len(new)
+        self._check_edits({row[2] for row in new if row[1].startswith("edit:")})
         for sku, location_id in {(row[2], row[3]) for row in new}:
             self.checks["1"] += 1
             found = self.rows(
@@ -192,6 +213,18 @@ class Auditor:
             if not found or list(found[0]) != self._sums[(sku, location_id)]:
                 raise Breach(
                     "I1", f"{sku} at {location_id}: level {found}, its entries make {self._sums[(sku, location_id)]}"
+                )
+
+    def _check_edits(self, skus: set[str]) -> None:
+        """I5, S9.2: what counts as an edit is no more than people edited: a sale is none. A returned piece that was seen before its news,
+        and late, counts as an edit first and is taken off again."""
+        for sku in sorted(skus):
+            self.checks["5"] += 1
+            taken, added = self._edited[0][sku], self._edited[1][sku]
+            if taken > self.shelf.taken[sku] + self.shelf.returned[sku] or added > self.shelf.brought[sku]:
+                raise Breach(
+                    "I5",
+                    f"edits of {sku} took {taken} and added {added} pieces, people {self.shelf.taken[sku]} and {self.shelf.brought[sku]}",
                 )
 
     def _k(self, sku: str) -> int:
@@ -209,6 +242,7 @@ class Auditor:
             "WHERE a.rowid > ? ORDER BY a.rowid",
             self._attempt_row,
         )
+        told: Counter[str] = Counter()
         for row, number, outlet_id, account_id, quantity, outcome, sku, units in new:
             self._attempt_row = row
             self.checks["11"] += 1
@@ -216,13 +250,33 @@ class Auditor:
                 self._open_attempts[number] = (account_id, self.now_us())
             if sku is None:
                 continue
+            told[sku] += quantity * units
             k = max(self._peak.get(sku, self._k(sku)), self._k(sku))
             if quantity < 0 or quantity * units > max(0, k):
                 raise Breach("I11", f"outlet {outlet_id} is told {quantity} of {sku} while K is {k}")
         if new:
             self._check_one_write_a_unit()
+            self.check_strict(+told)
         if self._open_attempts:
             self._check_outcomes()
+
+    def _check_releases(self) -> None:
+        released = self.releases.new()
+        if released:
+            self._read_inbox()
+        for channel, order_id, placed_at, sku in released:
+            self.checks["9"] += self.releases.contested(sku, channel)
+            unheard = self.releases.unheard(channel, placed_at, sku)
+            if unheard:
+                raise Breach(
+                    "I9", f"{sku} of {channel} order {order_id} left as settled before {', '.join(unheard)} was heard"
+                )
+
+    def check_strict(self, told: Counter[str] | None = None) -> None:
+        """I15. `told`: pieces by SKU in new attempts; None: whatever is shown at this moment."""
+        self.checks["15"] += len(self.strict.promised & set(told)) if told is not None else len(self.strict.promised)
+        for what in self.strict.broken(told):
+            raise Breach("I15", what)
 
     def _check_one_write_a_unit(self) -> None:
         self.checks["12"] += 1
@@ -279,6 +333,7 @@ class Auditor:
         self._check_copies()
         self._check_parcels()
         self._check_completeness()
+        self.check_strict()
 
     def _read_inbox(self) -> None:
         self._take_sales()

@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import logging
 import random
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -262,6 +262,26 @@ class Engine:
         """The merchant switches adaptive offers off for every listing."""
         assert self.life is not None and self.life.service is not None
         await self.do(COMMANDS["rule"](self.life.service, {"adaptive": False}))
+
+    async def make_strict(self, skus: Iterable[str]) -> None:
+        """The merchant says that these must never be sold twice."""
+        assert self.life is not None and self.life.service is not None
+        for sku in skus:
+            await self.do(COMMANDS["strict"](self.life.service, {"sku": sku, "strict": True}))
+
+    async def announce(self, skus: Iterable[str], starts_s: float, ends_s: float, factor: float) -> None:
+        """The merchant says when these will sell how much faster; seconds of the world's clock."""
+        assert self.life is not None and self.life.service is not None
+        starts_at, ends_at = (to_us(START + timedelta(seconds=seconds)) for seconds in (starts_s, ends_s))
+        wanted = {"name": "Rush", "skus": list(skus), "starts_at": starts_at, "ends_at": ends_at, "factor": factor}
+        await self.do(COMMANDS["announce"](self.life.service, wanted))
+
+    async def leave_short(self) -> None:
+        """The merchant leaves it to us to cancel what is short, at every account, whatever it cost."""
+        assert self.life is not None and self.life.service is not None
+        for account_id in sorted(self.life.service.running):
+            wanted = {"account_id": account_id, "short": "auto", "value_max_minor": 10**9}
+            await self.do(COMMANDS["leave"](self.life.service, wanted))
 
     async def _sign_in_again(self, channel: str, say: Callable[[str], None] = lambda line: None) -> None:
         assert self.life is not None and self.life.service is not None

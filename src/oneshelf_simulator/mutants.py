@@ -21,10 +21,11 @@ from oneshelf.intake import poll, webhook
 from oneshelf.intake import worker as intake_worker
 from oneshelf.listings import dirty
 from oneshelf.onboarding import bring_up as onboarding
-from oneshelf.orders import claims, intents, lines, parcels, provisional
-from oneshelf.publish import numbers, reads, tick_loop, ticking
+from oneshelf.orders import claims, intents, lines, parcels, provisional, short
+from oneshelf.publish import numbers, planning, ticking
 from oneshelf.publish import worker as publish_worker
 from oneshelf.publish.slots import WriteCall
+from oneshelf.reconcile import hub
 from oneshelf.shipping import telling
 from oneshelf.stock import ledger
 from oneshelf.wiring import service as wiring
@@ -256,15 +257,6 @@ def _publishing_dawdles(stack: ExitStack) -> None:
     _put(stack, publish_worker._Publisher, "turn", wrong)
 
 
-def _time_forgotten(stack: ExitStack) -> None:
-    """No tick plans anything again."""
-
-    def wrong(tx: Any, tenant_id: int, can: Any, skus: Any, now: int) -> int:
-        return 0
-
-    _put(stack, tick_loop, "plan_again", wrong)
-
-
 def _clocks_not_minded(stack: ExitStack) -> None:
     """How blind a channel is goes by our own clock."""
 
@@ -272,15 +264,6 @@ def _clocks_not_minded(stack: ExitStack) -> None:
         return at
 
     _put(stack, ticking.Heard, "there", wrong)
-
-
-def _put_back_waits(stack: ExitStack) -> None:
-    """What a channel puts back of a cancelled order waits for its feed as any number that nobody explains."""
-
-    def wrong(tx: Any, tenant_id: int, reads: Any, since: Any) -> None:
-        return None
-
-    _put(stack, reads, "explain_cancels", wrong)
 
 
 def _token_in_the_log(stack: ExitStack) -> None:
@@ -321,10 +304,48 @@ def _two_writes_a_unit(stack: ExitStack) -> None:
     _put(stack, publish_worker, "plan", wrong)
 
 
+def _anybody_raises(stack: ExitStack) -> None:
+    """A strict SKU's number is told whatever the others may still sell."""
+
+    def wrong(tx: Any, tenant_id: int, wanted: Any, now: int) -> bool:
+        return True
+
+    _put(stack, planning, "room_for", wrong)
+
+
+def _always_settled(stack: ExitStack) -> None:
+    """An order counts as settled before the others are heard."""
+
+    def wrong(tx: Any, tenant_id: int, order: Any, accounts: Any) -> bool:
+        return True
+
+    _put(stack, short, "is_settled", wrong)
+
+
+def _sale_taken_for_an_edit(stack: ExitStack) -> None:
+    """Where the shop shows fewer than explained, nobody waits whether it was a sale."""
+
+    def wrong(
+        tx: Any, tenant_id: int, *, sku: str, location_id: str, pieces: int, read_id: str, now: int, **_: Any
+    ) -> Any:
+        hub._post_edit(tx, tenant_id, sku, location_id, -pieces, read_id, "counted in Shopify", now)
+
+    _put(stack, hub.provisional, "hold_unseen_at_hub", wrong)
+
+
+def _generation_ignored(stack: ExitStack) -> None:
+    """Who clears a mark clears a newer one too."""
+    right = dirty.clear
+
+    def wrong(tx: Any, tenant_id: int, outlet_id: int, generation: int) -> Any:
+        return right(tx, tenant_id, outlet_id, 10**9)
+
+    _put(stack, dirty, "clear", wrong)
+
+
 _LOSSY = {"timeout_after": 0.08}
 _CRASHY = {"crash_at_await": 4, "crash_at_answer": 4, "crash_after_commit": 3}
 
-_RUSH = {"flash_at_s": 1_200.0, "flash_s": 900.0, "flash_factor": 15.0}
 MUTANTS: dict[str, Mutant] = {
     "answer_without_storing": Mutant("a webhook is answered and not stored", _answer_without_storing, caught_by="I17"),
     "level_without_entry": Mutant("a level moves without an entry", _level_without_entry, caught_by="I1"),
@@ -354,15 +375,27 @@ MUTANTS: dict[str, Mutant] = {
         "a parcel without an answer is told again", _told_again, {"chances": {"timeout_after": 0.2}}, "I6"
     ),
     "publishing_dawdles": Mutant("numbers leave ten minutes late", _publishing_dawdles, caught_by="late"),
-    "time_forgotten": Mutant("nothing is planned again by time", _time_forgotten, _RUSH, "I13"),
     "clocks_not_minded": Mutant(
         "how blind a channel is goes by our own clock", _clocks_not_minded, {"clock_skew_s": 299.0}, "I13"
     ),
-    "put_back_waits": Mutant(
-        "what a cancel puts back waits for the feed",
-        _put_back_waits,
-        {"pending_cancel_chance": 0.6, "stock_max": 3},
-        "late",
+    "sale_taken_for_an_edit": Mutant(
+        "a sale at the shop that was not heard yet counts as an edit",
+        _sale_taken_for_an_edit,
+        {"chances": {"webhook_drop": 0.3}},
+        "I5",
+    ),
+    "generation_ignored": Mutant("who clears a mark clears a newer one too", _generation_ignored, caught_by="I13"),
+    "anybody_raises": Mutant(
+        "a strict SKU is raised whatever the others may sell",
+        _anybody_raises,
+        {"strict": 99, "restocks_per_h": 12.0},
+        "I15",
+    ),
+    "always_settled": Mutant(
+        "an order counts as settled before the others are heard",
+        _always_settled,
+        {"chances": {"webhook_drop": 0.5}},
+        "I9",
     ),
     "token_in_the_log": Mutant("a refresh token stands in a log line", _token_in_the_log, caught_by="I21"),
     "two_writes_a_unit": Mutant("a second write before the first is answered", _two_writes_a_unit, caught_by="I12"),

@@ -1,4 +1,4 @@
-"""The judge's own arithmetic of offers (SEMANTICS 2.2 to 2.6, 3.5): what an outlet ought to show once nothing moves any more.
+"""The judge's own arithmetic of offers (SEMANTICS 2.2 to 2.6, 2.9, 3.5): what an outlet ought to show once nothing moves any more.
 
 In: K, and as the engine has measured them: who sells how much, how late each channel is. Out: the least and the most that is right.
 Never: imports the product; knows more of a burst than that there is one.
@@ -18,7 +18,7 @@ BURST_TAU_S, BURST_MIN = 300.0, 3.0
 #: The engine's sums weigh a sale by its time since this instant: 2026-01-01.
 LANDMARK_US = 1_767_225_600_000_000
 #: Who goes first among equals (S6.2).
-RANKS = {"amazon": 0, "ebay": 1, "etsy": 2}
+RANKS = {"amazon": 0, "ebay": 1, "etsy": 2, "shopify": 3}
 #: By so much a velocity may be off: two ways to add up are not equal to the last bit.
 SLACK = 1e-6
 
@@ -55,7 +55,7 @@ def offers_of(k: int, sellers: list[Seller]) -> dict[int, int]:
     outlets = [one for one in sellers if one.channel != "shopify"]
     slowest = max((one.told for one in outlets), default=0.0)
     hub = sum(set_aside(one.v * (one.heard + slowest)) for one in sellers if one.channel == "shopify")
-    shares = _shared(max(0, k - hub), outlets)
+    shares = _shared(max(0, k - hub), outlets, lambda one: one.v / (one.heard + one.told))
     found = {}
     for one in outlets:
         own = one.v * one.told if one.absolute else 0.0
@@ -65,9 +65,9 @@ def offers_of(k: int, sellers: list[Seller]) -> dict[int, int]:
     return found
 
 
-def _shared(pieces: int, outlets: list[Seller]) -> dict[int, int]:
+def _shared(pieces: int, outlets: list[Seller], weight: Callable[[Seller], float]) -> dict[int, int]:
     """S2.3: by largest remainder; where nobody sells, equal."""
-    weights = {one.outlet_id: one.v / (one.heard + one.told) for one in outlets}
+    weights = {one.outlet_id: weight(one) for one in outlets}
     total = sum(weights.values())
     parts = {o: round(pieces * (w / total if total else 1 / len(outlets)), 9) for o, w in weights.items()}
     shares = {o: math.floor(part) for o, part in parts.items()}
@@ -103,6 +103,12 @@ class Offers:
         """Return {outlet: (least, most)} that this SKU's outlets ought to show."""
         found = [offers_of(k, self._sellers(sku, factor)) for factor in (1 - SLACK, 1.0, 1 + SLACK)]
         return {o: (min(one[o] for one in found), max(one[o] for one in found)) for o in found[0]}
+
+    def dealt(self, sku: str, k: int) -> dict[int, tuple[int, int]]:
+        """Return the same of a strict SKU, the shop among them as outlet 0 (S2.9): its share of K by pace, or a piece beside it, as two
+        equal remainders are not equal to the last bit."""
+        shares = _shared(max(0, k), self._sellers(sku, 1.0), lambda one: one.v)
+        return {o: (max(0, share - 1), share + 1) for o, share in shares.items()}
 
     def _sellers(self, sku: str, factor: float) -> list[Seller]:
         sold = {

@@ -27,6 +27,11 @@ class Options(msgspec.Struct):
     stock_max: int = 12
     #: Offers by pace and window (S2.2 to 2.8). False: the plain number, as a merchant who switched them off.
     adaptive: bool = True
+    #: So many of the SKUs must never be sold twice (S2.9).
+    strict: int = 0
+    #: The merchant has announced the rush (S3.7); he leaves it to us to cancel what is short (S7.2).
+    announced: bool = False
+    cancels_short: bool = False
     restocks_per_h: float = 1.5
     edits_per_h: float = 0.7
     cancels_per_h: float = 1.0
@@ -94,6 +99,7 @@ def draw(seed: int, profile: str, days: float) -> Options:
     if profile == "flash":
         options.flash_at_s = round(options.fault_s * rng.uniform(0.2, 0.5), 3)
         options.flash_s, options.flash_factor = 900.0, rng.uniform(20, 60)
+    _draw_wishes(random.Random(f"{seed}:wishes:{profile}"), options)
     _draw_channels(rng, options)
     _draw_faults(rng, options, heavy=3.0 if profile == "hostile" else 1.0)
     return options
@@ -101,6 +107,13 @@ def draw(seed: int, profile: str, days: float) -> Options:
 
 def _some(rng: random.Random, usual: dict[str, float], *, all_of: bool = False) -> dict[str, float]:
     return {name: value for name, value in usual.items() if all_of or rng.random() < 0.5}
+
+
+def _draw_wishes(rng: random.Random, options: Options) -> None:
+    """What the merchant asks for."""
+    options.strict = rng.choice((0, 1, 2, 3))
+    options.announced = bool(options.flash_s) and rng.random() < 0.6
+    options.cancels_short = rng.random() < 0.5
 
 
 def _draw_channels(rng: random.Random, options: Options) -> None:

@@ -18,7 +18,7 @@ REREAD_US = 900 * 1_000_000
 
 class Rest:
     """`rows(sql, *parameters)` reads the database; `channel(account id)` names an account's channel; `now_us`: the world's instant in
-    microseconds. `adaptive`: offers are by pace and window, not the plain number."""
+    microseconds. `adaptive`: offers are by pace and window, not the plain number. `strict`: SKUs whose pieces are dealt out."""
 
     def __init__(
         self,
@@ -28,12 +28,14 @@ class Rest:
         now_us: Callable[[], int],
         *,
         adaptive: bool,
+        strict: frozenset[str],
     ) -> None:
         self.shelf = shelf
         self.rows = rows
         self.channel = channel
         self.now_us = now_us
         self.adaptive = adaptive
+        self.strict = strict
 
     def why_not(self) -> list[str]:
         """What keeps it from rest, in words; a breach that no waiting mends looks the same, and lasts."""
@@ -77,6 +79,22 @@ class Rest:
         )
         return [outlet_id for (outlet_id,) in rows]
 
+    def _owed(self) -> Counter[str]:
+        """Pieces by SKU that buyers wait for, but those of an order that no feed shows and whose message was lost or is hours late: nobody
+        can know of it (F21)."""
+        stored = {
+            (self.channel(account_id), plain_id(order_id))
+            for account_id, order_id in self.rows("SELECT account_id, order_id FROM orders WHERE copy_key = ''")
+        }
+        unknown = {
+            (sale.channel, plain_id(sale.order_id)) for sale in self.shelf.sales() if not self.shelf.is_listed(sale)
+        } - stored
+        owed = self.shelf.owed_by_web()
+        for (channel, order_id), pieces in self.shelf.owed_by_marketplaces():
+            if (channel, plain_id(order_id)) not in unknown:
+                owed.update(pieces)
+        return owed
+
     def _orders_missing(self) -> list[str]:
         stored = {
             (self.channel(account_id), plain_id(order_id))
@@ -98,7 +116,7 @@ class Rest:
     def _levels_off(self) -> list[str]:
         """I2, I5: what is stored is the truth of shelf and buyers."""
         found = []
-        owed = self.shelf.owed()
+        owed = self._owed()
         levels: dict[str, Counter[str]] = defaultdict(Counter)
         for sku, on_hand, committed, reserved, unavailable in self.rows(
             "SELECT sku, on_hand, committed, reserved, unavailable FROM stock_level"
@@ -117,7 +135,7 @@ class Rest:
 
     def _numbers_off(self) -> list[str]:
         found = []
-        owed = self.shelf.owed()
+        owed = self._owed()
         waiting = set(self.waiting())
         offers = Offers(self.rows, self.now_us()) if self.adaptive else None
         bursting = offers.bursting() if offers else []
@@ -128,19 +146,32 @@ class Rest:
         )
         for sku in self.shelf.skus:
             k = self.shelf.on_hand[sku] - owed[sku] - self.shelf.damaged[sku]
-            hub = self.shelf.hub_level(sku)
-            if hub.get("available") != k + refused.get(sku, 0):
-                found.append(f"I13 the shop has {hub.get('available')} of {sku} available, K is {k}")
-            ought = offers.ought(sku, k) if offers else {}
+            available = self.shelf.hub_level(sku).get("available", 0)
+            total, all_told = max(0, available), True
+            if sku in self.strict:
+                # A rule may not switch a strict SKU's shares off.
+                ought = (offers or Offers(self.rows, self.now_us())).dealt(sku, k)
+                if k >= 0 and not ought[0][0] <= available <= ought[0][1]:
+                    found.append(
+                        f"I13 the shop has {available} of strict {sku} available, its share of {k} is {ought[0]}"
+                    )
+            else:
+                ought = offers.ought(sku, k) if offers else {}
+            if (sku not in self.strict or k < 0) and available != k + refused.get(sku, 0):
+                found.append(f"I13 the shop has {available} of {sku} available, K is {k}")
             for outlet_id, account_id, offer, state in self.rows(
                 "SELECT s.outlet_id, s.account_id, s.offer, s.state FROM slot s JOIN link l "
                 "ON l.tenant_id = s.tenant_id AND l.outlet_id = s.outlet_id WHERE l.sku = ? AND l.units = 1",
                 sku,
             ):
                 channel = self.channel(account_id)
-                if state == "PARKED" or channel == "shopify" or outlet_id in waiting:
+                if channel == "shopify":
+                    continue
+                if state == "PARKED" or outlet_id in waiting:
+                    all_told = False
                     continue
                 shown = self.shelf.shown(channel, sku)
+                total += shown
                 if shown != offer:
                     found.append(f"I13 {channel} shows {shown} of {sku}, its offer is {offer} (outlet {outlet_id})")
                 least, most = ought.get(outlet_id, (max(0, k), max(0, k)))
@@ -150,6 +181,8 @@ class Rest:
                     )
                 if not 0 <= offer <= max(0, k):
                     found.append(f"I11 {channel} is offered {offer} of {sku}, K is {k} (outlet {outlet_id})")
+            if sku in self.strict and all_told and total != max(0, k):
+                found.append(f"I13 {total} of strict {sku} are shown, K is {k}")
         return found
 
 

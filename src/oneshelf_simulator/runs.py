@@ -22,7 +22,7 @@ SHRINKS_MAX = 24
 
 
 class Summary(msgspec.Struct):
-    """`faults`: how often each struck. `trace_hash`: over the runs' hashes in order of their seeds."""
+    """`faults`: how often each struck. `wishes`: what merchants asked for, and what came of it. `trace_hash`: over the runs' hashes in order of their seeds."""
 
     runs: int
     simulated_s: float
@@ -34,6 +34,7 @@ class Summary(msgspec.Struct):
     oversold: dict[str, int] = {}
     checks: dict[str, int] = {}
     rest_s_max: float = 0.0
+    wishes: dict[str, int] = {}
 
 
 def run_many(
@@ -104,11 +105,13 @@ def together(reports: list[Report]) -> Summary:
     faults: Counter[str] = Counter()
     oversold: Counter[str] = Counter()
     checks: Counter[str] = Counter()
+    wishes: Counter[str] = Counter()
     digest = hashlib.sha256()
     for report in reports:
         faults.update(report.faults)
         oversold.update(report.oversold)
         checks.update(report.checks)
+        wishes.update(report.wishes)
         digest.update(report.trace_hash.encode())
     return Summary(
         runs=len(reports),
@@ -120,6 +123,7 @@ def together(reports: list[Report]) -> Summary:
         sales=sum(report.sales for report in reports),
         oversold=dict(sorted(oversold.items())),
         checks=dict(sorted(checks.items())),
+        wishes=dict(sorted(wishes.items())),
         rest_s_max=max((report.rest_s or 0.0 for report in reports), default=0.0),
     )
 

@@ -34,14 +34,29 @@ class Shelf:
         self.on_hand: Counter[str] = Counter({product.sku: product.stock for product in products})
         self.damaged: Counter[str] = Counter()
         self.left: dict[Key, Counter[str]] = {}
+        #: Pieces by SKU that people brought, and that they took, beside all sales.
+        self.brought: Counter[str] = Counter()
+        self.taken: Counter[str] = Counter()
+        #: Pieces by SKU that buyers sent back.
+        self.returned: Counter[str] = Counter()
 
     @property
     def skus(self) -> list[str]:
         return list(self.on_hand)
 
     def move(self, sku: str, pieces: int) -> None:
-        """Pieces come (above 0) or go."""
+        """Pieces come (above 0) or go, without a sale."""
         self.on_hand[sku] += pieces
+        (self.brought if pieces > 0 else self.taken)[sku] += abs(pieces)
+
+    def take_back(self, sku: str, pieces: int) -> None:
+        """A buyer has sent pieces back, and they are sold again."""
+        self.move(sku, pieces)
+        self.returned[sku] += pieces
+
+    def send(self, sku: str, pieces: int) -> None:
+        """A parcel of a web order leaves."""
+        self.on_hand[sku] -= pieces
 
     def leave(self, key: Key, pieces: Mapping[str, int]) -> None:
         """A parcel of a marketplace order leaves: once, however many systems are told of it."""
@@ -49,6 +64,11 @@ class Shelf:
         for sku, count in pieces.items():
             there[sku] += count
             self.on_hand[sku] -= count
+
+    def owes(self, key: Key, pieces: Mapping[str, int]) -> bool:
+        """Whether the buyer of a marketplace order still waits for all of these."""
+        owed = dict(self.owed_by_marketplaces()).get(key, Counter())
+        return all(owed[sku] >= count for sku, count in pieces.items())
 
     def sales(self) -> Iterator[Sale]:
         """Every purchase that a marketplace accepted."""

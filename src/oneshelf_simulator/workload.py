@@ -220,12 +220,15 @@ class Workload:
         if done is None:
             return
         if key is not None:
+            if not self.shelf.owes(key, left):  # cancelled there meanwhile: the pieces leave without a sale
+                for sku in left:
+                    self.edited("shelf", sku)
             self.shelf.leave(key, left)
             if self.rng.random() < 0.3:
                 self._cancel_crossing(key)
         else:
             for sku, pieces in left.items():
-                self.shelf.move(sku, -pieces)
+                self.shelf.send(sku, pieces)
 
     def _cancel_crossing(self, key: Key) -> None:
         """The buyer cancels at the marketplace while the parcel leaves (F26)."""
@@ -247,7 +250,7 @@ class Workload:
                         "shopify", "refund_lines", order=order["gid"], lines={sku: 1}, restock="RETURN", money=False
                     )
                     if done:
-                        self.shelf.move(sku, 1)
+                        self.shelf.take_back(sku, 1)
                     return
 
     def edit_by_hand(self, channel: str | None = None, sku: str | None = None) -> None:

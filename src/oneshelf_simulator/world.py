@@ -87,6 +87,7 @@ class Report(msgspec.Struct):
     oversold: dict[str, int]
     checks: dict[str, int]
     rest_s: float | None
+    wishes: dict[str, int] = {}
     breach: Failure | None = None
 
 
@@ -120,6 +121,8 @@ class World:
         self.rest_at: float | None = None
         #: Refusals for pace less those that a fault made, by channel (I19).
         self.paced: Counter[str] = Counter()
+        #: What the merchant asked for, and what came of it.
+        self.wishes: Counter[str] = Counter()
         #: Payments and cancels at the marketplaces: news that may make us write.
         self.outside_facts = 0
         clock = WorldClock(self.loop)
@@ -143,7 +146,10 @@ class World:
             on_commit=self._committed,
         )
         self.shelf = Shelf(self.emulation, self.products)
-        self.auditor = Auditor(self.shelf, self.engine.database, self._now_us, adaptive=options.adaptive)
+        self.strict = _strict(options, self.products)
+        self.auditor = Auditor(
+            self.shelf, self.engine.database, self._now_us, adaptive=options.adaptive, strict=self.strict
+        )
         self.workload = Workload(
             self.net,
             self.shelf,
@@ -193,11 +199,14 @@ class World:
             case "order_cancelled" | "cancelled" | "order_paid":
                 self.outside_facts += 1
                 if detail.get("gives_back") or detail.get("restock"):
-                    self.auditor.put_back(happening.channel, str(detail.get("order") or detail["order_id"]))
+                    order_id = str(detail.get("order") or detail["order_id"])
+                    self.auditor.put_back(happening.channel, order_id)
+                    self.auditor.strict.loosened(self.shelf.left.get((happening.channel, order_id), ()))
                 if detail.get("by") in ("AMAZON", "BUYER"):
                     self.faults["pending_cancelled"] += 1
 
     def _sold(self, sale: Any) -> None:
+        self._judge(self.auditor.check_strict)
         self.oversold.sold(sale)
         if not self.shelf.is_listed(sale):
             self.faults["never_listed"] += 1
@@ -234,6 +243,7 @@ class World:
 
     def _edited(self, channel: str, sku: str) -> None:
         self.trace.note("edited", channel, sku)
+        self.auditor.strict.loosened([sku])
         if channel == "shelf":
             self.oversold.edited(sku, 1)
         else:
@@ -362,6 +372,7 @@ class World:
         await self.engine.connect(lambda line: self.trace.note("said", line.replace(" ", "_")))
         if not self.options.adaptive:
             await self.engine.offer_plainly()
+        await self._ask_for()
         self._let_it_rain()
         self.workload.start()
         watch = self.loop.create_task(self._supervise(), context=self.net.outside)
@@ -376,6 +387,17 @@ class World:
             await self._come_to_rest()
         watch.cancel()
         self.report = self._report()
+
+    async def _ask_for(self) -> None:
+        """What the merchant asks for when all is connected."""
+        o = self.options
+        await self.engine.make_strict(self.strict)
+        self.wishes["strict"] = len(self.strict)
+        if o.announced:
+            await self.engine.announce(self.shelf.skus, o.flash_at_s, o.flash_at_s + o.flash_s, o.flash_factor)
+            self.wishes["announced"] = 1
+        if o.cancels_short:
+            await self.engine.leave_short()
 
     async def _supervise(self) -> None:
         """What a machine's supervisor and a person do: start it again, sign in again, look at what is parked."""
@@ -471,6 +493,13 @@ class World:
         people = sorted({buyer.email for buyer in self.workload.crowd._known})
         self.auditor.check_secrets(self.logs, secrets, people)
 
+    def _came_of_it(self) -> Counter[str]:
+        if not self.engine.database.exists():
+            return Counter()
+        ((cancelled,),) = self.auditor.rows("SELECT COUNT(*) FROM intent WHERE kind = 'cancel' AND state = 'DONE'")
+        ((settled,),) = self.auditor.rows("SELECT COUNT(*) FROM release WHERE why = 'settled'")
+        return Counter(cancelled_short=cancelled, released_settled=settled)
+
     def _report(self) -> Report:
         faults = self.faults + Counter(self.emulation.world.faults.injected)
         faults["overtaken"] = self.trace.counts["overtaken"]
@@ -498,6 +527,7 @@ class World:
             oversold=dict(sorted(self.oversold.counts.items())),
             checks=dict(sorted(self.auditor.checks.items())),
             rest_s=self.rest_at,
+            wishes=dict(sorted((self.wishes + self._came_of_it()).items())),
             breach=failure,
         )
 
@@ -523,6 +553,12 @@ def _products(options: Options) -> list[Product]:
         Product(one.sku, one.title, one.price_minor, one.currency, rng.randint(1, options.stock_max), one.weight)
         for one in goods
     ]
+
+
+def _strict(options: Options, products: list[Product]) -> list[str]:
+    """The SKUs that must never be sold twice."""
+    rng = random.Random(f"{options.seed}:strict")
+    return sorted(rng.sample([product.sku for product in products], min(options.strict, len(products))))
 
 
 def _switches(options: Options) -> dict[str, dict[str, Any]]:

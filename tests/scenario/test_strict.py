@@ -122,6 +122,20 @@ def test_S2_9_strict_no_more_gives_the_hub_everything_back(store: Store) -> None
     assert at.world.value("SELECT COUNT(*) FROM claim WHERE open = 1") == 0
 
 
+def test_S2_9_what_was_imported_beside_what_is_held_back_gives_that_back(store: Store) -> None:
+    """Found by the simulator: the copy was made while its piece was held back, and the shop stood at -1 for good."""
+    at = fair(store, 1, 1)
+    for _ in range(60):
+        at.second()
+    assert at.world.row("MUG") == "1/0/0/1"
+    assert at.buy(AMAZON)
+    for _ in range(120):
+        at.second()
+    assert (at.left, at.promised) == (0, 0)
+    assert at.world.row("MUG") == "1/0/1/0"
+    assert at.rest() == []
+
+
 def test_S2_9_with_one_piece_left_one_outlet_shows_it(store: Store) -> None:
     at = fair(store, 1, 1)
     for _ in range(60):

@@ -25,7 +25,7 @@ from oneshelf_simulator.world import play
 
 ROOT = Path(__file__).parents[2]
 #: The seeds of every change: small hot worlds, together with every fault of the table.
-CI_SEEDS = (*range(5, 12), 14)
+CI_SEEDS = (*range(5, 12), 14, 28)
 CI_DAYS = 0.05
 
 pytestmark = pytest.mark.timeout(1_500)
@@ -95,7 +95,7 @@ def test_a_fault_that_never_happened_is_named() -> None:
 
 
 def test_each_invariant_was_checked(summary: Summary) -> None:
-    after_each = {str(number) for number in (1, 3, 6, 7, 8, 10, 11, 12, 17, 18, 21, 22)}
+    after_each = {str(number) for number in (1, 3, 6, 7, 8, 9, 10, 11, 12, 15, 17, 18, 21, 22)}
     assert {number for number in after_each if not summary.checks.get(number)} == set()
 
 
@@ -134,7 +134,7 @@ def test_the_page_has_the_tables_as_they_are() -> None:
 # --- teeth -----------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["one_more", "level_without_entry", "complete_goes_back", "answer_without_storing"])
+@pytest.mark.parametrize("name", ["level_without_entry", "answer_without_storing", "anybody_raises", "always_settled"])
 def test_a_planted_fault_is_caught(name: str) -> None:
     assert bite_one(name).caught_by is not None
 

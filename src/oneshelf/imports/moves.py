@@ -26,7 +26,8 @@ ALL_KINDS = (*KINDS, BATCH_KIND)
 MOVES_MAX = 250
 #: Shopify forgets idempotency keys after 24 h; older than this we read instead of sending again (S4.2).
 KEY_LIFE_S = 20 * 3600
-
+#: What the hub showed so lately, seconds, is not asked for again because it refuses a hold: it may do that for another reason.
+JUST_READ_S = 60
 
 #: [intent number, claim key, sku, location, pieces, item]: a list, because it is kept as JSON with the batch.
 Member = list[Any]
@@ -84,8 +85,22 @@ def _needed(tx: Tx, tenant_id: int, intent: Intent, now: int) -> Member | None:
     if pieces > 0 and _import_under_way(tx, tenant_id, claim):
         intents.settle(tx, tenant_id, intent, "WAITING", now, reason="its import has begun", due_at=now + 2 * SECOND)
         return None
+    if pieces > 1:
+        pieces = min(pieces, _there(tx, tenant_id, claim, pieces))
     # S9.5: at the location that the hub knows it by; a held claim stays where it was held.
     return [intent.intent_no, claim.claim_key, claim.sku, claim.location_id, pieces, item[0]]
+
+
+def _there(tx: Tx, tenant_id: int, claim: claims.ClaimRow, wanted: int) -> int:
+    """Return how many of the wanted pieces the hub had when it was last read: a hold of more is refused whole, and a web buyer takes what
+    is there. All of them where it had none, or was never read."""
+    row = tx.one(
+        "SELECT available FROM hub_level WHERE tenant_id = :t AND sku = :s AND location_id = :l",
+        t=tenant_id,
+        s=claim.sku,
+        l=claim.location_id,
+    )
+    return int(row[0]) if row is not None and row[0] > 0 else wanted
 
 
 def _import_under_way(tx: Tx, tenant_id: int, claim: claims.ClaimRow) -> bool:
@@ -186,7 +201,7 @@ def _change_claims(tx: Tx, tenant_id: int, members: list[Member], now: int) -> N
 
 
 def _refuse(tx: Tx, tenant_id: int, member: Member, now: int) -> None:
-    """A hold larger than what is there may be refused: that part stays with the hub until a read shows enough (S9.5).
+    """A hold larger than what is there is refused: a read tells how many are, and these are asked for (S9.5).
 
     A return that is refused gives back what the hub doesn't reserve any more: the pieces are not held; a read tells what is there.
     """
@@ -196,12 +211,14 @@ def _refuse(tx: Tx, tenant_id: int, member: Member, now: int) -> None:
             claim.refused = claims.NOT_THERE
         else:
             claim.held = max(0, claim.held + member[4])
-            tx.run(
-                "UPDATE hub_level SET wanted = 1 WHERE tenant_id = :t AND sku = :s AND location_id = :l",
-                t=tenant_id,
-                s=claim.sku,
-                l=claim.location_id,
-            )
+        tx.run(
+            "UPDATE hub_level SET wanted = 1 WHERE tenant_id = :t AND sku = :s AND location_id = :l AND (:back = 1 OR read_at < :fresh)",
+            t=tenant_id,
+            s=claim.sku,
+            l=claim.location_id,
+            back=int(member[4] < 0),
+            fresh=now - JUST_READ_S * SECOND,
+        )
     claims.save(tx, tenant_id, found.values())
 
 

@@ -89,16 +89,16 @@ def save(tx: Tx, tenant_id: int, claims: Iterable[ClaimRow]) -> None:
 
 
 def ask_again(tx: Tx, tenant_id: int, sku: str, location_id: str, available: int) -> None:
-    """The hub shows `available` pieces there: a hold that was refused for want of them is owed again, or a web buyer takes what was
-    sold already (S9.5)."""
+    """The hub shows `available` pieces there: a hold that was refused for want of them is owed again, as many as there are, or a web
+    buyer takes what was sold already (S9.5)."""
+    if available <= 0:
+        return
     tx.run(
-        "UPDATE claim SET refused = 0 WHERE tenant_id = :t AND sku = :s AND location_id = :l AND open = 1 AND refused = :r "
-        "AND want - held - imported <= :available",
+        "UPDATE claim SET refused = 0 WHERE tenant_id = :t AND sku = :s AND location_id = :l AND open = 1 AND refused = :r",
         t=tenant_id,
         s=sku,
         l=location_id,
         r=NOT_THERE,
-        available=available,
     )
 
 

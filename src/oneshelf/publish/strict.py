@@ -72,9 +72,11 @@ def hold_back(tx: Tx, tenant_id: int, now: int) -> int:
             key = f"{_PREFIX}{sku}:{place[1]}"
             claim = held.get(key) or claims.ClaimRow(key, sku, place[1], 0, 0, 0, 0, 0, "", now, 0, 1)
             if want < claim.want and room is not None:
-                back = min(claim.want - want, max(0, room))
+                # Imported beside what is held back, the hub stands below 0: up to 0 a return puts nothing on sale.
+                free = max(0, min(claim.want, claim.held) - max(0, bare[place]))
+                back = min(claim.want - want, free + max(0, room))
                 want = claim.want - back
-                room -= back
+                room -= max(0, back - free)
             if want != claim.want:
                 claim.want, claim.refused, claim.since_at = want, 0, now
                 changed.append(claim)
