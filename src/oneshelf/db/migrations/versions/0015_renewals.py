@@ -4,8 +4,8 @@ whose windows moved and were not planned with yet; by how much a channel's clock
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016"
-down_revision = "0010"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
