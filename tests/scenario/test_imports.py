@@ -8,7 +8,7 @@ from tests.scenario.engine import AMAZON, EBAY, ETSY, SHOP, TENANT, World, chang
 from tests.scenario.invariants import check, check_at_rest
 
 from oneshelf.core.facts import Address, BuyerSeen, LineSeen, Money, Payment
-from oneshelf.core.instants import from_us
+from oneshelf.core.instants import SECOND, from_us
 from oneshelf.core.outcome import Accepted, Rejected, Throttled, Unknown
 from oneshelf.db.store import Store, transaction
 from oneshelf.imports.copy_orders import CorrectCall, CreateCall, FindCall
@@ -349,3 +349,24 @@ def test_S9_6_an_order_costs_the_shop_at_most_three_calls(world: World) -> None:
         calls += world.run_hub()
     assert calls == 3
     assert world.row("MUG") == "10/8/2/0"
+
+
+def test_S14_1_a_page_from_before_it_was_paid_does_not_make_a_paid_order_whole(store: Store) -> None:
+    """Amazon tells no money of an unpaid order; its page may be handled after the notice that it is paid (found by killing the service)."""
+    world = World(store)
+    world.item("MUG", 5)
+    world.open()
+    placed = world.now
+    unpaid = msgspec.structs.replace(order("A-1", placed, paid=False, MUG=1), totals=None)
+    paid = order("A-1", placed, updated=placed + 30 * SECOND, MUG=1)
+    world.hear(AMAZON, msgspec.structs.replace(unpaid, complete=False))
+    world.tick(31)
+    world.hear(AMAZON, msgspec.structs.replace(paid, complete=False, totals=None))
+    world.hear(AMAZON, unpaid)
+    world.run_hub()
+    assert world.rows("SELECT kind, state FROM intent WHERE kind = 'import'") == []
+    world.tick(5)
+    world.hear(AMAZON, paid)
+    world.run_hub()
+    assert world.rows("SELECT kind, state FROM intent WHERE kind = 'import'") == [("import", "DONE")]
+    assert world.value("SELECT hub_order_id FROM orders WHERE order_id = 'A-1'")

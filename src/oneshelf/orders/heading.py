@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from oneshelf.core.facts import LineSeen, OrderSeen
+from oneshelf.core.facts import LineSeen, OrderSeen, Payment
 from oneshelf.core.instants import SECOND, to_us, to_us_or_none
 from oneshelf.db.journal import open_task
 
@@ -162,7 +162,8 @@ def take(order: OrderRow, account: Account, h: Heard) -> OrderSeen:
 def take_document(order: OrderRow, seen: OrderSeen, *, counts_of: OrderSeen | None = None) -> OrderSeen:
     """Keep a complete snapshot: number, deadline, money, buyer. `counts_of`: a newer snapshot that knows the counts better. Returns what is
     kept as the document."""
-    order.complete = 1
+    # A page that was read before the buyer paid has no money, and may come after the word that he has: the next one is waited for.
+    order.complete = int(counts_of is None or seen.totals is not None or order.payment != Payment.PAID)
     order.number = seen.number or order.number
     order.ship_by_at = to_us_or_none(seen.ship_by_at) or order.ship_by_at
     if seen.totals is not None:
