@@ -82,6 +82,7 @@ QUERY: dict[str, dict[str, str]] = {
     "/stock/then": {"sku": "BLK-MUG-01", **NOW},
     "/listings/{listing}/then": NOW,
     "/orders/{order}/then": NOW,
+    "/customers/{customer}/then": NOW,
 }
 
 
@@ -102,7 +103,7 @@ async def test_a_full_shop_is_shown_as_the_document_says(shop: Shop, api: Asking
             address = address.replace(name, str(number))
         if "get" not in methods or "{" in address or path.endswith(("/check", "/live", "/preview", "/catalogue")):
             continue
-        if path == "/customers/{customer}":
+        if path.startswith("/customers/{customer}"):
             continue  # nobody of this shop is matched
         answer = await api.get(address, **QUERY.get(path, {}))
         assert answer.status == 200, (path, answer)

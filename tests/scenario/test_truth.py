@@ -6,12 +6,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.scenario.engine import AMAZON, CAN, CHANNELS, EBAY, ETSY, TENANT, FactParser, World, order
+from tests.scenario.engine import AMAZON, CAN, CHANNELS, EBAY, ETSY, SHOP, TENANT, FactParser, World, order
 
 from oneshelf.channels.contract import Cursor, NoAnswer, Page, RawMessage
-from oneshelf.core.facts import Fact, OrderSeen
+from oneshelf.core.facts import BuyerSeen, Fact, OrderSeen
 from oneshelf.core.ids import ChannelName
 from oneshelf.core.instants import SECOND, from_us, instant_of, iso
+from oneshelf.customers import merging
 from oneshelf.db.journal import note, open_task
 from oneshelf.db.store import Store, transaction
 from oneshelf.publish.resting import FOUGHT
@@ -258,3 +259,35 @@ def test_a_moment_is_written_as_people_write_it() -> None:
     assert instant_of("2026-11-29") == instant_of("2026-11-29T00:00") == instant_of("2026-11-29T01:00+01:00")
     with pytest.raises(ValueError, match="is no time"):
         instant_of("yesterday")
+
+
+def test_a_customer_is_told_as_they_were_known_then(world: World) -> None:
+    jane = BuyerSeen(channel_buyer_id="7", name="Jane Doe", email="jane@x.com")
+
+    def buys(account_id: int, order_id: str, buyer: BuyerSeen) -> int:
+        seen = msgspec.structs.replace(order(order_id, world.now, MUG=1), buyer=buyer)
+        world.hear(account_id, seen)
+        return world.tick(60) - 60 * SECOND
+
+    def then(customer_no: int, at: int) -> time_travel.CustomerThen:
+        with transaction(world.store) as tx:
+            return time_travel.customer_at(tx, TENANT, customer_no, at)
+
+    first = buys(SHOP, "1001", jane)
+    second = buys(ETSY, "R-1", jane)
+    buys(EBAY, "E-1", BuyerSeen(channel_buyer_id="9", name="J. Doe", email="other@x.com"))
+    with transaction(world.store) as tx:
+        merging.merge(tx, TENANT, 2, 1, world.now, by="Ada")
+    merged = world.tick(1)
+    assert (then(1, first).purchases, then(1, first).stage, then(1, first).profiles) == (1, "new", [1])
+    assert (then(1, second).per_channel, then(1, second).stage) == ({"etsy": 1, "shopify": 1}, "active")
+    assert (then(1, merged - 3 * SECOND).purchases, then(1, merged).purchases, then(2, merged).profiles) == (
+        2,
+        3,
+        [1, 2],
+    )
+    assert then(1, merged).money == [time_travel.SpentThen("EUR", 3, 3000)]
+    with pytest.raises(NotThen, match="first known at"):
+        then(1, first - 120 * SECOND)
+    with pytest.raises(NotThen, match="Customer 99 was not known"):
+        then(99, merged)

@@ -9,12 +9,13 @@ import typer
 from rich.table import Table
 
 from oneshelf.core.instants import SECOND, to_us
+from oneshelf.core.money import in_words
 from oneshelf.runtime.clock import SystemClock
 from oneshelf.tenants.accounts import FIRST_TENANT
 
 from .base import Json, app, err, instant, out, print_json, reader, settings_of
 
-group = typer.Typer(no_args_is_help=True, help="What we knew at a moment: of a SKU, a listing, an order.")
+group = typer.Typer(no_args_is_help=True, help="What we knew at a moment: of a SKU, a listing, an order, a customer.")
 app.add_typer(group, name="as-of")
 
 Moment = Annotated[str, typer.Argument(help="2026-11-29T14:23:01 (UTC), with an offset, or a day: its first moment.")]
@@ -137,3 +138,25 @@ def order_then(
     out.print(f"In Shopify: {found.hub_order_id or 'not yet'}", highlight=False)
     for one in found.happened:
         out.print(f"{one.at}  {one.what}", highlight=False)
+
+
+@group.command("customer")
+def customer_then(
+    customer: Annotated[int, typer.Argument(help="The customer's number, from `oneshelf customers list`.")],
+    at: Moment,
+    as_json: Json = False,
+) -> None:
+    """What a customer had bought, and in which stage they stood. Names nobody."""
+    from oneshelf.watch.time_travel import customer_at
+
+    moment = past(at)
+    found = _then(lambda tx: customer_at(tx, FIRST_TENANT, customer, moment), as_json)
+    if as_json:
+        return
+    where = ", ".join(f"{channel} {count}" for channel, count in found.per_channel.items()) or "nothing yet"
+    spent = ", ".join(in_words(one.spend_minor, one.currency) for one in found.money) or "nothing"
+    stage = f"{found.stage} since {found.stage_at} ({found.stage_why})" if found.stage else "in no stage yet"
+    out.print(
+        f"Customer {found.customer_no} at {found.at}: {found.purchases} purchases ({where}), {spent} spent, {stage}.",
+        highlight=False,
+    )

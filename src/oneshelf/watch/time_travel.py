@@ -1,7 +1,7 @@
-"""What we knew at a moment: of a SKU, a listing, an order. Never what we learnt later.
+"""What we knew at a moment: of a SKU, a listing, an order, a customer. Never what we learnt later.
 
 In: a name and an instant. Out: levels, numbers, happenings up to then. Tables: reads ledger_entry, attempt, orders, journal, intent,
-shipment. Never: changes a row; guesses: what was not kept then is "not known".
+shipment, customer, customer_order, stage_change. Never: changes a row; guesses: what was not kept then is "not known".
 """
 
 from __future__ import annotations
@@ -81,6 +81,29 @@ class OrderThen(msgspec.Struct, frozen=True):
     pieces: dict[str, dict[str, int]]
     hub_order_id: str | None
     happened: list[Happened]
+
+
+class SpentThen(msgspec.Struct, frozen=True):
+    """What had been bought in one currency, minor units, refunds known today taken off."""
+
+    currency: str
+    purchases: int
+    spend_minor: int
+
+
+class CustomerThen(msgspec.Struct, frozen=True):
+    """A customer at a moment. `profiles`: those that were one person by then, as far as they still are. `purchases`: of orders known by then
+    (one that was cancelled since counts no more). `stage`: as it stood then, "" before the first purchase."""
+
+    customer_no: int
+    at: str
+    profiles: list[int]
+    purchases: int
+    per_channel: dict[str, int]
+    money: list[SpentThen]
+    stage: str
+    stage_why: str
+    stage_at: str | None
 
 
 def stock_at(tx: Tx, tenant_id: int, sku: str, at: int) -> StockThen:
@@ -271,3 +294,49 @@ def _journal(tx: Tx, tenant_id: int, order_no: int) -> Iterable[tuple[int | None
         s=f"order:{order_no}",
     )
     return [(at, f"{what} ({actor})") for at, what, actor in rows]
+
+
+def customer_at(tx: Tx, tenant_id: int, customer_no: int, at: int) -> CustomerThen:
+    """Return what a customer had bought by `at`, and where they stood. Names nobody. Raises NotThen."""
+    row = tx.one(
+        "SELECT root_no, made_at FROM customer WHERE tenant_id = :t AND customer_no = :c", t=tenant_id, c=customer_no
+    )
+    if row is None or row[1] > at:
+        since = f"; they were first known at {iso(row[1])}" if row is not None else ""
+        raise NotThen(f"Customer {customer_no} was not known at {iso(at)}{since}.")
+    profiles = [
+        number
+        for (number,) in tx.all(
+            "SELECT customer_no FROM customer WHERE tenant_id = :t AND root_no = :r AND made_at <= :at "
+            "AND (customer_no = :r OR merged_at <= :at) ORDER BY customer_no",
+            t=tenant_id,
+            r=row[0],
+            at=at,
+        )
+    ]
+    bought = tx.all(
+        """SELECT channel, currency, COUNT(*), CAST(SUM(spend_minor - refunded_minor) AS BIGINT) FROM customer_order
+            WHERE tenant_id = :t AND customer_no {in:nos} AND counted = 1 AND matched_at <= :at AND placed_at <= :at
+            GROUP BY channel, currency ORDER BY channel, currency""",
+        t=tenant_id,
+        nos=profiles,
+        at=at,
+    )
+    per_channel: dict[str, int] = {}
+    money: dict[str, SpentThen] = {}
+    for channel, currency, purchases, spend in bought:
+        per_channel[channel] = per_channel.get(channel, 0) + int(purchases)
+        had = money.get(currency, SpentThen(currency, 0, 0))
+        money[currency] = SpentThen(currency, had.purchases + int(purchases), had.spend_minor + int(spend))
+    stood = tx.one(
+        "SELECT after, why, changed_at FROM stage_change WHERE tenant_id = :t AND customer_no = :r AND changed_at <= :at "
+        "ORDER BY changed_at DESC, change_no DESC LIMIT 1",
+        t=tenant_id,
+        r=row[0],
+        at=at,
+    )
+    stage, why, stage_at = ("", "", None) if stood is None else stood
+    spent = [money[currency] for currency in sorted(money) if currency]
+    return CustomerThen(
+        row[0], iso(at) or "", profiles, sum(per_channel.values()), per_channel, spent, stage, why, iso(stage_at)
+    )

@@ -13,10 +13,11 @@ from oneshelf.customers import merging, profiles, stages
 from oneshelf.customers.erasing_customer import Erasing
 from oneshelf.customers.merging import Merged, Suggestion
 from oneshelf.customers.profiles import Customer, Profile
+from oneshelf.watch.time_travel import CustomerThen, customer_at
 
 from ..paging import LIMIT, CursorText, Limit, Page
 from ..route import Body, Call, DryCall, Routes
-from ..shapes import Number, NumberIn
+from ..shapes import AtQuery, Number, NumberIn, moment_of
 
 routes = Routes("customers", "Who buys, and where; who is who. Not among the scopes of `read`: name it.")
 
@@ -154,3 +155,9 @@ async def unmerge_customer(call: DryCall, customer: Number) -> Merged:
 async def erase_customer(call: DryCall, customer: Number) -> Erasing:
     """Erase the person of a customer everywhere. Order keys, money and counters stay."""
     return msgspec.convert(await call.command("customers_erase", {"customer_no": customer}), Erasing)
+
+
+@routes.reads("/customers/{customer}/then")
+async def show_customer_then(call: Call, customer: Number, at: AtQuery) -> CustomerThen:
+    """What a customer had bought by a moment, and in which stage they stood. Names nobody."""
+    return await call.read(lambda tx: customer_at(tx, call.tenant_id, customer, moment_of(at)))
