@@ -22,9 +22,26 @@ from oneshelf.db.store import Store
 
 _numbers = itertools.count(1)
 
+#: Files that take a worker longest, begun first: the others fill what is left.
+LONG = (
+    "tests/simulation/",
+    "tests/scenario/test_kill.py",
+    "tests/scenario/test_checking.py",
+    "tests/scenario/test_end_to_end.py",
+    "tests/scenario/test_demo.py",
+    "tests/scenario/test_prices_end_to_end.py",
+    "tests/scenario/test_api_",
+    "tests/model/",
+    "tests/scenario/test_booking_any_order.py",
+)
+
 # A test never says how fast a machine is.
 settings.register_profile("any_machine", deadline=None)
 settings.load_profile("any_machine")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: next((at for at, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG)))
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ from tests.scenario.service import (
 from oneshelf import wiring
 from oneshelf.channels.abilities import SignedIn, SignInWish
 from oneshelf.channels.contract import AccountSeen, Finding, Http, NoAnswer
-from oneshelf.core.errors import Park, SignInAgain
+from oneshelf.core.errors import NotThere, Park, SignInAgain
 from oneshelf.core.secret import Secret
 from oneshelf.db.tx import Tx
 from oneshelf.onboarding import subscribing
@@ -320,7 +320,7 @@ class TestCheck:
         assert wrong(await check(shop)) == ["credentials", "feed"]
 
     async def test_an_account_that_is_not_there(self, shop: Shop, ebay: Checking) -> None:
-        with pytest.raises(NotPossible, match="channels list"):
+        with pytest.raises(NotThere, match="channels list"):
             await check(shop, 99)
 
 

@@ -233,7 +233,7 @@ def test_a_change_says_what_is_gained_and_lost(world: World) -> None:
     assert (told.gains, told.loses) == ([], [Capability.BUFFER_STOCK, Capability.ROUTING])
     assert told.meanwhile == [
         "Buffer stock: rules that are in force stay in force, and none can be changed",
-        "Multi-warehouse routing: orders go to the first location that has everything",
+        "Multi-warehouse routing: orders leave from where Shopify puts them",
     ]
     assert give(world, "self-hosted").gains == told.loses
     assert world.rows("SELECT * FROM plan") == []

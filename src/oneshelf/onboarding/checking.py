@@ -149,7 +149,8 @@ def without_consequences(asked: Sequence[Finding], own: Sequence[Finding]) -> li
     return [
         one
         for one in own
-        if one.ok or not (one.code in ("feed", "catalogue") or (one.code, one.which) == ("access", "task"))
+        if one.ok
+        or not (one.code in ("feed", "catalogue", "subscription") or (one.code, one.which) == ("access", "task"))
     ]
 
 

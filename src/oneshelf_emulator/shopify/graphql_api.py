@@ -82,6 +82,8 @@ class Context:
     window: tuple[int, int] = (0, 0)
     tops: dict[str, Page] = field(default_factory=dict)
     search: list[dict[str, Any]] = field(default_factory=list)
+    #: Which of the nodes that are asked for is broken in this request (fault partial_batch).
+    broken_node: int | None = None
 
     @property
     def denied(self) -> frozenset[str]:
