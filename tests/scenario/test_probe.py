@@ -16,6 +16,7 @@ from oneshelf.db.store import Store, transaction
 from oneshelf.orders.manual_holds import CannotHold, list_holds
 from oneshelf.tenants.accounts import set_state
 from oneshelf.watch import probe
+from oneshelf.watch.check import Checked
 from oneshelf.watch.probe import CannotProbe, ProbeRow
 
 
@@ -47,7 +48,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def probed(world: World, *shows: tuple[int, Shows], limit_s: float = 600.0) -> ProbeRow:
-    accounts = [probe.Probed(account_id, one, None) for account_id, one in shows]  # type: ignore[arg-type]
+    accounts = [Checked(account_id, one, None, 0) for account_id, one in shows]  # type: ignore[arg-type]
     begun = await probe.start(TENANT, "MUG", accounts, Inline(world), At(world), by="Ada")  # type: ignore[arg-type]
 
     class Going(At):
@@ -105,7 +106,7 @@ async def test_S12_2_a_probe_that_breaks_gives_its_piece_back(world: World) -> N
 
 
 async def test_S12_2_a_probe_that_died_gives_its_piece_back(world: World) -> None:
-    where = (TENANT, "MUG", [probe.Probed(EBAY, Shows(EBAY, 5), None)], Inline(world), At(world))  # type: ignore[arg-type,list-item]
+    where = (TENANT, "MUG", [Checked(EBAY, Shows(EBAY, 5), None, 0)], Inline(world), At(world))  # type: ignore[arg-type,list-item]
     await probe.start(*where, by="Ada")  # type: ignore[arg-type]
     with pytest.raises(CannotProbe, match="A probe is running"):
         await probe.start(*where, by="Ada")  # type: ignore[arg-type]

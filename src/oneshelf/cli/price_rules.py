@@ -9,12 +9,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from oneshelf.core.instants import instant_of, to_us
+from oneshelf.core.instants import to_us
 from oneshelf.core.money import in_words
 from oneshelf.runtime.clock import SystemClock
 from oneshelf.tenants.accounts import FIRST_TENANT
 
-from .base import Json, ask_service, err, out, print_json, reader, settings_of, text_of
+from .base import Json, ask_service, err, instant, out, print_json, reader, settings_of, text_of
 from .prices import Account, group
 
 OnlyAccount = Annotated[int, typer.Option("--account", help="Only this account's listings (its number).")]
@@ -151,11 +151,7 @@ def prices_sale(
 ) -> None:
     """Set a sale: lower prices from one instant to another, after looking at what they will be."""
     selector = _selector(account, channel, rank, sku=sku, tag=tag, vendor=vendor, type=type_)
-    try:
-        window = {"starts_at": instant_of(start), "ends_at": instant_of(end)}
-    except ValueError as error:
-        err.print(str(error))
-        raise typer.Exit(2) from None
+    window = {"starts_at": instant(start), "ends_at": instant(end)}
     says = {"price": price, "rounding": rounding, "currency": currency}
     done = ask_service("price_sale", {**selector, **says, **window, "yes": yes, "far": far})
     _say(done, as_json, limit, f"Kept as sale {done['rule']}; it begins and ends by itself.", "the same with --yes")

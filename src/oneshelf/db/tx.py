@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from psycopg.errors import InFailedSqlTransaction
@@ -162,6 +162,24 @@ class PostgresTx:
             # A step that swallowed a database error has left a transaction that takes nothing any more; it is undone alone.
             if self.connection.info.transaction_status == TransactionStatus.INERROR:
                 raise InFailedSqlTransaction("a database error was swallowed; nothing of this step was kept")
+
+
+T = TypeVar("T")
+
+
+class _TakenBack(Exception):
+    """Ends a rehearsal."""
+
+
+def rehearse(tx: Tx, step: Callable[[Tx], T]) -> T:
+    """Do a step and take all of it back; return what it gave. Raises what the step raises. So a preview is never a second way of doing it."""
+    done: list[T] = []
+    try:
+        with tx.savepoint():
+            done.append(step(tx))
+            raise _TakenBack
+    except _TakenBack:
+        return done[0]
 
 
 def next_values(tx: Tx, tenant_id: int, name: str, count: int = 1) -> range:

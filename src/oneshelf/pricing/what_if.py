@@ -14,7 +14,7 @@ import msgspec
 from oneshelf.core.facts import Money
 from oneshelf.core.precedence import Selector
 from oneshelf.core.price import NoPrice, Priced, PricePolicy, beyond_band
-from oneshelf.db.tx import Tx
+from oneshelf.db.tx import Tx, rehearse
 
 from .levels import PriceBook, book_of, prices_of
 from .policy import policy_of
@@ -63,10 +63,6 @@ class Said(msgspec.Struct, frozen=True):
     policies: dict[int, PricePolicy]
 
 
-class _TakenBack(Exception):
-    """Ends the savepoint of a change that was only looked at."""
-
-
 def said(tx: Tx, tenant_id: int, at: int) -> Said:
     """Return what is said now, as far as it matters at an instant."""
     accounts = tx.all("SELECT account_id FROM account WHERE tenant_id = :t AND channel <> 'shopify'", t=tenant_id)
@@ -78,15 +74,12 @@ def said(tx: Tx, tenant_id: int, at: int) -> Said:
 
 def said_after(tx: Tx, tenant_id: int, change: Callable[[Tx], T], at: int) -> tuple[Said, T]:
     """Return what would be said after a change, and what the change gives back. Nothing is changed. Raises what the change raises."""
-    found: list[tuple[Said, T]] = []
-    try:
-        with tx.savepoint():
-            told = change(tx)
-            found.append((said(tx, tenant_id, at), told))
-            raise _TakenBack
-    except _TakenBack:
-        pass
-    return found[0]
+
+    def after(tx: Tx) -> tuple[Said, T]:
+        told = change(tx)
+        return said(tx, tenant_id, at), told
+
+    return rehearse(tx, after)
 
 
 def reached_by(tx: Tx, tenant_id: int, selectors: Iterable[Selector]) -> list[int]:

@@ -6,8 +6,6 @@ Never: stops intake, imports or holds; pauses before every listing shows 0 where
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 
 from oneshelf.channels.contract import Capabilities
@@ -93,7 +91,7 @@ def pause(tx: Tx, tenant_id: int, account_id: int, now: int, *, zero_first: bool
         raise NotPaused(f"Account {account_id} is {account.state}; only a LIVE one can be paused.")
     if zero_first:
         change_setting(tx, tenant_id, account_id, SHOW_ZERO, "1")
-        _mark(tx, tenant_id, account_id, now, "shows 0 before its account is paused", reread=False)
+        mark_listings(tx, tenant_id, account_id, now, "shows 0 before its account is paused", reread=False)
         note(tx, tenant_id, now, by, "The account is to show 0, then to be paused", f"account:{account_id}")
         return pause_when_zero(tx, tenant_id, account_id, now)
     _pause(tx, tenant_id, account_id, now, by)
@@ -152,13 +150,14 @@ def resume(tx: Tx, tenant_id: int, account_id: int, now: int, *, by: str) -> int
         "The account was resumed: everything is read before a number leaves",
         f"account:{account_id}",
     )
-    return _mark(tx, tenant_id, account_id, now, "resumed", reread=True)
+    return mark_listings(tx, tenant_id, account_id, now, "resumed", reread=True)
 
 
-def _mark(tx: Tx, tenant_id: int, account_id: int, now: int, why: str, *, reread: bool) -> int:
-    outlets: Iterable[int] = [row[0] for row in _ours(tx, tenant_id, account_id)]
+def mark_listings(tx: Tx, tenant_id: int, account_id: int, now: int, why: str, *, reread: bool) -> int:
+    """Mark every listing of an account that is ours to write. Returns how many."""
+    outlets = [row[0] for row in _ours(tx, tenant_id, account_id)]
     dirty.mark_outlets(tx, tenant_id, outlets, now, why, reread=reread)
-    return len(list(outlets))
+    return len(outlets)
 
 
 def _marketplace(tx: Tx, tenant_id: int, account_id: int) -> AccountRow:

@@ -14,11 +14,10 @@ from oneshelf.core.errors import Park
 from oneshelf.core.ids import HUB
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
-from oneshelf.listings import dirty
-from oneshelf.tenants.accounts import SHOW_ZERO, WIDER, change_setting
+from oneshelf.tenants.accounts import WIDER, change_setting
 
 from . import pausing
-from .slots import account_row
+from .slots import AccountRow, account_row
 
 #: Among the tenant's own rows in `upkeep` (account 0).
 _NAME = "safe_pause"
@@ -85,7 +84,7 @@ def start(
     frozen = chosen if freeze or zero_first else []
     for account_id in chosen if pieces else []:
         change_setting(tx, tenant_id, account_id, WIDER, str(pieces))
-        _mark(tx, tenant_id, account_id, now, "buffers are widened")
+        pausing.mark_listings(tx, tenant_id, account_id, now, "buffers are widened", reread=False)
     for account_id in frozen:
         pausing.pause(tx, tenant_id, account_id, now, zero_first=zero_first, by=by)
     made = SafePause(now, by, why, frozen, zero_first, chosen if pieces else [], pieces)
@@ -102,16 +101,17 @@ def undo(tx: Tx, tenant_id: int, now: int, *, by: str) -> Undone:
         raise CannotPause("No safe pause is on; there is nothing to undo.")
     narrowed, resumed, left = [], [], []
     for account_id in made.widened:
-        if _setting(tx, tenant_id, account_id, WIDER) == str(made.pieces):
+        account = _account(tx, tenant_id, account_id)
+        if account is not None and account.wider == made.pieces:
             change_setting(tx, tenant_id, account_id, WIDER, "")
-            _mark(tx, tenant_id, account_id, now, "buffers are as before")
+            pausing.mark_listings(tx, tenant_id, account_id, now, "buffers are as before", reread=False)
             narrowed.append(account_id)
         else:
             left.append(account_id)
     for account_id in made.frozen:
-        state = _state(tx, tenant_id, account_id)
-        closing = state == "LIVE" and _setting(tx, tenant_id, account_id, SHOW_ZERO) == "1"
-        if state == "PAUSED" or closing:
+        account = _account(tx, tenant_id, account_id)
+        closing = account is not None and account.state == "LIVE" and account.shows_zero
+        if account is not None and (account.state == "PAUSED" or closing):
             pausing.resume(tx, tenant_id, account_id, now, by=by)
             resumed.append(account_id)
         elif account_id not in left:
@@ -138,26 +138,11 @@ def _chosen(tx: Tx, tenant_id: int, account_ids: list[int] | None) -> list[int]:
     return sorted(set(account_ids))
 
 
-def _state(tx: Tx, tenant_id: int, account_id: int) -> str:
+def _account(tx: Tx, tenant_id: int, account_id: int) -> AccountRow | None:
     try:
-        return account_row(tx, tenant_id, account_id).state
+        return account_row(tx, tenant_id, account_id)
     except LookupError:
-        return ""
-
-
-def _setting(tx: Tx, tenant_id: int, account_id: int, name: str) -> str:
-    row = tx.one("SELECT settings FROM account WHERE tenant_id = :t AND account_id = :a", t=tenant_id, a=account_id)
-    return "" if row is None else str(json.loads(row[0]).get(name, ""))
-
-
-def _mark(tx: Tx, tenant_id: int, account_id: int, now: int, why: str) -> None:
-    rows = tx.all(
-        "SELECT DISTINCT o.outlet_id FROM outlet o JOIN link k ON k.tenant_id = o.tenant_id AND k.outlet_id = o.outlet_id "
-        "WHERE o.tenant_id = :t AND o.account_id = :a AND o.fulfilled_by_channel = 0",
-        t=tenant_id,
-        a=account_id,
-    )
-    dirty.mark_outlets(tx, tenant_id, [row[0] for row in rows], now, why)
+        return None
 
 
 def _save(tx: Tx, tenant_id: int, state: object, now: int) -> None:

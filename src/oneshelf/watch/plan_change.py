@@ -14,7 +14,7 @@ from oneshelf.channels.contract import Capabilities
 from oneshelf.core.instants import iso
 from oneshelf.core.plan import WORDS, Capability, PlanName, plans_with
 from oneshelf.db.journal import close_task, open_task
-from oneshelf.db.tx import Tx
+from oneshelf.db.tx import Tx, rehearse
 from oneshelf.listings import dirty
 from oneshelf.orders import intents
 from oneshelf.pricing import marks
@@ -175,23 +175,17 @@ def outlets_under_rules(tx: Tx, tenant_id: int) -> dict[int, list[int]]:
     return found
 
 
-class _TakeBack(Exception):
-    """Ends a rehearsal."""
-
-
 def rises(
     tx: Tx, tenant_id: int, account_id: int, outlet_ids: Sequence[int], can: Capabilities, now: int
 ) -> list[Rise]:
     """Return which of these listings would show more if no rule counted: the same numbers, with the rules and without, nothing kept."""
     with_rules = numbers_of(tx, tenant_id, account_id, outlet_ids, can, now)
-    without: dict[int, Number] = {}
-    try:
-        with tx.savepoint():
-            plans.give(tx, tenant_id, PlanName.FREE, now, rules=False, by="rehearsal")
-            without = numbers_of(tx, tenant_id, account_id, outlet_ids, can, now)
-            raise _TakeBack
-    except _TakeBack:
-        pass
+
+    def without_rules(tx: Tx) -> dict[int, Number]:
+        plans.give(tx, tenant_id, PlanName.FREE, now, rules=False, by="rehearsal")
+        return numbers_of(tx, tenant_id, account_id, outlet_ids, can, now)
+
+    without = rehearse(tx, without_rules)
     higher = {o: (n.offer, without[o].offer) for o, n in with_rules.items() if without[o].offer > n.offer}
     rows = tx.all(
         """SELECT o.outlet_id, a.channel, o.external_id, o.title FROM outlet o

@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from oneshelf.channels.batches import read_batches
-from oneshelf.channels.contract import Channel, Http, Hub, NoAnswer, Outlet
+from oneshelf.channels.contract import Hub, NoAnswer, Outlet
 from oneshelf.core.errors import Park, Retry
 from oneshelf.core.instants import SECOND, iso, to_us
 from oneshelf.db.journal import note
@@ -26,6 +26,8 @@ from oneshelf.publish.numbers import numbers_of
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
+
+from .check import Checked
 
 log = structlog.get_logger()
 
@@ -50,14 +52,6 @@ Verdict = Literal["shown", "not_shown", "unchanged", "not_live", "not_linked", "
 
 class CannotProbe(Park):
     """The probe can't be made; nothing was held."""
-
-
-class Probed(msgspec.Struct, frozen=True):
-    """One account to be looked at, with the way to ask it."""
-
-    account_id: int
-    channel: Channel
-    http: Http
 
 
 class Seen(msgspec.Struct):
@@ -95,7 +89,7 @@ class ProbeRow(msgspec.Struct, frozen=True):
 class _Target(msgspec.Struct, frozen=True):
     """What an account has to show: {external id: number at most}; of the shop, `available` at the location where the piece is held."""
 
-    probed: Probed
+    probed: Checked
     outlets: list[Outlet]
     at_most: dict[str, int]
     outlet_ids: list[int]
@@ -114,7 +108,7 @@ class Begun(msgspec.Struct, frozen=True):
     targets: list[_Target]
 
 
-def begin(tx: Tx, tenant_id: int, sku: str, accounts: Sequence[Probed], now: int, *, by: str) -> Begun:
+def begin(tx: Tx, tenant_id: int, sku: str, accounts: Sequence[Checked], now: int, *, by: str) -> Begun:
     """Hold the piece and say what each account must come to show. Raises CannotProbe, CannotHold."""
     if tx.one("SELECT 1 FROM probe WHERE tenant_id = :t AND state = 'RUNNING' LIMIT 1", t=tenant_id) is not None:
         raise CannotProbe("A probe is running; wait for its end. `oneshelf probe list` shows it.")
@@ -136,7 +130,7 @@ def begin(tx: Tx, tenant_id: int, sku: str, accounts: Sequence[Probed], now: int
     return Begun(number, held.hold_no, sku, held.location_id, "" if item is None else item[0], now, targets)
 
 
-def _offers(tx: Tx, tenant_id: int, one: Probed, sku: str, now: int) -> dict[int, int]:
+def _offers(tx: Tx, tenant_id: int, one: Checked, sku: str, now: int) -> dict[int, int]:
     """Return {outlet: offer} of the account's listings that sell this SKU."""
     rows = tx.all(
         """SELECT o.outlet_id FROM outlet o JOIN link k ON k.tenant_id = o.tenant_id AND k.outlet_id = o.outlet_id
@@ -151,7 +145,7 @@ def _offers(tx: Tx, tenant_id: int, one: Probed, sku: str, now: int) -> dict[int
 
 
 def _target(
-    tx: Tx, tenant_id: int, one: Probed, held: manual_holds.ManualHold, before: dict[int, int], now: int
+    tx: Tx, tenant_id: int, one: Checked, held: manual_holds.ManualHold, before: dict[int, int], now: int
 ) -> _Target:
     state = tx.one("SELECT state FROM account WHERE tenant_id = :t AND account_id = :a", t=tenant_id, a=one.account_id)
     if state is None or state[0] != "LIVE":
@@ -188,7 +182,7 @@ def _target(
 
 
 async def start(
-    tenant_id: int, sku: str, accounts: Sequence[Probed], writer: Writer, clock: Clock, *, by: str
+    tenant_id: int, sku: str, accounts: Sequence[Checked], writer: Writer, clock: Clock, *, by: str
 ) -> Begun:
     """Hold the piece. Raises CannotProbe, CannotHold; then nothing was done."""
     return await writer.do(lambda tx: begin(tx, tenant_id, sku, accounts, to_us(clock.now()), by=by))
@@ -207,7 +201,7 @@ async def finish(
 
 async def run(
     tenant_id: int,
-    accounts: Callable[[], Sequence[Probed]],
+    accounts: Callable[[], Sequence[Checked]],
     writer: Writer,
     clock: Clock,
     stop: asyncio.Event,

@@ -37,7 +37,7 @@ def look(tx: Tx, tenant_id: int, now: int) -> None:
     told = tx.all(
         """SELECT a.accepted_at - a.dirty_at FROM attempt a
              JOIN account c ON c.tenant_id = a.tenant_id AND c.account_id = a.account_id
-            WHERE a.tenant_id = :t AND a.account_id = c.account_id AND a.started_at >= :since AND a.accepted_at IS NOT NULL
+            WHERE a.tenant_id = :t AND a.started_at >= :since AND a.accepted_at IS NOT NULL
               AND a.dirty_at IS NOT NULL AND ((a.quantity = 0 AND a.was > 0) OR (a.quantity > 0 AND a.was = 0))
             ORDER BY a.started_at DESC LIMIT :n""",
         t=tenant_id,

@@ -7,17 +7,14 @@ after it has run, so that what it says is what would be. Never: another way of d
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
-from oneshelf.db.tx import Tx
+from oneshelf.db.tx import Tx, rehearse
 from oneshelf.runtime.writer import Writer
 from oneshelf.wiring import Service
 
 T = TypeVar("T")
-
-
-class _Undo(Exception):
-    """Takes back what a rehearsal did."""
 
 
 class _Rehearsing:
@@ -27,17 +24,7 @@ class _Rehearsing:
         self._writer = writer
 
     async def do(self, step: Callable[[Tx], T]) -> T:
-        done: list[T] = []
-
-        def rehearsed(tx: Tx) -> T:
-            try:
-                with tx.savepoint():
-                    done.append(step(tx))
-                    raise _Undo
-            except _Undo:
-                return done[-1]
-
-        return await self._writer.do(rehearsed)
+        return await self._writer.do(partial(rehearse, step=step))
 
 
 class Acting:

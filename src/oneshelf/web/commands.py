@@ -61,8 +61,7 @@ class NotPossible(Park):
 
 async def run_check(service: Service, payload: dict[str, Any]) -> Any:
     """Audit the books against the channels."""
-    checked = truth_commands.checked_accounts(service)
-    return msgspec.to_builtins(await check(service.tenant_id, checked, service.writer, service.clock))
+    return msgspec.to_builtins(await check(service.tenant_id, service.checked(), service.writer, service.clock))
 
 
 async def run_count(service: Service, payload: dict[str, Any]) -> Any:

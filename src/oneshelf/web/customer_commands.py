@@ -7,16 +7,13 @@ from typing import Any
 
 import msgspec
 
-from oneshelf.core.errors import Park
 from oneshelf.core.instants import to_us
 from oneshelf.core.stage import StageRules
 from oneshelf.customers import erasing_customer, merging, stages, ticking
 from oneshelf.db.tx import Tx
 from oneshelf.wiring import Service
 
-
-class NotTaken(Park):
-    """The command can't be carried out as it was given."""
+from .one_step import NotTaken
 
 
 async def _change(service: Service, step: Callable[..., Any], *numbers: int) -> Any:

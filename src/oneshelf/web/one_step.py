@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from oneshelf.core.errors import NotThere, Park
 from oneshelf.core.instants import to_us
-from oneshelf.db.tx import Tx
+from oneshelf.db.tx import Tx, rehearse
 from oneshelf.wiring import Service
 
 Result = TypeVar("Result")
@@ -17,26 +17,13 @@ class NotTaken(Park):
     """The command can't be carried out as it was given."""
 
 
-class _Undone(Exception):
-    """What a preview did is taken back."""
-
-    def __init__(self, done: Any) -> None:
-        self.done = done
-
-
 async def act(service: Service, step: Callable[[Tx, int], Result], *, preview: bool = False) -> Result:
     """Run a step at this moment; what it refuses is said to the person. Then numbers and prices are on their way. `preview`: it is done,
     its answer taken, and everything undone."""
     now = to_us(service.clock.now())
 
     def do(tx: Tx) -> Result:
-        if not preview:
-            return step(tx, now)
-        try:
-            with tx.savepoint():
-                raise _Undone(step(tx, now))
-        except _Undone as undone:
-            return undone.done  # type: ignore[no-any-return]
+        return rehearse(tx, lambda tx: step(tx, now)) if preview else step(tx, now)
 
     try:
         done = await service.writer.do(do)

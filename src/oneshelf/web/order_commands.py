@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from oneshelf.core.errors import NotThere, Park
+from oneshelf.core.errors import NotThere
 from oneshelf.core.instants import to_us
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
@@ -13,6 +13,8 @@ from oneshelf.orders import decisions, pins, relink, short
 from oneshelf.shipping.telling import WHOLE_ORDERS
 from oneshelf.tenants.accounts import change_setting
 from oneshelf.wiring import Service
+
+from .one_step import NotTaken
 
 _WORDS = ("wait", "backorder", "cancel")
 #: What `orders leave` may set, by its own name: account setting, what it takes.
@@ -25,10 +27,6 @@ _LEFT_TO_US = {
 
 #: What an order from before an account went live may be, by the command's word (S0.6).
 _ANSWERS: dict[str, relink.Answer] = {"new": "new", "off-count": "off_count"}
-
-
-class NotTaken(Park):
-    """The command can't be carried out as it was given."""
 
 
 async def run_decide(service: Service, payload: dict[str, Any]) -> Any:

@@ -6,35 +6,23 @@ from typing import Any
 
 import msgspec
 
-from oneshelf.channels.session import Priority
-from oneshelf.core.errors import Park
+from oneshelf.core.errors import NotThere
 from oneshelf.core.instants import SECOND, to_us
 from oneshelf.orders import manual_holds
 from oneshelf.watch import probe, proof
-from oneshelf.watch.check import Checked
 from oneshelf.wiring import Service
 
-
-class NotNow(Park):
-    """The command can't be carried out as things are."""
-
-
-def checked_accounts(service: Service) -> list[Checked]:
-    """Return every running account as an audit asks it: behind everything else in its budget."""
-    return [
-        Checked(one.account_id, one.channel, one.session.with_priority(Priority.VERIFY), one.row.connected_at)
-        for one in service.running.values()
-    ]
+from .one_step import NotTaken
 
 
 async def run_probe(service: Service, payload: dict[str, Any]) -> Any:
     """Begin a probe of one SKU; it goes on beside the loops. Ask `probe_state` how far it is."""
     if not service.local_url:
-        raise NotNow("A probe needs the running service: nothing would be told without it. Start it: oneshelf serve")
+        raise NotTaken("A probe needs the running service: nothing would be told without it. Start it: oneshelf serve")
     begun = await probe.start(
         service.tenant_id,
         str(payload["sku"]),
-        service.probed(),
+        service.checked(),
         service.writer,
         service.clock,
         by=service.by,
@@ -51,7 +39,7 @@ async def run_probe_state(service: Service, payload: dict[str, Any]) -> Any:
     number = int(payload["probe_no"])
     found = await service.writer.do(lambda tx: probe.probes(tx, service.tenant_id, only=number))
     if not found:
-        raise NotNow(f"There is no probe {number}. `oneshelf probe list` shows them.")
+        raise NotThere(f"There is no probe {number}. `oneshelf probe list` shows them.")
     return msgspec.to_builtins(found[0])
 
 
@@ -95,11 +83,11 @@ async def run_release_hold(service: Service, payload: dict[str, Any]) -> Any:
 async def run_proof(service: Service, payload: dict[str, Any]) -> Any:
     """Compare each channel's own list of orders with ours, by day."""
     wanted = payload.get("account_id")
-    checked = [one for one in checked_accounts(service) if wanted in (None, one.account_id)]
+    checked = [one for one in service.checked() if wanted in (None, one.account_id)]
     if wanted is not None and not checked:
-        raise NotNow(f"Account {wanted} is not connected. `oneshelf channels list` shows the accounts.")
+        raise NotThere(f"Account {wanted} is not connected. `oneshelf channels list` shows the accounts.")
     days = int(payload.get("days") or 1)
-    return proof.as_json(await proof.prove(service.tenant_id, checked, service.writer, service.clock, days=days))
+    return msgspec.to_builtins(await proof.prove(service.tenant_id, checked, service.writer, service.clock, days=days))
 
 
 COMMANDS = {

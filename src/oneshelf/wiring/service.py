@@ -53,6 +53,7 @@ from oneshelf.tenants.credentials import StoredCredentials
 from oneshelf.tenants.seal import Sealer, new_key_file
 from oneshelf.watch import probe, silence, slowness
 from oneshelf.watch.alert_sending import Mail, Sender
+from oneshelf.watch.check import Checked
 from oneshelf.webhooks import worker as webhooks
 
 from .connectors import build_channel
@@ -166,7 +167,7 @@ class Service:
                 await asyncio.to_thread(places.load)  # no order waits for the table of towns
             where = (self.tenant_id, self.heard, self.writer, self.clock, self.planner_bell)
             self._start_loop(tick_loop.run(*where, self.stopping, self.wake_numbers))
-            probing = (self.tenant_id, self.probed, self.writer, self.clock)
+            probing = (self.tenant_id, self.checked, self.writer, self.clock)
             self._start_loop(probe.run(*probing, self.stopping, self.wake_all))
 
     def alert_sender(self) -> Sender:
@@ -187,10 +188,10 @@ class Service:
             for one in self.running.values()
         ]
 
-    def probed(self) -> list[probe.Probed]:
-        """Return every account as a probe asks it: behind everything else in its budget (S12.2)."""
+    def checked(self) -> list[Checked]:
+        """Return every account as an audit or a probe asks it: behind everything else in its budget."""
         return [
-            probe.Probed(one.account_id, one.channel, one.session.with_priority(Priority.VERIFY))
+            Checked(one.account_id, one.channel, one.session.with_priority(Priority.VERIFY), one.row.connected_at)
             for one in self.running.values()
         ]
 
