@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -91,38 +90,30 @@ async def test_F28_the_first_answer_after_a_start_says_how_far_a_page_is_complet
     assert row == (to_us(clock.now() + timedelta(seconds=through_s)),)
 
 
-@pytest.mark.parametrize("dies", [False, True], ids=["one life", "a life a page"])
-async def test_I22_a_run_of_two_pages_whose_first_answer_told_the_clock_is_complete_by_its_first_page(
-    writer: Writer, dies: bool
-) -> None:
-    """The window was frozen 120 s in the channel's future; what was bought there after the first page may be on neither page."""
-    clock, ahead_s = ManualClock(), 0.0
-    asked_at = clock.now()
+async def test_F28_a_run_of_pages_up_to_an_instant_that_has_not_come_there_begins_anew(writer: Writer) -> None:
+    """The first page's answer tells that the channel's clock is behind; the last page would count as complete through our present."""
+    clock, ahead_s, asked = ManualClock(), 0.0, []
 
     class Feed:
         async def fetch(self, http: Any, cursor: Cursor, now: datetime) -> Page:
             nonlocal ahead_s
-            if cursor.run is None:
-                ahead_s = -120.0
-                return Page((), Cursor(cursor.since, {"page": 2, "until": now.timestamp()}))
-            if dies and clock.now() == asked_at:
-                clock.advance(60.0)
-                raise NoAnswer("the process ends here", sent=True)
-            until = datetime.fromtimestamp(cursor.run["until"], UTC)
+            ahead_s = -299.0
+            run = cursor.run or {"until": now.isoformat(), "page": 0}
+            asked.append((run["until"], run["page"]))
+            if run["page"] == 0:
+                return Page((), Cursor(cursor.since, {**run, "page": 1}))
+            until = datetime.fromisoformat(run["until"])
             return Page((), Cursor(until), until - timedelta(seconds=30))
 
     def channel_now() -> datetime:
         return clock.now() + timedelta(seconds=ahead_s)
 
     feed: Any = Feed()
-    poll = partial(poll_once, TENANT, 3, feed, None, writer, clock, NOW, Bell(), channel_now)  # type: ignore[arg-type]
-    if dies:
-        with pytest.raises(NoAnswer):
-            await poll()
-        ahead_s = 0.0  # a new life has compared no clocks yet
-    await poll()
+    await poll_once(TENANT, 3, feed, None, writer, clock, NOW, Bell(), channel_now)  # type: ignore[arg-type]
     row = await writer.do(lambda tx: tx.one("SELECT complete_through_at FROM feed WHERE account_id = 3"))
-    assert row == (to_us(asked_at - timedelta(seconds=150)),)
+    assert row == (to_us(clock.now() - timedelta(seconds=329)),)
+    ours, theirs = clock.now().isoformat(), channel_now().isoformat()
+    assert asked == [(ours, 0), (theirs, 0), (theirs, 1)]
 
 
 async def test_F45_a_channel_that_was_down_is_asked_again_within_minutes(writer: Writer) -> None:

@@ -118,12 +118,10 @@ class RawMessage(msgspec.Struct, frozen=True):
 
 class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where a feed stands. `since`: everything updated before it has been read. `run` is the connector's own, opaque state of a
-    pagination run in progress (frozen window, page token), None between runs. `beyond_s` is who polls': how many seconds the run's
-    window ends in the channel's future, as the answer to its first page told; connectors leave it alone."""
+    pagination run in progress (frozen window, page token), None between runs."""
 
     since: datetime
     run: dict[str, Any] | None = None
-    beyond_s: float = 0.0
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from functools import partial
 import msgspec
 import structlog
 
-from oneshelf.channels.contract import Channel, Http, NoAnswer, Page
+from oneshelf.channels.contract import Channel, Cursor, Http, NoAnswer
 from oneshelf.core.errors import Park, Retry, SignInAgain, Stop
 from oneshelf.core.instants import SECOND, to_us, until_s
 from oneshelf.core.outcome import Unknown
@@ -129,20 +129,26 @@ async def poll_once(
     while True:
         believed = ahead()
         page = await channel.fetch(http, cursor, (channel_now or clock.now)())
-        # The first answer after a start is what tells that the channel's clock is behind ours: then its present, up to which this run
-        # was thought to be complete, had not come there (F28, I22). Its later pages, maybe of a later life, are of the same window.
-        beyond = timedelta(seconds=cursor.beyond_s) if cursor.run is not None else believed - ahead()
-        if beyond > CLOCK_STEP:
-            page = _shortened(page, beyond)
+        # The first answer after a start is what tells that the channel's clock is behind ours: then its present, up to which this page
+        # was thought to be complete, had not come there (F28, I22). A run of several pages is asked up to that instant: it begins anew.
+        behind = ahead() - believed
+        anew = behind < -CLOCK_STEP and page.complete_through_at is None
+        if anew:
+            page = msgspec.structs.replace(page, cursor=Cursor(page.cursor.since))
+        elif behind < -CLOCK_STEP and page.complete_through_at is not None:
+            page = msgspec.structs.replace(page, complete_through_at=page.complete_through_at + behind)
         now = to_us(clock.now())
         answers = await writer.do(
             partial(poll.keep_page, tenant_id=tenant_id, account_id=account_id, page=page, now=now)
         )
         if "stored" in answers or page.complete_through_at is not None:
             news.ring()
-        if page.cursor.run is None:
-            return
         cursor = page.cursor
+        if anew:
+            been, empty = {msgspec.json.encode(cursor)}, 0
+            continue
+        if cursor.run is None:
+            return
         address = msgspec.json.encode(cursor)
         empty = 0 if page.messages else empty + 1
         if address in been:
@@ -150,16 +156,6 @@ async def poll_once(
         if empty > EMPTY_PAGES_MAX:
             raise Park(f"the channel gave {empty} empty pages in a row and always a next one; the run begins anew")
         been.add(address)
-
-
-def _shortened(page: Page, beyond: timedelta) -> Page:
-    """A page of a run whose window ends in the channel's future by so much: it is complete through less, its next page knows of it."""
-    cursor, through = page.cursor, page.complete_through_at
-    return msgspec.structs.replace(
-        page,
-        cursor=msgspec.structs.replace(cursor, beyond_s=beyond.total_seconds() if cursor.run is not None else 0.0),
-        complete_through_at=None if through is None else through - beyond,
-    )
 
 
 async def _note_failure(
