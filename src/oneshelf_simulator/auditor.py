@@ -12,6 +12,7 @@ import hashlib
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,11 @@ NUMBERS = frozenset(
 #: What arrives this soon after a cancel may have been written before it.
 ON_ITS_WAY_US = 1_000_000
 LEVELS = "on_hand, committed, reserved, foreign_reserved, unavailable, incoming"
+#: What a judge keeps of the database: it goes back with it when a backup is put in its place.
+_OF_THE_DATABASE = (
+    "_sums", "_edited", "_entry_row", "_entry_count", "_attempt_row", "_inbox_row", "_inbox_count", "_keys", "_through",
+    "_open_attempts", "_channel_of", "_peak", "_possessed", "heard_at", "put_back_heard_at", "stored_ids",
+)  # fmt: skip
 _MOVES = ("reserve:", "commit:", "release:", "ship:", "unship:", "alloc:")
 
 
@@ -134,6 +140,32 @@ class Auditor:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    # --- a backup ----------------------------------------------------------------------------------------------------------
+
+    def memory(self) -> dict[str, Any]:
+        """What this judge knows of the database at this moment: it belongs to a copy that is made now."""
+        found = {name: deepcopy(getattr(self, name)) for name in _OF_THE_DATABASE}
+        return found | {"_entries": self._entries.copy(), "judged": self.releases.judged}
+
+    def go_back(self, memory: dict[str, Any]) -> None:
+        """The copy is the database now. What was stored since is forgotten there, so nobody may hold it against the engine that it is gone;
+        what the marketplaces, the shop and the buyers remember is held against it as before."""
+        self.close()
+        memory = dict(memory)
+        self.releases.judged = memory.pop("judged")
+        self.stored_ids.intersection_update(memory.pop("stored_ids"))
+        for heard, before in (
+            (self.heard_at, memory.pop("heard_at")),
+            (self.put_back_heard_at, memory.pop("put_back_heard_at")),
+        ):
+            for key in [key for key in heard if key not in before]:
+                del heard[key]
+                if heard is self.heard_at:
+                    self._unheard[key[0]].add(key[1])
+        for name, value in memory.items():
+            setattr(self, name, value)
+        self.strict.loosened(self.strict.skus)
 
     # --- what the world tells ----------------------------------------------------------------------------------------------
 

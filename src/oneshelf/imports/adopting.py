@@ -19,6 +19,8 @@ from oneshelf.core.stock import Entry
 from oneshelf.db.backup import restored_at
 from oneshelf.db.journal import close_task, open_task
 from oneshelf.db.tx import Tx
+from oneshelf.listings import dirty
+from oneshelf.orders import covering
 from oneshelf.orders.claims import ClaimRow
 from oneshelf.stock import ledger
 from oneshelf.stock.levels import levels_of
@@ -79,6 +81,8 @@ def adopt(tx: Tx, tenant_id: int, claim: ClaimRow, pieces: int, mark: str, now: 
         source="Shopify",
     )
     ledger.post(tx, tenant_id, [entry], now)
+    dirty.mark(tx, tenant_id, [claim.sku], now, SINCE_BACKUP)
+    covering.recompute(tx, tenant_id, [claim.sku], now)
     claim.held += taken
     return taken
 
