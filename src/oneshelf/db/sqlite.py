@@ -58,6 +58,16 @@ class SqliteStore:
             self.close()
             raise
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Have the right to write this file without opening it. Raises Stop when somebody else has it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._take_lock()
+            yield
+        finally:
+            self.close()
+
     def _take_lock(self) -> bool:
         """Take the right to write this file. Returns whether a Oneshelf has had it before."""
         was_here = os.path.exists(f"{self.path}.lock")
