@@ -18,9 +18,10 @@ seed gives the same bytes, so that a failure found once is a failure kept.
     oneshelf sim --replay friday.jsonl                 # a recorded inbox again: ../how-to/play-an-inbox-again.md
     oneshelf sim --teeth                               # plant faults into the engine and see each caught
     oneshelf sim --crash-points 2000                   # the process dies at 2,000 commits and awaits, and nothing else goes wrong
+    oneshelf sim --runs 20 --seed 100 --twice          # each seed twice: the traces have to be equal, byte by byte
     make sim-release                                   # all of it, for a night
 
-Exit code 1 is a breach: an invariant did not hold. What is printed then is the seed, every option, the last forty happenings and the levels,
+Exit code 1 is a breach: an invariant did not hold (or, with `--twice`, a seed was not the same). What is printed then is the seed, every option, the last forty happenings and the levels,
 of a run that was made smaller first: shorter, and without every fault that it does not need.
 
 ## What is real and what is not

@@ -28,6 +28,7 @@ from .loop import SimLoop
 from .net import Net, queue_of
 from .options import Options, expanded
 from .oversold import LIE_S, Oversold
+from .restores import Restores
 from .shelf import RENEWAL_S, Shelf
 from .trace import Trace
 from .workload import Workload
@@ -40,8 +41,6 @@ QUIET_S = 1_800.0
 LOOK_S = 600.0
 #: After a death nothing can be told for so long at most, seconds (it stays down for `Options.down_s_max`).
 DOWN_S_MAX = 240.0
-#: A backup is put back at most so long after it was made, seconds.
-BACKUP_AGE_S_MAX = 3_600.0
 #: How often a supervisor looks whether the service runs, seconds.
 SUPERVISE_S = 5.0
 #: How long a person takes to see that an account must be signed in again, or that a listing is parked, seconds.
@@ -127,8 +126,6 @@ class World:
         self.wishes: Counter[str] = Counter()
         #: Payments and cancels at the marketplaces: news that may make us write.
         self.outside_facts = 0
-        #: Tasks of a person that were carried out in the shop.
-        self.given_back: set[int] = set()
         self.lies = 0  # old numbers that channels have shown as theirs
         clock = WorldClock(self.loop)
         self.products = _products(options)
@@ -171,6 +168,7 @@ class World:
             self._now_us,
             self.auditor.raised,
         )
+        self.restores = Restores(self.engine, self.auditor, options, self.trace, self._may_restore)
         self._wire()
 
     def _wire(self) -> None:
@@ -318,31 +316,18 @@ class World:
         self.engine.fates.sweep(self.options.crash_point, self.options.crash_every, self.options.crash_offset)
         for fault, times in self.options.counts.items():
             if fault == "restored":
-                self._plan_restores(times)
+                self.restores.plan(times)
                 continue
             for _ in range(times):
                 at = self.rng.uniform(0.0, self.options.fault_s)
                 self.loop.call_later(at, self._happen, fault, context=self.net.outside)
 
-    def _plan_restores(self, times: int) -> None:
-        """A copy is made at some moment; up to an hour later the database is lost, and the copy takes its place (F11)."""
-        rng = random.Random(f"{self.options.seed}:restored")
-        for _ in range(times):
-            made_s = rng.uniform(0.0, 0.7 * self.options.fault_s)
-            age_s = rng.uniform(60.0, min(BACKUP_AGE_S_MAX, self.options.fault_s - made_s))
-            self.loop.call_later(made_s, self._back_up, age_s, context=self.net.outside)
-
-    def _back_up(self, age_s: float) -> None:
-        self.trace.note("backup_made")
-        copy, memory = self.engine.back_up(), self.auditor.memory()
-        self.loop.call_later(age_s, self._put_back, copy, memory, context=self.net.outside)
-
-    def _put_back(self, copy: Path, memory: dict[str, Any]) -> None:
+    def _may_restore(self) -> bool:
+        """Whether a database may be lost now; it is counted."""
         if not self.is_raining or self.failure is not None:
-            return
+            return False
         self.struck("restored")
-        self.engine.put_back(copy)
-        self.auditor.go_back(memory)
+        return True
 
     def _stop_rain(self) -> None:
         self.is_raining = False
@@ -453,12 +438,8 @@ class World:
 
     async def _person_looks(self) -> None:
         try:
-            for task_no, sku, pieces in await self.engine.person_looks(parked=not self.is_raining):
-                if task_no not in self.given_back:  # nobody in the shop reserved them: they go back on sale
-                    self.given_back.add(task_no)
-                    self.workload.console(
-                        "shopify", "move", sku=sku, quantity=pieces, origin="reserved", goal="available"
-                    )
+            reserved = await self.engine.person_looks(parked=not self.is_raining)
+            self.restores.give_back(self.workload, reserved)
         except Exception as error:
             self.trace.note("person_failed", type(error).__name__)
 

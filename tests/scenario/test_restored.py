@@ -15,6 +15,7 @@ from oneshelf.db.backup import back_up, mark_restored, put_back
 from oneshelf.db.sqlite import SqliteStore
 from oneshelf.db.store import Store, transaction
 from oneshelf.imports import adopting
+from oneshelf.intake.worker import reread_open_orders
 from oneshelf.onboarding.restored import begin_if_restored
 
 
@@ -183,6 +184,20 @@ def test_S8_14_every_listing_is_read_before_a_number_leaves_and_a_person_is_told
     ]
     assert world.tasks("restored") == ["restored"]
     assert world.rows("SELECT DISTINCT wanted, read_at FROM hub_level") == [(1, 0)]
+
+
+def test_S4_6_an_order_whose_cancel_no_feed_shows_is_read_again_at_once(world: World, tmp_path: Path) -> None:
+    world.hear(ETSY, order("T-1", world.tick(), MUG=1))
+    kept = Kept(world, tmp_path / "copy.db")
+    world.tick(60)  # its cancel is heard, and forgotten again
+    with transaction(world.store) as tx:
+        assert reread_open_orders(tx, TENANT, ETSY, world.now, 3600.0) == 0
+    kept.put_back()
+    with transaction(world.store) as tx:
+        assert reread_open_orders(tx, TENANT, ETSY, world.tick(), 3600.0) == 1
+    world.hear(ETSY, order("T-1", world.now - SECOND, updated=world.tick(), cancelled=True, MUG=1))
+    with transaction(world.store) as tx:
+        assert reread_open_orders(tx, TENANT, ETSY, world.tick(), 3600.0) == 0
 
 
 def test_S4_2_no_number_that_was_given_out_since_is_given_out_again(world: World, tmp_path: Path) -> None:
