@@ -13,7 +13,7 @@ import msgspec
 PROFILES = ("calm", "busy", "flash", "hostile")
 DAY_S = 86_400.0
 #: In this share of hostile worlds a backup is put back.
-RESTORED_SHARE = 0.25
+RESTORED_SHARE = 0.05
 #: Polls, seconds. Three to six times as long as by default: each costs the emulated marketplace some milliseconds.
 POLL_S = {"shopify": 60.0, "amazon": 180.0, "ebay": 90.0, "etsy": 180.0}
 

@@ -106,6 +106,21 @@ def test_I6_an_order_that_was_imported_since_is_found_and_not_imported_again(wor
     check(world)
 
 
+def test_S5_6_the_copy_of_an_order_that_is_first_heard_of_as_cancelled_is_taken_back(
+    world: World, tmp_path: Path
+) -> None:
+    """It was imported and then cancelled since the backup, and its copy had not been cancelled yet."""
+    kept = Kept(world, tmp_path / "copy.db")
+    world.hear(EBAY, order("E-1", world.tick(), MUG=2))
+    world.run_hub()
+    kept.put_back()
+    world.hear(EBAY, order("E-1", world.now - SECOND, updated=world.tick(), cancelled=True, MUG=2))
+    world.read_wanted()
+    world.to_rest()
+    assert (world.row("MUG"), world.level("MUG"), claims(world)) == ("10/10/0/0", (10, 0, 0, 0), [])
+    check(world)
+
+
 def test_I6_a_parcel_that_was_told_since_is_looked_for_and_not_told_again(world: World, tmp_path: Path) -> None:
     market = FakeMarket(world)
     sold = order("T-1", world.tick(), MUG=2)
