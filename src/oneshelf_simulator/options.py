@@ -32,6 +32,8 @@ class Options(msgspec.Struct):
     #: The merchant has announced the rush (S3.7); he leaves it to us to cancel what is short (S7.2).
     announced: bool = False
     cancels_short: bool = False
+    #: So many listings at marketplaces sell packs (S1.7).
+    packs: int = 0
     restocks_per_h: float = 1.5
     edits_per_h: float = 0.7
     cancels_per_h: float = 1.0
@@ -100,6 +102,7 @@ def draw(seed: int, profile: str, days: float) -> Options:
         options.flash_at_s = round(options.fault_s * rng.uniform(0.2, 0.5), 3)
         options.flash_s, options.flash_factor = 900.0, rng.uniform(20, 60)
     _draw_wishes(random.Random(f"{seed}:wishes:{profile}"), options)
+    options.packs = max(0, random.Random(f"{seed}:packs:{profile}").randint(-2, 4))
     _draw_channels(rng, options)
     _draw_faults(rng, options, heavy=3.0 if profile == "hostile" else 1.0)
     return options

@@ -84,7 +84,7 @@ class Oversold:
     def sold(self, sale: Any) -> None:
         """Judge one purchase at the moment in which it is accepted."""
         owed = self.shelf.owed()
-        for sku, pieces in sale.lines.items():
+        for sku, pieces in self.shelf.pieces(sale).items():
             k = self.shelf.on_hand[sku] - self.shelf.damaged[sku] - owed[sku]
             if k < 0:
                 cause = self._cause(sale, sku, k)
@@ -99,15 +99,16 @@ class Oversold:
             return "hand"
         unknown = sum(pieces for at, one, pieces in self._edits if one == sku and now - at < EDIT_S * SECOND)
         for other in self.shelf.sales():
-            elsewhere = other.channel != sale.channel and sku in other.lines and not other.cancelled_at
+            taken = self.shelf.pieces(other)[sku]
+            elsewhere = other.channel != sale.channel and taken and not other.cancelled_at
             if (
                 elsewhere
                 and self._known_from(other, sale.channel) > now
                 or other.channel == sale.channel
-                and sku in other.lines
+                and taken
                 and self._put_back_known_from(other) > now
             ):
-                unknown += other.lines[sku]
+                unknown += taken
         if k + unknown >= 0:
             return "window"
         if not self.raised(sale.channel, sku, now - int(LIE_S * SECOND)):

@@ -24,6 +24,7 @@ from oneshelf_emulator.world import Happening, Product
 
 from .auditor import Auditor, Breach
 from .engine import CHANNELS, START, Engine, log_lines, slow_looks
+from .goods import MARKETPLACES, Goods, packs_of
 from .loop import SimLoop
 from .net import Net, queue_of
 from .options import Options, expanded
@@ -126,8 +127,12 @@ class World:
         #: Payments and cancels at the marketplaces: news that may make us write.
         self.outside_facts = 0
         clock = WorldClock(self.loop)
-        self.products = _products(options)
+        goods = _products(options)
+        self.goods = Goods(packs_of(options, goods))
+        self.products = self.goods.stocked(goods)
         self.emulation = Emulation(seed=options.seed, clock=clock, products=self.products, switches=_switches(options))
+        for channel in MARKETPLACES:
+            self.emulation.marketplaces[channel].stock_up(self.goods.to_list(channel, self.products))
         self.net = Net(self.loop, self.emulation, options, self.trace, self.strike)
         clock.context = self.net.outside
         self.emulation.marketplaces["ebay"].notifications.fetch = self.net.fetch
@@ -145,7 +150,7 @@ class World:
             on_death=self._died,
             on_commit=self._committed,
         )
-        self.shelf = Shelf(self.emulation, self.products)
+        self.shelf = Shelf(self.emulation, self.products, self.goods)
         self.strict = _strict(options, self.products)
         self.auditor = Auditor(
             self.shelf, self.engine.database, self._now_us, adaptive=options.adaptive, strict=self.strict
@@ -208,6 +213,7 @@ class World:
     def _sold(self, sale: Any) -> None:
         self._judge(self.auditor.check_strict)
         self.oversold.sold(sale)
+        self._count_goods(sale)
         if not self.shelf.is_listed(sale):
             self.faults["never_listed"] += 1
         if sale.channel == "ebay" and self.options.ebay_order_lag_s > 1:
@@ -215,6 +221,13 @@ class World:
         if self.oversold.late:
             cause, what = self.oversold.late.pop(0)
             self._judge(lambda: _breach(cause, what))
+
+    def _count_goods(self, sale: Any) -> None:
+        """Of what the merchant sells by several pieces, somebody has bought."""
+        for listing, count in sale.lines.items():
+            made = self.goods.offered.get((sale.channel, listing))
+            if made is not None:
+                self.wishes["packs_sold"] += count
 
     def _delivered(self, channel: str, body: bytes) -> None:
         self.auditor.delivered(channel, body)
@@ -243,11 +256,13 @@ class World:
 
     def _edited(self, channel: str, sku: str) -> None:
         self.trace.note("edited", channel, sku)
-        self.auditor.strict.loosened([sku])
         if channel == "shelf":
+            self.auditor.strict.loosened([sku])
             self.oversold.edited(sku, 1)
-        else:
-            self.oversold.hand(channel, sku)
+            return
+        for part in self.goods.parts(channel, sku):
+            self.auditor.strict.loosened([part])
+            self.oversold.hand(channel, part)
 
     def _before_write(self, channel: str, request: Any) -> None:
         """A write has been decided on and is on its way: the moment in which a sale or a hand hurts most (F39, F57)."""
@@ -393,6 +408,9 @@ class World:
         o = self.options
         await self.engine.make_strict(self.strict)
         self.wishes["strict"] = len(self.strict)
+        for one in self.goods.offered.values():
+            await self.engine.link(one.channel, one.sku, one.parts)
+            self.wishes["packs"] += 1
         if o.announced:
             await self.engine.announce(self.shelf.skus, o.flash_at_s, o.flash_at_s + o.flash_s, o.flash_factor)
             self.wishes["announced"] = 1
