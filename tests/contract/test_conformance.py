@@ -367,6 +367,25 @@ async def test_F28_a_clock_five_minutes_off_loses_no_order(name: str, skew_s: fl
     assert abs(session.clock_ahead_s + skew_s) < 3
 
 
+@pytest.mark.parametrize("name", NAMES)
+async def test_F28_a_number_is_read_at_an_instant_of_the_channels_clock(name: str) -> None:
+    """By ours it would be compared with when orders were placed there: a sale before the read would count as one after it."""
+    wire = Wire(name)
+    ours = Skewed(wire, 300.0)
+    channel = wire.channel
+    session = Session(
+        Dated(wire, ours), channel.auth, Kept(wire.secret), Unpaced(), ours, budget_seen=channel.budget_seen
+    )
+    listing = next(one for one in await listings_of(wire) if not one.fulfilled_by_channel and one.sku)
+    (seen,) = await channel.read(session, [outlet_of(listing)])
+    read_at = [seen.read_at]
+    if name == "shopify":
+        hub: Any = channel
+        item_id = outlet_of(listing).external_id.split("|")[0]
+        read_at += [level.read_at for level in await hub.levels(session, [item_id])]
+    assert all(abs(at - wire.clock.now()) < timedelta(seconds=3) for at in read_at), read_at
+
+
 # --- the capability table is true -----------------------------------------------------------------------------------------
 
 

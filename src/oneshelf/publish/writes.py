@@ -154,7 +154,7 @@ def _confirmed(
     tx: Tx, tenant_id: int, account: AccountRow, can: Capabilities, slot: Slot, mark: Mark | None, now: int
 ) -> None:
     """Compare-and-set: the yes says what is shown. Rest if that is still the offer."""
-    slot.believed, slot.believed_at, slot.verified = slot.sent, now, 1
+    slot.believed, slot.believed_at, slot.verified = slot.sent, account.there(now), 1
     slot.sent = slot.acked_at = slot.wait_until = None
     slot.exposure = slot.believed or 0
     number = numbers_of(tx, tenant_id, account.account_id, [slot.outlet_id], can, now).get(slot.outlet_id)

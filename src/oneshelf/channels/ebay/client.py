@@ -214,9 +214,9 @@ class EbayClient:
         )
         response = await http.request(request)
         if response.status == 404 or (response.status == 400 and explained_body(response.body).error_id == _NO_OFFER):
-            return [], response.received_at
+            return [], response.shown_at
         found = body_of_read(request, response, dict[str, Any]).get("offers")
-        return objects(found), response.received_at
+        return objects(found), response.shown_at
 
     async def get_inventory_item(self, http: Http, sku: str) -> dict[str, Any] | None:
         """GET /inventory_item/{sku}. None: eBay says that there is none."""

@@ -193,7 +193,7 @@ async def _read_into(seen: dict[str, Seen], client: EbayClient, http: Http, skus
     if not skus:
         return
     request, response = await client.bulk_get_inventory_item(http, skus)
-    read_at = response.received_at
+    read_at = response.shown_at
     refused = response.status in (400, 404)
     if refused and len(skus) > 1 and not _rows(response.body):
         # One SKU that is unknown or not valid may fail them all: by halves, down to the one.

@@ -145,7 +145,7 @@ class EtsyClient:
         response = await http.request(request)
         if response.status == 404:
             return None
-        return body_of_read(request, response, Listings), response.received_at
+        return body_of_read(request, response, Listings), response.shown_at
 
     async def get_listing_inventory(self, http: Http, listing_id: str) -> tuple[dict[str, Any], datetime] | None:
         """GET /listings/{id}/inventory?includes=Listing. None on 404: no such listing, or one without an inventory record."""
@@ -157,15 +157,15 @@ class EtsyClient:
         response = await http.request(request)
         if response.status == 404:
             return None
-        return body_of_read(request, response, dict[str, Any]), response.received_at
+        return body_of_read(request, response, dict[str, Any]), response.shown_at
 
     async def get_listing(self, http: Http, listing_id: str) -> tuple[dict[str, Any] | None, datetime]:
         """GET /listings/{id}. None: 404."""
         request = Request(method="GET", url=f"{self._base}/listings/{listing_id}", operation="getListing")
         response = await http.request(request)
         if response.status == 404:
-            return None, response.received_at
-        return body_of_read(request, response, dict[str, Any]), response.received_at
+            return None, response.shown_at
+        return body_of_read(request, response, dict[str, Any]), response.shown_at
 
     async def update_listing_inventory(
         self, http: Http, listing_id: str, body: Mapping[str, Any], *, three_variations: bool

@@ -63,6 +63,7 @@ class Answer(msgspec.Struct, frozen=True):
     data: dict[str, Any]
     errors: tuple[dict[str, Any], ...]
     received_at: datetime
+    shown_at: datetime
     version: str = ""
 
 
@@ -123,11 +124,15 @@ def read_answer(response: Response) -> Answer | Failure:
         return Failure("unknown", f"errors: {str(raw)[:200]}")
     data = body.get("data")
     if isinstance(data, dict) and any(value is not None for value in data.values()):
-        return Answer(data, errors, response.received_at, response.headers.get("x-shopify-api-version", ""))
+        return Answer(
+            data, errors, response.received_at, response.shown_at, response.headers.get("x-shopify-api-version", "")
+        )
     if errors:
         return _top_level_failure(errors, body.get("extensions"))
     if isinstance(data, dict):
-        return Answer(data, (), response.received_at, response.headers.get("x-shopify-api-version", ""))
+        return Answer(
+            data, (), response.received_at, response.shown_at, response.headers.get("x-shopify-api-version", "")
+        )
     return Failure("unknown", "HTTP 200 without data or errors")
 
 
