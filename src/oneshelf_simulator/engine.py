@@ -276,6 +276,11 @@ class Engine:
         outlet_id = await self.do(service.writer.do(lambda tx: _outlet_of(tx, channel, listing)))
         await self.do(COMMANDS["link"](service, {"outlet_id": outlet_id, "parts": dict(parts)}))
 
+    async def bundle(self, sku: str, parts: Mapping[str, int]) -> None:
+        """The merchant defines a SKU that is made of others."""
+        assert self.life is not None and self.life.service is not None
+        await self.do(COMMANDS["bundle"](self.life.service, {"sku": sku, "parts": dict(parts)}))
+
     async def announce(self, skus: Iterable[str], starts_s: float, ends_s: float, factor: float) -> None:
         """The merchant says when these will sell how much faster; seconds of the world's clock."""
         assert self.life is not None and self.life.service is not None

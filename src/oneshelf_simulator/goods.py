@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from oneshelf_emulator.world import Product
+from oneshelf_emulator.world import Product, Sale
 
 from .options import Options
 
@@ -47,6 +47,18 @@ def packs_of(options: Options, products: list[Product]) -> list[Offered]:
     return list(found.values())
 
 
+def bundles_of(options: Options, products: list[Product]) -> list[Offered]:
+    """Draw the bundles: two or three SKUs each, one or two pieces of each, under one SKU at one to three marketplaces."""
+    rng = random.Random(f"{options.seed}:bundles")
+    found = []
+    for number in range(options.bundles):
+        some = rng.sample(products[: max(4, len(products) // 2)], rng.choice((2, 2, 3)))
+        parts = {product.sku: rng.choice((1, 1, 2)) for product in some}
+        for channel in sorted(rng.sample(MARKETPLACES, rng.choice((1, 2, 3)))):
+            found.append(Offered(channel, f"SET-{'ABCDEFGH'[number]}", parts))
+    return found
+
+
 class Goods:
     """Everything that takes several pieces. A listing that it does not know sells one piece of its own SKU."""
 
@@ -78,6 +90,10 @@ class Goods:
             replace(product, stock=product.stock + STOCKED * most) if (most := self.most(product.sku)) > 1 else product
             for product in products
         ]
+
+    def listings(self, sale: Sale, sku: str) -> list[str]:
+        """The listings of a purchase that take this SKU."""
+        return [listing for listing in sale.lines if sku in self.parts(sale.channel, listing)]
 
     def that_take(self, channel: str, sku: str) -> list[Offered]:
         """The packs and bundles there that take this SKU."""

@@ -99,21 +99,28 @@ class Oversold:
             return "hand"
         unknown = sum(pieces for at, one, pieces in self._edits if one == sku and now - at < EDIT_S * SECOND)
         for other in self.shelf.sales():
-            taken = self.shelf.pieces(other)[sku]
-            elsewhere = other.channel != sale.channel and taken and not other.cancelled_at
-            if (
-                elsewhere
-                and self._known_from(other, sale.channel) > now
-                or other.channel == sale.channel
-                and taken
-                and self._put_back_known_from(other) > now
-            ):
-                unknown += taken
+            here, elsewhere = self._taken(other, sale, sku)
+            if elsewhere and not other.cancelled_at and self._known_from(other, sale.channel) > now:
+                unknown += elsewhere
+            if here and self._put_back_known_from(other) > now:
+                unknown += here
         if k + unknown >= 0:
             return "window"
         if not self.raised(sale.channel, sku, now - int(LIE_S * SECOND)):
             return "late"
         return "race_compare_and_set" if sale.channel in COMPARE_AND_SET else "race"
+
+    def _taken(self, other: Any, sale: Any, sku: str) -> tuple[int, int]:
+        """Pieces of a SKU that a purchase took from the listings of this sale, which count themselves, and by others: at other channels,
+        or as a pack, a bundle, a single piece at the same one."""
+        here = elsewhere = 0
+        for listing, count in other.lines.items():
+            pieces = count * self.shelf.goods.parts(other.channel, listing).get(sku, 0)
+            if other.channel == sale.channel and listing in sale.lines and other is not sale:
+                here += pieces
+            elif other is not sale or len(self.shelf.goods.listings(sale, sku)) > 1:
+                elsewhere += pieces
+        return here, elsewhere
 
     def _known_from(self, other: Any, channel: str) -> int:
         """The instant from which `channel` should have been told of a purchase elsewhere."""

@@ -198,9 +198,10 @@ class Rest:
                 if not 0 <= offer * n <= max(0, ks[sku]):
                     found.append(f"I11 {channel} is offered {offer} of {listing}, K of {sku} is {ks[sku]}")
                 told[sku] = told.get(sku, 0) + shown * n
-                rounded[sku] += n - 1
+                # What makes no whole pack is left; of a bundle another part may be what lacks.
+                rounded[sku] += n - 1 if len(parts) == 1 else max(0, ks[sku])
         for sku in sorted(self.strict - untold):
-            # Dealt out to the last piece, but for what makes no whole pack.
+            # Dealt out to the last piece otherwise.
             if not max(0, ks[sku] - rounded[sku]) <= told[sku] <= max(0, ks[sku]):
                 found.append(f"I13 {told[sku]} of strict {sku} are shown, K is {ks[sku]}")
         return found

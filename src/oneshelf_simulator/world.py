@@ -24,7 +24,7 @@ from oneshelf_emulator.world import Happening, Product
 
 from .auditor import Auditor, Breach
 from .engine import CHANNELS, START, Engine, log_lines, slow_looks
-from .goods import MARKETPLACES, Goods, packs_of
+from .goods import MARKETPLACES, Goods, bundles_of, packs_of
 from .loop import SimLoop
 from .net import Net, queue_of
 from .options import Options, expanded
@@ -129,7 +129,7 @@ class World:
         self.lies = 0  # old numbers that channels have shown as theirs
         clock = WorldClock(self.loop)
         goods = _products(options)
-        self.goods = Goods(packs_of(options, goods))
+        self.goods = Goods([*packs_of(options, goods), *bundles_of(options, goods)])
         self.products = self.goods.stocked(goods)
         self.emulation = Emulation(seed=options.seed, clock=clock, products=self.products, switches=_switches(options))
         for channel in MARKETPLACES:
@@ -228,7 +228,7 @@ class World:
         for listing, count in sale.lines.items():
             made = self.goods.offered.get((sale.channel, listing))
             if made is not None:
-                self.wishes["packs_sold"] += count
+                self.wishes["packs_sold" if made.is_pack else "bundles_sold"] += count
 
     def _delivered(self, channel: str, body: bytes) -> None:
         self.auditor.delivered(channel, body)
@@ -413,8 +413,12 @@ class World:
         await self.engine.make_strict(self.strict)
         self.wishes["strict"] = len(self.strict)
         for one in self.goods.offered.values():
-            await self.engine.link(one.channel, one.sku, one.parts)
-            self.wishes["packs"] += 1
+            if one.is_pack:
+                await self.engine.link(one.channel, one.sku, one.parts)
+                self.wishes["packs"] += 1
+        for sku, parts in {one.sku: one.parts for one in self.goods.offered.values() if not one.is_pack}.items():
+            await self.engine.bundle(sku, parts)
+            self.wishes["bundles"] += 1
         if o.announced:
             await self.engine.announce(self.shelf.skus, o.flash_at_s, o.flash_at_s + o.flash_s, o.flash_factor)
             self.wishes["announced"] = 1

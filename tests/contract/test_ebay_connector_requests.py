@@ -548,7 +548,7 @@ async def test_rows_of_one_sku_that_disagree_are_unknown() -> None:
         ((200, b"<html>"), Unknown("eBay's answer leaves this SKU out")),
         ((200, b'{"responses":[{"sku"'), Unknown("eBay's answer leaves this SKU out")),
         (NoAnswer("timed out", sent=True), Unknown("timed out")),
-        (NoAnswer("refused", sent=False), Throttled(1.0, "refused")),
+        (NoAnswer("refused", sent=False), Throttled(None, "refused")),
     ],
 )
 async def test_an_answer_without_entries_is_every_offers(reply: object, expected: Outcome) -> None:
