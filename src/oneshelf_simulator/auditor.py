@@ -463,7 +463,9 @@ class Auditor:
             sale = sold.get((channel, plain_id(order_id)))
             pieces = self.shelf.pieces(sale) if sale is not None else Counter()
             if more := {sku: count for sku, count in copy["lines"].items() if count > pieces[sku]}:
-                raise Breach("I6", f"the copy of {channel} order {order_id} has {more}, its buyer bought {dict(pieces)}")
+                raise Breach(
+                    "I6", f"the copy of {channel} order {order_id} has {more}, its buyer bought {dict(pieces)}"
+                )
 
     def _check_parcels(self) -> None:
         shops = self.shelf.emulation.marketplaces

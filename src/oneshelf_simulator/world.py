@@ -31,6 +31,7 @@ from .options import Options, expanded
 from .oversold import LIE_S, Oversold
 from .shelf import RENEWAL_S, Shelf
 from .trace import Trace
+from .wishes import Wishes
 from .workload import Workload
 
 #: After the faults stop it must be at rest within this, seconds.
@@ -122,8 +123,6 @@ class World:
         self.rest_at: float | None = None
         #: Refusals for pace less those that a fault made, by channel (I19).
         self.paced: Counter[str] = Counter()
-        #: What the merchant asked for, and what came of it.
-        self.wishes: Counter[str] = Counter()
         #: Payments and cancels at the marketplaces: news that may make us write.
         self.outside_facts = 0
         self.lies = 0  # old numbers that channels have shown as theirs
@@ -152,9 +151,9 @@ class World:
             on_commit=self._committed,
         )
         self.shelf = Shelf(self.emulation, self.products, self.goods)
-        self.strict = _strict(options, self.products)
+        self.wishes = Wishes(options, self.products, self.goods)
         self.auditor = Auditor(
-            self.shelf, self.engine.database, self._now_us, adaptive=options.adaptive, strict=self.strict
+            self.shelf, self.engine.database, self._now_us, adaptive=options.adaptive, strict=self.wishes.strict
         )
         self.workload = Workload(
             self.net,
@@ -214,7 +213,7 @@ class World:
     def _sold(self, sale: Any) -> None:
         self._judge(self.auditor.check_strict)
         self.oversold.sold(sale)
-        self._count_goods(sale)
+        self.wishes.sold(sale)
         if not self.shelf.is_listed(sale):
             self.faults["never_listed"] += 1
         if sale.channel == "ebay" and self.options.ebay_order_lag_s > 1:
@@ -222,13 +221,6 @@ class World:
         if self.oversold.late:
             cause, what = self.oversold.late.pop(0)
             self._judge(lambda: _breach(cause, what))
-
-    def _count_goods(self, sale: Any) -> None:
-        """Of what the merchant sells by several pieces, somebody has bought."""
-        for listing, count in sale.lines.items():
-            made = self.goods.offered.get((sale.channel, listing))
-            if made is not None:
-                self.wishes["packs_sold" if made.is_pack else "bundles_sold"] += count
 
     def _delivered(self, channel: str, body: bytes) -> None:
         self.auditor.delivered(channel, body)
@@ -389,9 +381,7 @@ class World:
     async def _play(self) -> None:
         await self.engine.start()
         await self.engine.connect(lambda line: self.trace.note("said", line.replace(" ", "_")))
-        if not self.options.adaptive:
-            await self.engine.offer_plainly()
-        await self._ask_for()
+        await self.wishes.ask(self.engine)
         self._let_it_rain()
         self.workload.start()
         watch = self.loop.create_task(self._supervise(), context=self.net.outside)
@@ -406,24 +396,6 @@ class World:
             await self._come_to_rest()
         watch.cancel()
         self.report = self._report()
-
-    async def _ask_for(self) -> None:
-        """What the merchant asks for when all is connected."""
-        o = self.options
-        await self.engine.make_strict(self.strict)
-        self.wishes["strict"] = len(self.strict)
-        for one in self.goods.offered.values():
-            if one.is_pack:
-                await self.engine.link(one.channel, one.sku, one.parts)
-                self.wishes["packs"] += 1
-        for sku, parts in {one.sku: one.parts for one in self.goods.offered.values() if not one.is_pack}.items():
-            await self.engine.bundle(sku, parts)
-            self.wishes["bundles"] += 1
-        if o.announced:
-            await self.engine.announce(self.shelf.skus, o.flash_at_s, o.flash_at_s + o.flash_s, o.flash_factor)
-            self.wishes["announced"] = 1
-        if o.cancels_short:
-            await self.engine.leave_short()
 
     async def _supervise(self) -> None:
         """What a machine's supervisor and a person do: start it again, sign in again, look at what is parked."""
@@ -519,13 +491,6 @@ class World:
         people = sorted({buyer.email for buyer in self.workload.crowd._known})
         self.auditor.check_secrets(self.logs, secrets, people)
 
-    def _came_of_it(self) -> Counter[str]:
-        if not self.engine.database.exists():
-            return Counter()
-        ((cancelled,),) = self.auditor.rows("SELECT COUNT(*) FROM intent WHERE kind = 'cancel' AND state = 'DONE'")
-        ((settled,),) = self.auditor.rows("SELECT COUNT(*) FROM release WHERE why = 'settled'")
-        return Counter(cancelled_short=cancelled, released_settled=settled)
-
     def _report(self) -> Report:
         faults = self.faults + Counter(self.emulation.world.faults.injected)
         faults["overtaken"] = self.trace.counts["overtaken"]
@@ -553,7 +518,7 @@ class World:
             oversold=dict(sorted(self.oversold.counts.items())),
             checks=dict(sorted(self.auditor.checks.items())),
             rest_s=self.rest_at,
-            wishes=dict(sorted((self.wishes + self._came_of_it()).items())),
+            wishes=self.wishes.came_to(self.auditor.rows) if self.engine.database.exists() else {},
             breach=failure,
         )
 
@@ -579,12 +544,6 @@ def _products(options: Options) -> list[Product]:
         Product(one.sku, one.title, one.price_minor, one.currency, rng.randint(1, options.stock_max), one.weight)
         for one in goods
     ]
-
-
-def _strict(options: Options, products: list[Product]) -> list[str]:
-    """The SKUs that must never be sold twice."""
-    rng = random.Random(f"{options.seed}:strict")
-    return sorted(rng.sample([product.sku for product in products], min(options.strict, len(products))))
 
 
 def _switches(options: Options) -> dict[str, dict[str, Any]]:
