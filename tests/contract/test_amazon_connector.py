@@ -411,9 +411,7 @@ async def test_each_answer_to_a_quantity_has_its_outcome(
     assert getattr(outcome, "code", None) == code
     if isinstance(outcome, Accepted):
         assert outcome.reference == "f1dc2914-75dd-11ea-bc55-0242ac130003"
-    if isinstance(
-        outcome, Throttled
-    ):  # who was not reached said nothing of how long: patience is the publisher's, and grows
+    if isinstance(outcome, Throttled):
         assert outcome.wait_s == (None if isinstance(reply, NoAnswer) else 1)
 
 

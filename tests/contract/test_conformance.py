@@ -35,6 +35,7 @@ from oneshelf.channels.session import Session
 from oneshelf.core.facts import Fact, Money, OrderSeen
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled, Unknown
 from oneshelf.wiring import build_channel
+from oneshelf_emulator.shopify.order_records import Order as ShopifyOrder
 from oneshelf_emulator.world import Product
 
 PAYLOADS = Path(__file__).parent / "payloads"
@@ -296,6 +297,42 @@ async def test_orders_that_come_and_change_while_paging_are_all_heard(name: str)
         again, cursor = await run(wire, Cursor(since=cursor.since - timedelta(minutes=15)))
         heard |= again
     assert heard == all_orders(wire)
+
+
+def change_the_youngest(wire: Wire, count: int) -> None:
+    """The `count` youngest orders change at the marketplace now, whatever it is that changes."""
+    now, market = wire.clock.now(), wire.market
+    if wire.name == "ebay":
+        for sold in list(market.order_desk.orders.values())[-count:]:
+            sold.modified_at = now
+    elif wire.name == "etsy":
+        for receipt in list(market.shop.receipts.values())[-count:]:
+            receipt.updated_at = now
+    else:
+        for sold in market.store.all(ShopifyOrder)[-count:]:
+            sold.updated_at = now
+            market.index.touch(sold)
+
+
+@pytest.mark.parametrize(("name", "count"), [("shopify", 17), ("ebay", 210), ("etsy", 120)])
+async def test_I22_a_run_counts_as_complete_past_no_order_that_changed_while_we_paged(name: str, count: int) -> None:
+    """It has left every window that ends at the run's first page; the run would say that it was told."""
+    wire = Wire(name, SOLD_ALONE)
+    began = wire.clock.now() - timedelta(minutes=5)
+    buy_many(wire, count)
+    wire.pass_time(60.0)
+    pages = 0
+
+    def change(page: int) -> None:
+        nonlocal pages
+        pages = page + 1
+        if page == 0:
+            wire.pass_time(60.0)
+            change_the_youngest(wire, 5)
+            wire.pass_time(10.0)
+
+    heard, _ = await run(wire, Cursor(since=began), between=change)
+    assert pages and heard == all_orders(wire)
 
 
 class Skewed:

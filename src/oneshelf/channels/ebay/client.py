@@ -107,10 +107,10 @@ class EbayClient:
 
     # --- orders --------------------------------------------------------------------------------------------------
 
-    async def get_orders(self, http: Http, *, start: str, end: str, offset: int) -> tuple[Orders, datetime]:
-        """GET /order by last change within [start..end], both inclusive. `offset` counts records."""
+    async def get_orders(self, http: Http, *, start: str, offset: int) -> tuple[Orders, datetime]:
+        """GET /order by last change since `start`, inclusive, oldest creation first. `offset` counts records."""
         asked = {
-            "filter": f"lastmodifieddate:[{start}..{end}]",
+            "filter": f"lastmodifieddate:[{start}..]",
             "fieldGroups": "TAX_BREAKDOWN",
             "limit": ORDERS_MAX,
             "offset": offset,

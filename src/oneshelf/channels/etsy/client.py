@@ -84,13 +84,10 @@ class EtsyClient:
 
     # --- orders --------------------------------------------------------------------------------------------------
 
-    async def get_shop_receipts(
-        self, http: Http, *, min_last_modified: int, max_last_modified: int, offset: int
-    ) -> tuple[Rows, datetime]:
-        """GET /shops/{shop}/receipts, oldest change first, whatever their state. Unix seconds, both ends inclusive."""
+    async def get_shop_receipts(self, http: Http, *, min_last_modified: int, offset: int) -> tuple[Rows, datetime]:
+        """GET /shops/{shop}/receipts, oldest change first, whatever their state. Unix seconds, inclusive."""
         asked = {
             "min_last_modified": min_last_modified,
-            "max_last_modified": max_last_modified,
             "sort_on": "updated",
             "sort_order": "asc",
             "limit": ROWS_MAX,

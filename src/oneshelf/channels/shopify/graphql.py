@@ -90,7 +90,7 @@ class GraphQL:
         except NoAnswer as error:
             if error.sent:
                 return Failure("unknown", f"no answer: {error.reason}")
-            return Failure("throttled", f"not sent: {error.reason}", wait_s=1.0)
+            return Failure("throttled", f"not sent: {error.reason}")
         return read_answer(response)
 
     def _request(self, document: Document, variables: Mapping[str, Any] | None, each: int) -> Request:
