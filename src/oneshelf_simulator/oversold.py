@@ -95,7 +95,10 @@ class Oversold:
 
     def _cause(self, sale: Any, sku: str, k: int) -> str:
         now = self.now_us()
-        if now - self._hands.get((sale.channel, sku), -(10**18)) < HAND_S * SECOND:
+        hand = self._hands.get((sale.channel, sku))
+        if hand is not None and now < (found := hand + int(HAND_S * SECOND)) + self._troubled(
+            hand, found, {sale.channel, "*"}
+        ):
             return "hand"
         unknown = sum(pieces for at, one, pieces in self._edits if one == sku and now - at < EDIT_S * SECOND)
         for other in self.shelf.sales():
