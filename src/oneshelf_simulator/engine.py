@@ -380,7 +380,7 @@ _LOOKERS = (
     (account_loops, "REREAD_LOOK_S"),
     (customers, "LOOK_EVERY_S"),
     (credentials, "HELD_S"),
-
+    (alert_sending, "LOOK_EVERY_S"),
 )
 
 

@@ -175,8 +175,13 @@ def look(
     tx: Tx, tenant_id: int, account_id: int, ability: PriceAbility, now: int, account: AccountRow | None = None
 ) -> Due:
     """Say which price calls may be made now, without planning them. `account`: its row, for who has it already."""
-    whose = following(tx, tenant_id, account_id, account)
-    if not whose.account.reads:
+    there = tx.one(
+        "SELECT 1 FROM price_slot WHERE tenant_id = :t AND account_id = :a AND state IN ('WAITING', 'APPLYING', 'UNKNOWN') LIMIT 1",
+        t=tenant_id,
+        a=account_id,
+    )
+    whose = None if there is None else following(tx, tenant_id, account_id, account)
+    if whose is None or not whose.account.reads:
         return Due(None, None, None)
     terms = _terms(tenant_id, whose, ability, now)
     later = tx.one(

@@ -87,9 +87,7 @@ class PriceCalls:
         """Hear of marks and say what is due: runs in one step with the numbers'. The first: there is more to hear of."""
         now = self.now()
         woken = wake(tx, self.tenant_id, self.account_id, now)
-        return woken >= WAKE_MAX, look(
-            tx, self.tenant_id, self.account_id, self.channel.prices, now, account
-        )
+        return woken >= WAKE_MAX, look(tx, self.tenant_id, self.account_id, self.channel.prices, now, account)
 
     async def turn(self, due: Due) -> float | None:
         """Start at most one call. Return the seconds until there may be more to do (0: at once), None: when rung."""
