@@ -38,7 +38,6 @@ from oneshelf.reconcile.sweep import sweep
 from oneshelf.settings import Settings
 from oneshelf.shipping import worker as shipping_worker
 from oneshelf.tenants import credentials
-from oneshelf.watch import alert_sending
 from oneshelf.web.commands import COMMANDS
 from oneshelf.wiring import Machine, Service, build_channel
 from oneshelf.wiring import loops as account_loops
@@ -380,7 +379,6 @@ _LOOKERS = (
     (account_loops, "REREAD_LOOK_S"),
     (customers, "LOOK_EVERY_S"),
     (credentials, "HELD_S"),
-    (alert_sending, "LOOK_EVERY_S"),
 )
 
 

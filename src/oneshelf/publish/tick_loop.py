@@ -25,7 +25,7 @@ from oneshelf.runtime.writer import Writer
 from . import guard
 from .releasing import release
 from .strict import hold_back
-from .ticking import PLANNED_AT_ONCE, Heard, Tick, plan_again, planned, tick
+from .ticking import PLANNED_AT_ONCE, Heard, plan_again, planned, tick
 
 log = structlog.get_logger()
 
@@ -49,10 +49,10 @@ async def run(
     while not stop.is_set():
         now = to_us(clock.now())
         try:
-            is_step = step_of(now) != ticked
-            changed = await writer.do(partial(_look, tenant_id=tenant_id, now=now, is_step=is_step))
-            if is_step:
+            changed = await writer.do(partial(_look, tenant_id=tenant_id, now=now))
+            if step_of(now) != ticked:
                 ticked = step_of(now)
+                changed += await writer.do(partial(guard.lapse, tenant_id=tenant_id, now=now))
                 changed += await once(tenant_id, list(heard()), writer, clock)
             if changed:
                 on_changed()
@@ -63,27 +63,17 @@ async def run(
         await bell.wait(min(LOOK_EVERY_S, _to_next_step_s(to_us(clock.now()))), stop)
 
 
-def _look(tx: Tx, tenant_id: int, now: int, is_step: bool) -> int:
-    changed = hold_back(tx, tenant_id, now) + release(tx, tenant_id, now) + sale_ticks(tx, tenant_id, now)
-    return changed + (guard.lapse(tx, tenant_id, now) if is_step else 0)
+def _look(tx: Tx, tenant_id: int, now: int) -> int:
+    return hold_back(tx, tenant_id, now) + release(tx, tenant_id, now) + sale_ticks(tx, tenant_id, now)
 
 
 def _to_next_step_s(now: int) -> float:
     return (step_of(now) + BURST_STEP_S * SECOND - now) / SECOND
 
 
-def _tick(tx: Tx, tenant_id: int, heard: Sequence[Heard], now: int) -> Tick:
-    due = tick(tx, tenant_id, heard, now)
-    if not due.skus:
-        planned(tx, tenant_id, due)
-    return due
-
-
 async def once(tenant_id: int, heard: Sequence[Heard], writer: Writer, clock: Clock) -> int:
-    """One tick. Returns how many outlets became dirty. One that asks for nothing, as most do, is one transaction."""
-    due = await writer.do(lambda tx: _tick(tx, tenant_id, heard, to_us(clock.now())))
-    if not due.skus:
-        return 0
+    """One tick. Returns how many outlets became dirty."""
+    due = await writer.do(lambda tx: tick(tx, tenant_id, heard, to_us(clock.now())))
     can = {one.account_id: one.can for one in heard}
     changed = 0
     for start in range(0, len(due.skus), PLANNED_AT_ONCE):

@@ -191,8 +191,6 @@ class Writer:
 
     def _carry_out(self, tx: Tx, jobs: list[Job]) -> list[tuple[Any, BaseException | None]]:
         """Run the jobs in order of arrival; neighbours of one batch function in one call."""
-        if len(jobs) == 1 and jobs[0].step is not None:
-            return [(jobs[0].step(tx), None)]  # undone with its transaction: a savepoint would be two statements more
         ends: list[tuple[Any, BaseException | None]] = []
         start = 0
         while start < len(jobs):

@@ -186,9 +186,7 @@ async def _sweep(service: Service, one: Running) -> None:
     while not service.stopping.is_set():
         await pause.wait(SWEEP_TICK_S, service.stopping)
         now = to_us(service.clock.now())
-        if await service.writer.do(partial(_sweep_both, tenant_id=tenant_id, account_id=account_id, now=now)):
+        found = await service.writer.do(partial(sweep, tenant_id=tenant_id, account_id=account_id, now=now))
+        found += await service.writer.do(partial(sweep_prices, tenant_id=tenant_id, account_id=account_id, now=now))
+        if found:
             one.bell.ring()
-
-
-def _sweep_both(tx: Tx, tenant_id: int, account_id: int, now: int) -> int:
-    return sweep(tx, tenant_id, account_id, now) + sweep_prices(tx, tenant_id, account_id, now)
