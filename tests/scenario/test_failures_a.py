@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.scenario.engine import AMAZON, EBAY, ETSY, World, changed, order
 from tests.scenario.invariants import check
+from tests.scenario.town import thing, town
 
 from oneshelf.core.instants import SECOND
 from oneshelf.db.store import Store, transaction
 from oneshelf.listings import policy
 from oneshelf.stock.ledger import differences
+from oneshelf.watch.conflicts import conflicts
+from oneshelf.watch.latency import latency
+from oneshelf.watch.oversold import Oversold, by_cause
 
 
 @pytest.fixture
@@ -117,3 +123,52 @@ def test_FC_A09_sales_are_added_up_and_quantities_never_merged(store: Store) -> 
     world.to_rest()
     assert world.k("MUG") == 9 and world.offers("MUG") == (9, 9, 9)
     check(world)
+
+
+def test_FC_A06_each_sale_is_told_as_it_comes_and_the_window_is_measured_and_shown(tmp_path: Path) -> None:
+    """The last piece goes in the shop and, 0.2 s later, at Amazon: no interval is waited for, and what the window was can be read."""
+    with town(tmp_path, thing("MUG", 1)) as there:
+        web = there.buy("shopify", MUG=1)
+        there.wait(0.2)
+        amazon = there.buy("amazon", MUG=1)
+        there.shows("MUG", 0, within_s=10)
+        there.wait()
+        assert there.tx(lambda tx: by_cause(tx, 1)) == Oversold(window=1)
+        [found] = there.tx(lambda tx: conflicts(tx, 1, {}, there.now_us()))
+        assert (found.loser.order_id, found.winners[0].order_id) == (web, amazon)
+        assert "both were bought in the same second" in found.verdict
+        measured = there.tx(lambda tx: latency(tx, 1))
+        assert measured["shopify"]["notice"]["p99"] < 2 and measured["amazon"]["notice"]["p99"] < 30
+        for channel in ("ebay", "etsy"):
+            assert measured[channel]["publish"]["p99"] < 2 and measured[channel]["effect"]["p99"] < 5
+
+
+def test_FC_A12_before_a_cancel_there_is_time_for_stock_to_come_and_then_the_merchants_word(tmp_path: Path) -> None:
+    """A piece too many is sold on Amazon. The first time stock comes within the grace; the second time nobody brings any."""
+    with town(tmp_path, thing("MUG", 1)) as there:
+        there.buy("etsy", MUG=1)
+        there.wait(1.1)
+        there.buy("amazon", MUG=1)
+        there.wait(120)
+        short = "SELECT account_id, state FROM order_line WHERE coverage = 'SHORT'"
+        assert there.rows(short) == [(there.account["amazon"], "P")]
+        there.console("shopify", "receive", sku="MUG", quantity=1)
+        there.wait(3_600)
+        assert (there.rows(short), there.tasks()) == ([], [])
+        there.console("shopify", "receive", sku="MUG", quantity=1)
+        there.shows("MUG", 1)
+        there.buy("etsy", MUG=1)
+        there.wait(1.1)
+        loser = there.buy("amazon", MUG=1)
+        there.wait(4 * 3_600)
+        assert there.rows("SELECT order_id, state FROM order_line WHERE coverage = 'SHORT'") == [(loser, "M")]
+        [(_, subject, what)] = there.tasks("short_decision")
+        why = there.value("SELECT why FROM task WHERE kind = 'short_decision' AND closed_at IS NULL")
+        assert "limit 2.5 %" in why, (subject, what, why)
+        [conflict] = there.tx(lambda tx: conflicts(tx, 1, {}, there.now_us()))
+        tried = {way.name: way.pieces for way in conflict.exits}
+        assert tried == dict.fromkeys(("other_location", "incoming", "unavailable", "held", "unpaid", "buffer"), 0)
+        there.command("decide", order=loser, word="backorder")
+        there.wait(86_400)
+        assert there.tasks() == []
+        assert [one["state"] for one in there.shops["amazon"].orders()] == ["UNSHIPPED"] * 2, "nothing was cancelled"

@@ -62,6 +62,7 @@ async def read_catalogue(
 ) -> links.Matched:
     """Read all listings page by page, store them, tie those of the same SKU. `progress(read so far, total if known)`."""
     cursor, read = None, 0
+    began = to_us(clock.now())
     while True:
         page = await _page(channel, http, cursor)
         now = to_us(clock.now())
@@ -81,7 +82,7 @@ async def read_catalogue(
     def match(tx: Tx) -> links.Matched:
         now = to_us(clock.now())
         unmanaged.keep(tx, tenant_id, account_id, channel, page.unmanaged, now)
-        pinned.tell(tx, tenant_id, account_id, channel.name.title(), now)
+        pinned.tell(tx, tenant_id, account_id, channel.name.title(), began, now)
         matched = links.match_by_sku(tx, tenant_id, account_id, now)
         set_state(tx, tenant_id, account_id, "MATCHED", now)
         return matched
