@@ -16,6 +16,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from oneshelf.core.http import Request
 from oneshelf.core.instants import to_us
 from oneshelf.db.tx import Tx
@@ -23,6 +25,7 @@ from oneshelf.web.commands import COMMANDS
 from oneshelf_emulator.emulation import Emulation
 from oneshelf_emulator.people import Crowd
 from oneshelf_emulator.world import Buyer, Product
+from oneshelf_simulator import engine
 from oneshelf_simulator.engine import CHANNELS, SHOP_URL, START, Engine, log_lines, slow_looks
 from oneshelf_simulator.loop import SimLoop
 from oneshelf_simulator.net import Net, queue_of
@@ -30,6 +33,10 @@ from oneshelf_simulator.options import Options
 from oneshelf_simulator.trace import Trace
 from oneshelf_simulator.world import WorldClock
 
+#: How often the loops look when no bell rang, seconds. In production 0.5 to 5, which a town of many hours could not afford.
+LOOK_EVERY_S = 20.0
+#: What writes a number, by channel.
+NUMBER_WRITES = ("patchListingsItem", "bulkUpdatePriceQuantity", "updateListingInventory")
 #: Longer than any poll, delay or processing of a channel, seconds; shorter than Amazon's pending of half an hour.
 A_WHILE_S = 900.0
 
@@ -174,6 +181,10 @@ class Town:
         """The requests made to a channel since the start."""
         return [request for name, request in self.calls if name == channel and operation in ("", request.operation)]
 
+    def writes(self, channel: str, *operations: str) -> list[Request]:
+        """The requests that changed something there, of these operations or of all."""
+        return [one for one in self.asked(channel) if one.writes and (not operations or one.operation in operations)]
+
     def true(self) -> None:
         """`oneshelf check`: the books are whole, and every channel's own word agrees with them."""
         assert self.command("check")["breaches"] == []
@@ -195,14 +206,19 @@ def town(
     channels: Sequence[str] = CHANNELS,
     switches: Mapping[str, Mapping[str, Any]] | None = None,
     adaptive: bool = False,
+    looks_s: float = LOOK_EVERY_S,
+    before: Callable[[Town], Any] = lambda there: None,
 ) -> Iterator[Town]:
-    """A town with these goods, these channels connected and live."""
+    """A town with these goods, these channels connected and live. `before`: what was done at the channels before that."""
     with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(engine, "LOOK_EVERY_S", looks_s)
         stack.enter_context(slow_looks())
         stack.enter_context(log_lines(lambda level, event: None))
         there = Town(folder, goods, switches)
         stack.callback(there.loop.close)
         stack.callback(there.loop._bury)
+        before(there)
         there.start()
         there.connect(*channels)
         if not adaptive:
