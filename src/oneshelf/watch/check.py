@@ -143,7 +143,7 @@ async def _orders(
 async def _offers(
     tenant_id: int, one: Checked, writer: Writer, clock: Clock, audit: Audit, count: ChannelCount
 ) -> None:
-    """I13: every linked outlet shows its offer, or owes a write that is on its way."""
+    """I13: every linked outlet shows its offer, or owes a write that is on its way; one that is parked owes it to a person."""
     rows = await writer.do(
         lambda tx: tx.all(
             "SELECT DISTINCT o.outlet_id, o.external_id, o.write_unit, o.extra FROM outlet o "
@@ -179,7 +179,8 @@ def _numbers(tx: Tx, tenant_id: int, one: Checked, ids: list[int], now: int) -> 
     }
     moving = tx.all(
         "SELECT outlet_id FROM slot WHERE tenant_id = :t AND outlet_id {in:ids} AND state <> 'QUIET' AND state <> 'PARKED' "
-        "UNION SELECT outlet_id FROM dirty_listing WHERE tenant_id = :t AND outlet_id {in:ids}",
+        "UNION SELECT d.outlet_id FROM dirty_listing d WHERE d.tenant_id = :t AND d.outlet_id {in:ids} AND NOT EXISTS "
+        "(SELECT 1 FROM slot s WHERE s.tenant_id = d.tenant_id AND s.outlet_id = d.outlet_id AND s.state = 'PARKED')",
         t=tenant_id,
         ids=ids,
     )
