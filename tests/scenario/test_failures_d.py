@@ -80,7 +80,7 @@ def test_FC_D08_what_is_accepted_and_never_shown_is_told_again_and_then_is_red(t
         assert (breach["rule"], breach["what"]) == ("I13", "MUG shows 4, it should be 3")
         there.command("listing_retry", outlet_id=there.value("SELECT outlet_id FROM slot"))
         there.shows("MUG", 3, within_s=600)
-        assert there.tasks() == []
+        there.until(lambda: there.tasks() == [], "nobody is asked any more")
 
 
 def test_FC_D11_a_price_that_is_refused_is_parked_in_sight_and_not_tried_for_ever(tmp_path: Path) -> None:
