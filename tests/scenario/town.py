@@ -12,7 +12,7 @@ import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from oneshelf.web.commands import COMMANDS
 from oneshelf_emulator.emulation import Emulation
 from oneshelf_emulator.people import Crowd
 from oneshelf_emulator.world import Buyer, Product
-from oneshelf_simulator import engine
+from oneshelf_simulator import engine, world
 from oneshelf_simulator.engine import CHANNELS, SHOP_URL, START, Engine, log_lines, slow_looks
 from oneshelf_simulator.loop import SimLoop
 from oneshelf_simulator.net import Net, queue_of
@@ -86,7 +86,7 @@ class Town:
         self.do(asyncio.sleep(seconds))
 
     def now_us(self) -> int:
-        return to_us(START + timedelta(seconds=self.loop.time()))
+        return to_us(self.emulation.clock.now())
 
     def until(self, there: Callable[[], Any], what: str, within_s: float = 3_600.0) -> Any:
         """Let time pass until `there` gives something true; return it."""
@@ -207,12 +207,16 @@ def town(
     switches: Mapping[str, Mapping[str, Any]] | None = None,
     adaptive: bool = False,
     looks_s: float = LOOK_EVERY_S,
+    start: datetime = START,
     before: Callable[[Town], Any] = lambda there: None,
 ) -> Iterator[Town]:
-    """A town with these goods, these channels connected and live. `before`: what was done at the channels before that."""
+    """A town with these goods, these channels connected and live. `start`: the first moment. `before`: what was done at the channels
+    before that."""
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(engine, "LOOK_EVERY_S", looks_s)
+        for module in (engine, world):
+            patch.setattr(module, "START", start)
         stack.enter_context(slow_looks())
         stack.enter_context(log_lines(lambda level, event: None))
         there = Town(folder, goods, switches)
