@@ -10,9 +10,11 @@ from tests.scenario.invariants import check
 from tests.scenario.town import thing, town
 
 from oneshelf.core.instants import SECOND
+from oneshelf.core.stock import Entry
 from oneshelf.db.store import Store, transaction
+from oneshelf.db.tx import Tx
 from oneshelf.listings import policy
-from oneshelf.stock.ledger import differences
+from oneshelf.stock.ledger import differences, post
 from oneshelf.watch.conflicts import conflicts
 from oneshelf.watch.latency import latency
 from oneshelf.watch.oversold import Oversold, by_cause
@@ -78,6 +80,38 @@ def test_FC_A05_a_release_told_twice_and_in_two_ways_gives_back_once(world: Worl
     assert len(world.entries("release:")) == 1
     with transaction(world.store) as tx:
         assert differences(tx, 1) == []
+
+
+def test_FC_A05_a_level_and_a_reservation_that_drifted_are_found_and_made_up_by_entries(tmp_path: Path) -> None:
+    """Somebody edits the database: a reservation is gone from the level, and a release is posted twice. No entry is changed."""
+    with town(tmp_path, thing("MUG", 5), channels=("shopify", "amazon", "ebay")) as there:
+        sold = there.buy("amazon", MUG=2)
+        there.shows("MUG", 3)
+        before = there.rows("SELECT entry_key, on_hand, committed, reserved FROM ledger_entry ORDER BY entry_no")
+
+        def drift(tx: Tx) -> None:
+            place, order_no = tx.all("SELECT location_id, order_no FROM order_line")[0]
+            double = Entry("release:by hand", "MUG", place, "released", reserved=-2, order_no=order_no)
+            post(tx, 1, [double], there.now_us())
+            tx.run("UPDATE stock_level SET reserved = reserved - 1")
+
+        there.tx(drift)
+        assert there.level("MUG") == (5, 0, -1, 0)
+        found = there.command("check")["breaches"]
+        assert [one["rule"] for one in found][:2] == ["I1", "I3"] and f"order {sold} holds 2 reserved" in found[1]["what"]
+        done = there.command("check", repair=True)
+        assert len(done["repaired"]) == 2 and [one for one in done["breaches"] if one["rule"] in ("I1", "I3")] == []
+        assert there.level("MUG") == (5, 0, 2, 0)
+        after = there.rows("SELECT entry_key, on_hand, committed, reserved FROM ledger_entry ORDER BY entry_no")
+        assert after[: len(before)] == before, "entries are never changed"
+        repairs = [one for one in after if one[0].startswith("repair:")]
+        assert repairs == [("repair:1", 0, 0, 0), ("repair:2", 0, 0, 2)]
+        assert there.rows("SELECT COUNT(*) FROM journal WHERE what = 'The books were put right'") == [(2,)]
+        assert there.command("check", repair=True)["repaired"] == []
+        there.shows("MUG", 3, within_s=300)
+        there.wait(600)
+        assert there.level("MUG") == (5, 0, 2, 0)
+        there.true()
 
 
 def placed_at(world: World) -> int:
