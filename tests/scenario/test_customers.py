@@ -140,7 +140,9 @@ class TestMatching:
         assert rule_of(world, "A-1") == "d"
         assert {one.sure for one in suggested(world)} == {"very likely", "likely"}
 
-    def test_FC_J02_the_same_phone_and_name_on_two_marketplaces_is_a_suggestion_and_no_merge(self, world: World) -> None:
+    def test_FC_J02_the_same_phone_and_name_on_two_marketplaces_is_a_suggestion_and_no_merge(
+        self, world: World
+    ) -> None:
         buys(world, EBAY, "E-1", BuyerSeen(channel_buyer_id="jane", name="Jane Doe", phone=PHONE))
         buys(world, AMAZON, "A-1", None, msgspec.structs.replace(HOME, phone=PHONE))
         assert rule_of(world, "A-1") == "d"

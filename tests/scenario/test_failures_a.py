@@ -98,7 +98,9 @@ def test_FC_A05_a_level_and_a_reservation_that_drifted_are_found_and_made_up_by_
         there.tx(drift)
         assert there.level("MUG") == (5, 0, -1, 0)
         found = there.command("check")["breaches"]
-        assert [one["rule"] for one in found][:2] == ["I1", "I3"] and f"order {sold} holds 2 reserved" in found[1]["what"]
+        assert [one["rule"] for one in found][:2] == ["I1", "I3"] and f"order {sold} holds 2 reserved" in found[1][
+            "what"
+        ]
         done = there.command("check", repair=True)
         assert len(done["repaired"]) == 2 and [one for one in done["breaches"] if one["rule"] in ("I1", "I3")] == []
         assert there.level("MUG") == (5, 0, 2, 0)

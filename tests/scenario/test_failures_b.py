@@ -14,10 +14,13 @@ from tests.scenario.town import CHANNELS, thing, town
 from oneshelf.channels.contract import Cursor, Page
 from oneshelf.core.errors import Park
 from oneshelf.core.http import Request
+from oneshelf.core.instants import SECOND
 from oneshelf.core.tasks import kind_of
 from oneshelf.db.store import Store, transaction
+from oneshelf.db.tx import Tx
 from oneshelf.intake.inbox import Raw, keep
 from oneshelf.intake.poll import keep_failure, load_feed
+from oneshelf.intake.rereading import CannotReread
 from oneshelf.intake.worker import EMPTY_PAGES_MAX, poll_once
 from oneshelf.runtime.bell import Bell
 
@@ -173,7 +176,59 @@ def test_FC_B13_two_days_without_the_service_are_read_from_where_it_stopped(tmp_
         there.wait(3_600)
         assert there.value("SELECT COUNT(*) FROM orders WHERE copy_key = ''") == 16
         told = {kind for kind, _, _ in there.tasks()}
-        assert told == {"sync_stopped", "ship_deadline"}, "the merchant hears of the two days, and of nothing that is not so"
+        assert told == {"sync_stopped", "ship_deadline"}, (
+            "the merchant hears of the two days, and of nothing that is not so"
+        )
+        there.true()
+
+
+def test_FC_B13_days_are_read_again_by_command_in_pages_and_what_is_known_counts_once(tmp_path: Path) -> None:
+    """Orders of the first day are not in our books: they were lost with a disk. The service dies within the reading, which then goes on."""
+    with town(tmp_path, thing("MUG", 250), channels=("shopify", "amazon")) as there:
+        began = there.now_us()
+        for _ in range(110):
+            there.buy("amazon", MUG=1)
+        there.until(lambda: there.level("MUG")[1:3] in ((0, 110), (110, 0)), "all are booked")
+        there.wait()
+        lost = "SELECT order_no FROM orders WHERE copy_key = '' ORDER BY order_no LIMIT 3"
+
+        def lose(tx: Tx) -> None:
+            gone = [order_no for (order_no,) in tx.all(lost)]
+            for table in ("order_line", "ledger_entry", "orders"):
+                tx.run(f"DELETE FROM {table} WHERE order_no {{in:gone}}", gone=gone)
+            tx.run("DELETE FROM inbox")
+
+        there.tx(lose)
+        there.command("check", repair=True)
+        assert there.value("SELECT COUNT(*) FROM orders WHERE copy_key = ''") == 107
+        account, seen = (
+            there.account["amazon"],
+            there.value("SELECT complete_through_at FROM feed WHERE account_id = 2"),
+        )
+        with pytest.raises(CannotReread, match="one of the last 60 days"):
+            there.command("orders_again", account_id=account, since=began - 90 * 86_400 * SECOND)
+
+        def die_before_page_2(channel: str, request: Request) -> None:
+            if "paginationToken" in request.url:
+                there.net.on_request = lambda *_: None
+                there.loop.call_soon(there.kill)
+
+        there.net.on_request = die_before_page_2
+        with pytest.raises(ConnectionError):
+            there.command("orders_again", account_id=account, since=began)
+        there.start()
+
+        def state() -> dict[str, Any]:
+            found: dict[str, Any] = there.command("orders_again_state", account_id=account)
+            return found
+
+        assert (state()["pages"], state()["done"]) == (1, False)
+        there.until(lambda: state()["done"], "the reading goes on and ends")
+        assert (state()["pages"], state()["problem"]) == (2, "") and state()["orders_read"] >= 110
+        there.wait(600)
+        assert there.value("SELECT COUNT(*) FROM orders WHERE copy_key = ''") == 110
+        assert sum(there.level("MUG")[1:3]) == 110
+        assert there.value("SELECT complete_through_at FROM feed WHERE account_id = 2") >= seen
         there.true()
 
 

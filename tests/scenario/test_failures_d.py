@@ -34,7 +34,9 @@ def test_FC_D01_a_count_that_a_checkout_or_an_edit_overtakes_brings_no_piece_bac
         there.command("count", sku="MUG", quantity=6)
         there.shows("MUG", 5, within_s=300)
         tries = [sent(one)["variables"]["input"]["quantities"][0] for one in there.writes("shopify", "SetQuantities")]
-        assert [(one["changeFromQuantity"], one["quantity"]) for one in tries] == [(9, 6), (7, 6)], "read again, then once more"
+        assert [(one["changeFromQuantity"], one["quantity"]) for one in tries] == [(9, 6), (7, 6)], (
+            "read again, then once more"
+        )
         there.true()
 
 

@@ -105,7 +105,9 @@ def test_FC_E04_a_listing_without_a_sku_stands_among_the_unlinked_with_what_it_s
         assert (row.problem, row.sold) == ("it has no SKU", 0)
         assert [one.sku for one in row.suggestions] == ["JAR"], "by its title"
         [listing] = [one for one in there.shops["etsy"].listings.all() if one.products[0].sku == ""]
-        listing.products[0].sku = "SOLD-BY-TITLE"  # the emulated buyer asks by SKU; the listing's own is empty again afterwards
+        listing.products[
+            0
+        ].sku = "SOLD-BY-TITLE"  # the emulated buyer asks by SKU; the listing's own is empty again afterwards
         there.shops["etsy"].shop.index(listing)
         there.buy("etsy", **{"SOLD-BY-TITLE": 3})
         listing.products[0].sku = ""

@@ -192,7 +192,9 @@ def test_FC_F12_a_pending_order_holds_its_pieces_and_becomes_an_order_of_the_sho
         order_id = there.buy("amazon", MUG=2)
         there.shows("MUG", 3)
         there.wait()
-        assert there.rows("SELECT payment, total_minor FROM orders WHERE order_id = :o", o=order_id) == [("pending", None)]
+        assert there.rows("SELECT payment, total_minor FROM orders WHERE order_id = :o", o=order_id) == [
+            ("pending", None)
+        ]
         assert (there.level("MUG"), there.copies()) == ((5, 0, 2, 0), [])
         there.console("amazon", "pay", order_id=order_id)
         copied(there)

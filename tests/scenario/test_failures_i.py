@@ -49,12 +49,13 @@ def test_FC_I01_limits_while_an_account_is_connected_delay_it_and_it_goes_live(t
             if request.operation == "searchListingsItems" and len(there.asked("amazon", request.operation)) in (3, 9):
                 there.faults.arm("throttle", "amazon", "searchListingsItems", times=2)
 
-        there.net.on_request = lambda channel, request: (there.calls.append((channel, request)), refuse(channel, request))
+        there.net.on_request = lambda channel, request: (
+            there.calls.append((channel, request)),
+            refuse(channel, request),
+        )
 
     skus = many(160)
-    with town(
-        tmp_path, *(thing(sku, 5) for sku in skus), channels=("shopify", "amazon"), before=refuse_some
-    ) as there:
+    with town(tmp_path, *(thing(sku, 5) for sku in skus), channels=("shopify", "amazon"), before=refuse_some) as there:
         assert there.rows("SELECT COUNT(*) FROM slot WHERE believed = 5") == [(160,)]
         assert there.emulation.world.faults.injected["throttle"] == 4
         there.buy("amazon", M100=1)
@@ -71,7 +72,9 @@ def test_FC_I03_a_hundred_numbers_go_in_few_calls_and_one_that_fails_stops_no_ot
         there.command("guard_limits", enabled=False)
         there.until(lambda: shown_everywhere(there, skus, "ebay") == {7}, "all are told", 1_800)
         there.wait(600)
-        told = [one["sku"] for each in there.writes("ebay", "bulkUpdatePriceQuantity") for one in sent(each)["requests"]]
+        told = [
+            one["sku"] for each in there.writes("ebay", "bulkUpdatePriceQuantity") for one in sent(each)["requests"]
+        ]
         assert sorted(told) == skus, "each once"
         assert len(there.writes("ebay", "bulkUpdatePriceQuantity")) <= 10
         assert len(there.asked("ebay", "bulkGetInventoryItem")) <= 30

@@ -52,7 +52,9 @@ def listings_list(
     for row in found:
         may_be = "\n".join(f"{s.sku}={s.units} ({s.score:.2f}: {s.reason})" for s in row.suggestions)
         sells = ", ".join(f"{units} × {sku}" for sku, units in row.parts.items()) or row.problem
-        table.add_row(str(row.listing), row.channel, row.sku_text, row.title, row.state, sells, str(row.sold or "–"), may_be)
+        table.add_row(
+            str(row.listing), row.channel, row.sku_text, row.title, row.state, sells, str(row.sold or "–"), may_be
+        )
     out.print(table)
 
 

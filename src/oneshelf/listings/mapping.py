@@ -86,7 +86,9 @@ def rows(
         tied = parts.get(outlet_id, {})
         hints = [] if shop is None or tied else shop.suggest(Unlinked(outlet_id, sku_text, title))
         problem = "" if tied else _why_not(sku_text, twice)
-        made.append(Row(outlet_id, account, channel, external_id, sku_text, title, state, tied, problem, hints, sold[outlet_id]))
+        made.append(
+            Row(outlet_id, account, channel, external_id, sku_text, title, state, tied, problem, hints, sold[outlet_id])
+        )
     return made
 
 

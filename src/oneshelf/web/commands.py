@@ -461,6 +461,8 @@ COMMANDS: dict[str, Command] = {
     "disconnect": run_disconnect,
     "inbox_retry": account_commands.run_inbox_retry,
     "inbox_set_aside": account_commands.run_inbox_set_aside,
+    "orders_again": account_commands.run_orders_again,
+    "orders_again_state": account_commands.run_orders_again_state,
     "pause": account_commands.run_pause,
     "resume": account_commands.run_resume,
     "unlink": run_unlink,
