@@ -3,8 +3,8 @@
 In: the marketplaces' truth and the physical shelf; the database, by plain SQL. Out: words for a breach. Never: imports the product.
 
 A SKU is *promised* from when everything is so for the first time: the outlets and the shop show no more together than there is, and the
-engine knows of all of it. A hand that typed a number, pieces that left the shelf without a sale, and a cancel that put pieces back which
-had left end that, until it is so again.
+engine knows of all of it. A hand that typed a number, pieces that left the shelf without a sale, a cancel that put pieces back which
+had left, and a channel that showed a number of some time ago end that, until it is so again.
 """
 
 from __future__ import annotations
@@ -37,6 +37,12 @@ class Strict:
     def loosened(self, skus: Iterable[str]) -> None:
         """What nobody could have known has happened to these."""
         self.promised.difference_update(skus)
+
+    def misled(self) -> None:
+        """A channel answered with a number that it had some time ago (F23): whose, and whether the engine goes by it, is seen when the
+        answer has been taken in. Nobody can know that it was a lie before the next read."""
+        self.promised.clear()
+        self._looked = self.now_us() + LOOK_US
 
     def look(self) -> None:
         """See which SKUs are promised by now."""

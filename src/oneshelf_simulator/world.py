@@ -125,6 +125,7 @@ class World:
         self.wishes: Counter[str] = Counter()
         #: Payments and cancels at the marketplaces: news that may make us write.
         self.outside_facts = 0
+        self.lies = 0  # old numbers that channels have shown as theirs
         clock = WorldClock(self.loop)
         self.products = _products(options)
         self.emulation = Emulation(seed=options.seed, clock=clock, products=self.products, switches=_switches(options))
@@ -234,6 +235,9 @@ class World:
 
     def _answered(self, channel: str, request: Any, status: int | None) -> None:
         self.auditor.answered(channel, request.operation, status is not None and status < 300)
+        if self.emulation.world.faults.injected.get("stale_read", 0) > self.lies:
+            self.lies = self.emulation.world.faults.injected["stale_read"]
+            self.auditor.strict.misled()
         if status == 429:
             self.paced[channel] += 1
         if status == 404 and request.operation in ("getOrder", "getShopReceipt"):

@@ -35,6 +35,7 @@ from oneshelf.channels.session import Session
 from oneshelf.core.facts import Fact, Money, OrderSeen
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled, Unknown
 from oneshelf.wiring import build_channel
+from oneshelf_emulator.shopify.order_records import Order as ShopifyOrder
 from oneshelf_emulator.world import Product
 
 PAYLOADS = Path(__file__).parent / "payloads"
@@ -298,6 +299,42 @@ async def test_orders_that_come_and_change_while_paging_are_all_heard(name: str)
     assert heard == all_orders(wire)
 
 
+def change_the_youngest(wire: Wire, count: int) -> None:
+    """The `count` youngest orders change at the marketplace now, whatever it is that changes."""
+    now, market = wire.clock.now(), wire.market
+    if wire.name == "ebay":
+        for sold in list(market.order_desk.orders.values())[-count:]:
+            sold.modified_at = now
+    elif wire.name == "etsy":
+        for receipt in list(market.shop.receipts.values())[-count:]:
+            receipt.updated_at = now
+    else:
+        for sold in market.store.all(ShopifyOrder)[-count:]:
+            sold.updated_at = now
+            market.index.touch(sold)
+
+
+@pytest.mark.parametrize(("name", "count"), [("shopify", 17), ("ebay", 210), ("etsy", 120)])
+async def test_I22_a_run_counts_as_complete_past_no_order_that_changed_while_we_paged(name: str, count: int) -> None:
+    """It has left every window that ends at the run's first page; the run would say that it was told."""
+    wire = Wire(name, SOLD_ALONE)
+    began = wire.clock.now() - timedelta(minutes=5)
+    buy_many(wire, count)
+    wire.pass_time(60.0)
+    pages = 0
+
+    def change(page: int) -> None:
+        nonlocal pages
+        pages = page + 1
+        if page == 0:
+            wire.pass_time(60.0)
+            change_the_youngest(wire, 5)
+            wire.pass_time(10.0)
+
+    heard, _ = await run(wire, Cursor(since=began), between=change)
+    assert pages and heard == all_orders(wire)
+
+
 class Skewed:
     """Our clock, `skew_s` beside the marketplace's."""
 
@@ -365,6 +402,25 @@ async def test_F28_a_clock_five_minutes_off_loses_no_order(name: str, skew_s: fl
         heard |= found
     assert heard == all_orders(wire)
     assert abs(session.clock_ahead_s + skew_s) < 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_F28_a_number_is_read_at_an_instant_of_the_channels_clock(name: str) -> None:
+    """By ours it would be compared with when orders were placed there: a sale before the read would count as one after it."""
+    wire = Wire(name)
+    ours = Skewed(wire, 300.0)
+    channel = wire.channel
+    session = Session(
+        Dated(wire, ours), channel.auth, Kept(wire.secret), Unpaced(), ours, budget_seen=channel.budget_seen
+    )
+    listing = next(one for one in await listings_of(wire) if not one.fulfilled_by_channel and one.sku)
+    (seen,) = await channel.read(session, [outlet_of(listing)])
+    read_at = [seen.read_at]
+    if name == "shopify":
+        hub: Any = channel
+        item_id = outlet_of(listing).external_id.split("|")[0]
+        read_at += [level.read_at for level in await hub.levels(session, [item_id])]
+    assert all(abs(at - wire.clock.now()) < timedelta(seconds=3) for at in read_at), read_at
 
 
 # --- the capability table is true -----------------------------------------------------------------------------------------

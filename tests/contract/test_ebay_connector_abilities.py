@@ -403,12 +403,12 @@ POST_ORDER_NO = {
 @pytest.mark.parametrize(
     ("replies", "expected"),
     [
-        ([LOST], Throttled(1.0, "nothing was asked yet: timed out")),
+        ([LOST], Throttled(None, "nothing was asked yet: timed out")),
         ([(503, b"<html>")], Throttled),
         ([(401, {})], Rejected),
         ([an_order(), LOST], Throttled),
         ([an_order(), ELIGIBLE, LOST], Unknown("timed out")),
-        ([an_order(), ELIGIBLE, UNSENT], Throttled(1.0, "refused")),
+        ([an_order(), ELIGIBLE, UNSENT], Throttled(None, "refused")),
         ([an_order(), ELIGIBLE, (500, {})], Unknown("HTTP 500")),
         ([an_order(), ELIGIBLE, (201, b"<html>")], Unknown),
         ([an_order(), ELIGIBLE, (429, {})], Throttled),

@@ -480,7 +480,7 @@ async def test_a_batch_read_that_lacks_readiness_is_read_again_by_itself() -> No
         ((302, b""), Unknown("HTTP 302: HTTP 302")),
         ((200, b"<html>"), Unknown("Etsy write: JSON is malformed: invalid character (byte 0)")),
         (NoAnswer("timed out", sent=True), Unknown("timed out")),
-        (NoAnswer("refused", sent=False), Throttled(1.0, "refused")),
+        (NoAnswer("refused", sent=False), Throttled(None, "refused")),
     ],
 )
 async def test_an_answer_becomes_an_outcome(answer: object, expected: Outcome) -> None:

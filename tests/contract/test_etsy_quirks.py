@@ -273,9 +273,9 @@ async def test_twelve_thousand_changed_receipts_are_read_without_a_deep_offset()
     async def answer(request: Request) -> Response:
         nonlocal deepest
         asked = {name: values[0] for name, values in parse_qs(urlsplit(request.url).query).items()}
-        low, high, offset = (int(asked[name]) for name in ("min_last_modified", "max_last_modified", "offset"))
+        low, offset = int(asked["min_last_modified"]), int(asked["offset"])
         deepest = max(deepest, offset)
-        inside = [one for one in world if low <= one[0] <= high]
+        inside = [one for one in world if low <= one[0]]
         rows = [{"receipt_id": n, "updated_timestamp": at} for at, n in inside[offset : offset + 100]]
         return Response(200, {}, json.dumps({"count": len(inside), "results": rows}).encode(), NOW)
 

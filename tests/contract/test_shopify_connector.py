@@ -390,10 +390,10 @@ def page(nodes: list[dict[str, Any]], after: str | None = None) -> dict[str, Any
 
 
 SINCE = datetime(2026, 11, 23, 11, 0, tzinfo=UTC)
-WINDOW = "updated_at:>='2026-11-23T11:00:00Z' AND updated_at:<='2026-11-23T12:00:00Z'"
+WINDOW = "updated_at:>='2026-11-23T11:00:00Z'"
 
 
-async def test_a_run_follows_one_frozen_window_to_its_end() -> None:
+async def test_a_run_asks_one_frozen_query_to_its_end() -> None:
     http = Script(
         ("OrdersChanged", page([node(1), node(2)], "c1")),
         ("OrdersChanged", page([node(2), node(3)])),

@@ -83,6 +83,7 @@ class FakeHub:
         self.changes: list[tuple[str, CopyChange]] = []
         self.says_location = says_location
         self.refuses: set[str] = set()
+        self.ahead = 0  # by how much its clock is ahead of ours, microseconds
         self._number = 1000
 
     def cell(self, sku: str, location_id: str) -> Cell:
@@ -318,7 +319,7 @@ class FakeHub:
                 reserved=cell.reserved,
                 unavailable=cell.unavailable,
                 incoming=cell.incoming,
-                read_at=from_us(now),
+                read_at=from_us(now + self.ahead),
             )
             for (sku, location_id), cell in sorted(self.cells.items())
             if sku in wanted

@@ -69,7 +69,8 @@ class Market:
                 self.shown[name] = quantity
         self.landing = [one for one in self.landing if one[0] > now]
 
-    def read(self, names: Sequence[str], now: int) -> list[Seen]:
+    def read(self, names: Sequence[str], now: int, there: int) -> list[Seen]:
+        """`there`: now, by the channel's clock."""
         self.let_land(now)
         self.reads.append(list(names))
         if self.read_fails is not None:
@@ -78,7 +79,7 @@ class Market:
             Seen(
                 name,
                 self.shown[name],
-                from_us(now),
+                from_us(there),
                 state=self.state.get(name, "live"),
                 document={"all": dict(self.shown)},
             )
@@ -103,11 +104,12 @@ class Market:
 class Bench:
     """One tenant, a hub, one marketplace account, all stock at one location."""
 
-    def __init__(self, store: Store, channel: str = "ebay", *, state: str = "LIVE") -> None:
+    def __init__(self, store: Store, channel: str = "ebay", *, state: str = "LIVE", ahead_s: int = 0) -> None:
         self.store = store
         self.market = Market()
         self.can = CAN[channel]
         self.now = START
+        self.ahead = ahead_s * SECOND  # by how much the channel's clock is ahead of ours
         self.fresh: dict[str, Seen] = {}
         self.ids: dict[str, int] = {}
         self._orders = 0
@@ -124,8 +126,20 @@ class Bench:
                     live=START - 86_400 * SECOND,
                 )
             tx.run("INSERT INTO location (tenant_id, location_id, name) VALUES (1, 'L1', 'Shelf')")
+            if ahead_s:
+                tx.run(
+                    "INSERT INTO channel_window (tenant_id, account_id, notice, publish, grace, absolute, ahead, measured_at) "
+                    "VALUES (1, :a, 5000000, 10000000, 3600000000, 1, :n, 0)",
+                    a=SHOP,
+                    n=self.ahead,
+                )
 
     # --- the world ----------------------------------------------------------------------------------------------------
+
+    @property
+    def there(self) -> int:
+        """Now, by the channel's clock."""
+        return self.now + self.ahead
 
     def tx(self, step: Callable[[Tx], object]) -> object:
         with transaction(self.store) as tx:
@@ -190,7 +204,7 @@ class Bench:
         self.market.let_land(self.now)
         self.market.shown[name] = max(0, self.market.shown[name] - units)
         self._orders += 1
-        order_id, placed = f"o{self._orders}", self.now
+        order_id, placed = f"o{self._orders}", self.there
         hear = lambda **more: self.hear(order_id, name, units, placed, **more)  # noqa: E731
         if heard:
             hear()
@@ -201,7 +215,7 @@ class Bench:
     ) -> None:
         line = LineSeen("1", (f"sku:{name}",), ordered=units, cancelled=cancelled, sku=sku)
         order = OrderSeen(
-            order_id, Payment.PAID, (line,), from_us(placed), from_us(self.now), cancelled=cancelled >= units
+            order_id, Payment.PAID, (line,), from_us(placed), from_us(self.there), cancelled=cancelled >= units
         )
         self.tx(lambda tx: book(tx, T, [Heard(SHOP, order, self.now, self.now, "webhook")], self.now))
 
@@ -241,7 +255,7 @@ class Bench:
         if isinstance(call, ReadCall):
             try:
                 result: Sequence[Seen] | BaseException = self.market.read(
-                    [item.outlet.external_id for item in call.items], self.now
+                    [item.outlet.external_id for item in call.items], self.now, self.there
                 )
                 self.fresh.update((seen.external_id, seen) for seen in result)  # type: ignore[union-attr]
             except Exception as error:

@@ -55,6 +55,25 @@ class TestEcho:
         assert world.k("MUG") == 13
 
 
+class TestClocks:
+    @pytest.mark.parametrize("ahead_s", [-300, 300])
+    def test_F28_a_web_sale_that_a_read_showed_is_no_edit_whatever_our_clock_says(
+        self, world: World, ahead_s: int
+    ) -> None:
+        """The read, the sale and what the feed is complete through are instants of the shop."""
+        world.hub.ahead = ahead_s * SECOND
+        world.hub.sell(world.tick(), MUG=1)
+        read_at = world.now + world.hub.ahead
+        assert world.read("MUG").poll_hub
+        world.tick(60)
+        world.complete(SHOP, through=read_at - SECOND)
+        assert world.read_wanted() == 0
+        assert (world.level("MUG", "L1"), world.entries("edit:")) == ((10, 0, 1, 0), [])
+        world.complete(SHOP, through=read_at + 2 * SECOND)
+        assert world.read_wanted() == 1
+        assert (world.level("MUG", "L1"), len(world.entries("edit:"))) == ((9, 0, 0, 0), 1)
+
+
 class TestLower:
     @pytest.fixture
     def world(self, world: World) -> World:

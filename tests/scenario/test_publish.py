@@ -579,6 +579,22 @@ def test_a_wish_to_read_during_a_throttled_write_is_not_lost(store: Store) -> No
     assert bench.slot("MUG").verified == 0
 
 
+@pytest.mark.parametrize(("found", "calls"), [(3, 25), (-5, 140)])
+def test_F31_a_channel_out_of_reach_is_tried_less_and_less_but_never_long_for_what_is_urgent(
+    store: Store, found: int, calls: int
+) -> None:
+    """In ten minutes some twenty tries for a raise, one in five seconds for a zero; then it is back and hears at once."""
+    bench = at_rest_with(store, 5)
+    bench.stock("MUG", found)
+    bench.market.answers = lambda offer: Throttled(None, "not sent: refused")
+    bench.run(600, most=2_000)
+    tried = len(bench.attempts("MUG"))
+    assert calls / 2 < tried <= calls
+    bench.market.answers = lambda offer: None
+    bench.run(61 if found > 0 else 5)
+    assert bench.market.shown["MUG"] == 5 + found
+
+
 def test_a_number_that_landed_late_is_known_as_seen(store: Store) -> None:
     bench = at_rest_with(store, 5)
     bench.stock("MUG", 4)

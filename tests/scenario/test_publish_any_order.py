@@ -31,9 +31,9 @@ STEPS = 60
 class Rush:
     """One seed's world: a few listings of two SKUs, and everything that may happen to them."""
 
-    def __init__(self, store: Store, channel: str, seed: int) -> None:
+    def __init__(self, store: Store, channel: str, seed: int, ahead_s: int) -> None:
         self.random = random.Random(seed)
-        self.bench = Bench(store, channel)
+        self.bench = Bench(store, channel, ahead_s=ahead_s)
         self.unheard: list[Callable[[], None]] = []
         self.call: ReadCall | WriteCall | None = None
         self.log: list[str] = []
@@ -139,10 +139,10 @@ class Rush:
         while self.unheard:
             self.hear_one()
         bench = self.bench
-        bench.complete_through(bench.now)
-        bench.tx(lambda tx: provisional.settle_due(tx, T, SHOP, bench.now, 2, bench.now))
+        bench.complete_through(bench.there)
+        bench.tx(lambda tx: provisional.settle_due(tx, T, SHOP, bench.there, 2, bench.now))
         bench.searched()
-        bench.tx(lambda tx: provisional.settle_due(tx, T, SHOP, bench.now, 2, bench.now))
+        bench.tx(lambda tx: provisional.settle_due(tx, T, SHOP, bench.there, 2, bench.now))
 
     def slow_or_fast(self) -> None:
         self.bench.market.lands_after = round(self.random.choice((0, 0, 2, 8)) * SECOND)
@@ -197,8 +197,8 @@ def check(rush: Rush) -> None:
     assert len(bench.market.reads) + len(bench.market.writes) == before
 
 
-def story(store: Store, channel: str, seed: int) -> None:
-    rush = Rush(store, channel, seed)
+def story(store: Store, channel: str, seed: int, ahead_s: int = 0) -> None:
+    rush = Rush(store, channel, seed, ahead_s)
     try:
         rush.run()
         rush.calm()
@@ -206,6 +206,13 @@ def story(store: Store, channel: str, seed: int) -> None:
     except BaseException:
         print(f"seed {seed} on {channel}:", *rush.log[-40:], sep="\n")
         raise
+
+
+@pytest.mark.parametrize("channel", ["ebay", "etsy"])
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("ahead_s", [-300, 300])
+def test_F28_with_clocks_that_are_five_minutes_apart_too(store: Store, channel: str, seed: int, ahead_s: int) -> None:
+    story(store, channel, seed, ahead_s)
 
 
 @pytest.mark.parametrize("channel", ["ebay", "amazon", "etsy"])

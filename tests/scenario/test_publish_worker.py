@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from tests.scenario.publish_bench import EBAY, ETSY, SHOP, Bench, T
@@ -78,6 +78,9 @@ class Session:
 
     def granted(self, operation: str, times: int = 1) -> Session:
         return Session(self.priority, operation)
+
+    def channel_now(self) -> datetime:
+        return datetime.now(UTC)
 
 
 LIMITS = (RateLimit("calls", ("*",), "test", rate_per_s=200.0, burst=20.0),)

@@ -90,6 +90,32 @@ async def test_F28_the_first_answer_after_a_start_says_how_far_a_page_is_complet
     assert row == (to_us(clock.now() + timedelta(seconds=through_s)),)
 
 
+async def test_F28_a_run_of_pages_up_to_an_instant_that_has_not_come_there_begins_anew(writer: Writer) -> None:
+    """The first page's answer tells that the channel's clock is behind; the last page would count as complete through our present."""
+    clock, ahead_s, asked = ManualClock(), 0.0, []
+
+    class Feed:
+        async def fetch(self, http: Any, cursor: Cursor, now: datetime) -> Page:
+            nonlocal ahead_s
+            ahead_s = -299.0
+            run = cursor.run or {"until": now.isoformat(), "page": 0}
+            asked.append((run["until"], run["page"]))
+            if run["page"] == 0:
+                return Page((), Cursor(cursor.since, {**run, "page": 1}))
+            until = datetime.fromisoformat(run["until"])
+            return Page((), Cursor(until), until - timedelta(seconds=30))
+
+    def channel_now() -> datetime:
+        return clock.now() + timedelta(seconds=ahead_s)
+
+    feed: Any = Feed()
+    await poll_once(TENANT, 3, feed, None, writer, clock, NOW, Bell(), channel_now)  # type: ignore[arg-type]
+    row = await writer.do(lambda tx: tx.one("SELECT complete_through_at FROM feed WHERE account_id = 3"))
+    assert row == (to_us(clock.now() - timedelta(seconds=329)),)
+    ours, theirs = clock.now().isoformat(), channel_now().isoformat()
+    assert asked == [(ours, 0), (theirs, 0), (theirs, 1)]
+
+
 async def test_F45_a_channel_that_was_down_is_asked_again_within_minutes(writer: Writer) -> None:
     """An hour's wait would keep every edit and every suspected sale of the account waiting as long (S9.2)."""
     state, wait_s, tasks = await read(writer, NoAnswer("no answer within 10 s", sent=True), 12)

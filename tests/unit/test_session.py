@@ -418,6 +418,33 @@ async def test_F28_the_present_is_told_by_the_channels_own_clock(date: str, ahea
     assert session.channel_now() == world.clock.now() + timedelta(seconds=ahead_s)
 
 
+async def test_F28_what_an_answer_shows_was_so_at_an_instant_of_the_channels_clock() -> None:
+    world = World()
+    world.channel.headers = {"date": "Mon, 23 Nov 2026 14:28:00 GMT"}
+    answer = await world.session.request(PATCH)
+    assert answer.received_at == world.clock.now()
+    assert answer.shown_at == world.clock.now() + timedelta(seconds=300.5)
+
+
+async def test_F28_what_a_quick_answer_told_of_the_clocks_stands_until_one_contradicts_it() -> None:
+    """A slow answer leaves half a minute open: its middle says less."""
+    world = World()
+
+    async def answer(took_s: float, ahead_s: float) -> float:
+        said = world.clock.now() + timedelta(seconds=ahead_s)
+        world.channel.headers = {"date": f"{said:%a, %d %b %Y %H:%M:%S GMT}"}
+        world.channel.fault = lambda request: world.clock.advance(took_s)
+        await world.session.request(PATCH)
+        return world.session.clock_ahead_s
+
+    assert await answer(20.0, 300.0) == 290.5
+    assert await answer(1.0, 300.0) == 300.0
+    assert await answer(20.0, 300.0) == 300.0
+    assert await answer(20.0, 310.0) == 300.0
+    assert await answer(20.0, 400.0) == 390.5
+    assert await answer(0.0, 0.0) == 0.0
+
+
 async def test_F28_a_slow_answer_and_another_server_say_nothing_about_the_channels_clock() -> None:
     world = World()
 

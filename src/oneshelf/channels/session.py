@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import math
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -104,6 +105,7 @@ class _Account:
         self.calls: dict[str, Calls] = {}
         self.clock_ahead_s = 0.0
         self.clocks_compared = False
+        self.compared_in_s = math.inf  # how long the call took that told clock_ahead_s
 
 
 class Session:
@@ -260,7 +262,8 @@ class Session:
             end = f"{response.status // 100}xx"
             if not request.bare:  # a bare call may go to another server: a sign-in, a store of reports
                 self._compare_clocks(response, self._clock.monotonic() - started)
-            return response
+            ahead = timedelta(seconds=self._account.clock_ahead_s)
+            return msgspec.structs.replace(response, channel_at=response.received_at + ahead)
         except NoAnswer:
             end = "no answer"
             raise
@@ -269,7 +272,9 @@ class Session:
             counts.answers[end] = counts.answers.get(end, 0) + 1
 
     def _compare_clocks(self, response: Response, took_s: float) -> None:
-        """The Date was written at some moment of the call, and is cut to its second: a slow answer says less about the clocks."""
+        """The Date was written at some moment of the call, and is cut to its second: a slow answer says less about the clocks, and
+        what a quick one said stands until an answer contradicts it."""
+        account = self._account
         try:
             said = parsedate_to_datetime(response.headers["date"])
         except (KeyError, ValueError):
@@ -277,12 +282,16 @@ class Session:
         said = said if said.tzinfo is not None else said.replace(tzinfo=UTC)
         least_s = (said - response.received_at).total_seconds()
         most_s = least_s + took_s + 1.0
+        account.clocks_compared = True
+        slack_s = CLOCKS_DIFFER_S if account.clock_ahead_s == 0.0 else 0.0
+        contradicts = not least_s - slack_s <= account.clock_ahead_s <= most_s + slack_s
+        if not contradicts and took_s >= account.compared_in_s:
+            return
         same = least_s <= CLOCKS_DIFFER_S and most_s >= -CLOCKS_DIFFER_S
         ahead_s = 0.0 if same else (least_s + most_s) / 2
-        if same is not (self._account.clock_ahead_s == 0.0):
+        if same is not (account.clock_ahead_s == 0.0):
             log.warning("the channel's clock and ours differ", ahead_s=round(ahead_s, 1))
-        self._account.clock_ahead_s = ahead_s
-        self._account.clocks_compared = True
+        account.clock_ahead_s, account.compared_in_s = ahead_s, took_s
 
     # --- renewal ------------------------------------------------------------------------------------------------------
 

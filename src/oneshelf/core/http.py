@@ -30,12 +30,19 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Response(msgspec.Struct, frozen=True):
-    """One HTTP answer. Header names in lower case. `received_at` is the shared clock's."""
+    """One HTTP answer. Header names in lower case. `received_at` is by our clock, `channel_at` the same instant by the channel's, where
+    that is known."""
 
     status: int
     headers: dict[str, str]
     body: bytes
     received_at: datetime
+    channel_at: datetime | None = None
+
+    @property
+    def shown_at(self) -> datetime:
+        """When what the answer shows was so, by the clock that stamps the channel's orders (F28): it is compared with theirs."""
+        return self.channel_at or self.received_at
 
 
 class NoAnswer(Exception):

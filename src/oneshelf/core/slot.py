@@ -173,6 +173,8 @@ UNKNOWN_READ_S_MAX = 300.0
 #: A throttled write whose channel names no time.
 THROTTLED_S = 1.0
 THROTTLED_S_MAX = 60.0
+#: What buyers may not see for a moment longer is tried again no later than this, however long the channel has been out of reach.
+URGENT_S_MAX = 5.0
 #: Our credentials are refused: a person must sign in; until then we look this often.
 SIGN_IN_S = 60.0
 #: The first look at an accepted write, then doubled each time, up to twice the publish window.

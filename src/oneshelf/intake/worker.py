@@ -10,7 +10,7 @@ from functools import partial
 import msgspec
 import structlog
 
-from oneshelf.channels.contract import Channel, Http, NoAnswer
+from oneshelf.channels.contract import Channel, Cursor, Http, NoAnswer
 from oneshelf.core.errors import Park, Retry, SignInAgain, Stop
 from oneshelf.core.instants import SECOND, to_us, until_s
 from oneshelf.core.outcome import Unknown
@@ -131,9 +131,12 @@ async def poll_once(
         believed = ahead()
         page = await channel.fetch(http, cursor, (channel_now or clock.now)())
         # The first answer after a start is what tells that the channel's clock is behind ours: then its present, up to which this page
-        # was thought to be complete, had not come there (F28, I22).
+        # was thought to be complete, had not come there (F28, I22). A run of several pages is asked up to that instant: it begins anew.
         behind = ahead() - believed
-        if behind < -CLOCK_STEP and page.complete_through_at is not None:
+        anew = behind < -CLOCK_STEP and page.complete_through_at is None
+        if anew:
+            page = msgspec.structs.replace(page, cursor=Cursor(page.cursor.since))
+        elif behind < -CLOCK_STEP and page.complete_through_at is not None:
             page = msgspec.structs.replace(page, complete_through_at=page.complete_through_at + behind)
         now = to_us(clock.now())
         answers = await writer.do(
@@ -141,9 +144,12 @@ async def poll_once(
         )
         if "stored" in answers or page.complete_through_at is not None:
             news.ring()
-        if page.cursor.run is None:
-            return
         cursor = page.cursor
+        if anew:
+            been, empty = {msgspec.json.encode(cursor)}, 0
+            continue
+        if cursor.run is None:
+            return
         address = msgspec.json.encode(cursor)
         empty = 0 if page.messages else empty + 1
         if address in been:

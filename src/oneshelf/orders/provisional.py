@@ -263,7 +263,7 @@ def _looked_for(tx: Tx, tenant_id: int, account_id: int, due: list[Provisional])
         "AND state IN ('DONE', 'REFUSED') AND created_at >= :since",
         t=tenant_id,
         e=f"{account_id}/orders",
-        since=min(prov.read_at for prov in due),
+        since=min(prov.read_at for prov in due) - LOOK_BACK_S * SECOND,
     )
     named = {prov_id for (payload,) in rows for prov_id in json.loads(payload)["provisionals"]}
     return named & {prov.prov_id for prov in due}

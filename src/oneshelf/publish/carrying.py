@@ -44,14 +44,16 @@ NOTHING = Along()
 
 
 def take_along(
-    tx: Tx, tenant_id: int, account_id: int, unit: str, priced: set[int], can: Capabilities, now: int
+    tx: Tx, tenant_id: int, account: AccountRow, unit: str, priced: set[int], can: Capabilities, now: int
 ) -> Along:
     """Return the numbers of a listing that go along with its prices: what was just read, never more than the offer.
 
     `priced`: outlets that the call names; the others' numbers go as the connector reads them. Nothing about the numbers may be open, and
     they must have been read just now: if not, that is asked for and the price waits.
     """
-    slots = [slot for slot in load_units(tx, tenant_id, account_id, [unit]) if slot.state is not SlotState.PARKED]
+    slots = [
+        slot for slot in load_units(tx, tenant_id, account.account_id, [unit]) if slot.state is not SlotState.PARKED
+    ]
     if any(slot.state not in (SlotState.QUIET, SlotState.WAITING) for slot in slots):
         return Along(
             wait_until=now + round(READ_WAIT_S * SECOND), reason="waits: a number of its listing is on its way"
@@ -62,7 +64,7 @@ def take_along(
         )
     ids = [slot.outlet_id for slot in slots]
     marked = marks_of(tx, tenant_id, ids)
-    stale = [slot for slot in slots if not _just_read(slot, now)]
+    stale = [slot for slot in slots if not _just_read(slot, account.there(now))]
     if stale:
         for slot in stale:
             if slot.verified != 0:  # no mark: the number owes nobody anything, it is only looked at
@@ -70,7 +72,7 @@ def take_along(
                 slot.verified = 0
         save(tx, tenant_id, stale)
         return Along(wait_until=now + round(READ_WAIT_S * SECOND), reason="waits: its listing's numbers are read first")
-    numbers = numbers_of(tx, tenant_id, account_id, ids, can, now)
+    numbers = numbers_of(tx, tenant_id, account.account_id, ids, can, now)
     told = []
     for slot in slots:
         number = numbers.get(slot.outlet_id)
@@ -93,8 +95,8 @@ def take_along(
     return Along(tuple(told), quantities, outlets_of(tx, tenant_id, ids))
 
 
-def _just_read(slot: Slot, now: int) -> bool:
-    fresh = slot.believed_at is not None and slot.believed_at >= now - round(BASE_FRESH_S * SECOND)
+def _just_read(slot: Slot, there: int) -> bool:
+    fresh = slot.believed_at is not None and slot.believed_at >= there - round(BASE_FRESH_S * SECOND)
     return fresh and slot.verified != 0
 
 

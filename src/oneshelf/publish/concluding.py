@@ -116,8 +116,8 @@ def _next(
         _wait(slot, mark, now, reason="asked to look again while it was read")
         slot.verified = 0
     elif slot.offer == high:
-        settles_at = now + 2 * account.skew if low != high else 0
-        rest_or_look_again(tx, tenant_id, slot, mark, then.late_until.get(slot.outlet_id, 0), settles_at, now)
+        late = then.late_until.get(slot.outlet_id, 0)
+        rest_or_look_again(tx, tenant_id, account, slot, mark, late, low == high, now)
     elif read.verdict.kind == "excess":
         _too_many(tx, tenant_id, read, waited, mark, then, now)
     elif not (then.released.get(slot.outlet_id) and _fights(tx, tenant_id, slot, then, now)):

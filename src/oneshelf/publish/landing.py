@@ -39,7 +39,7 @@ from .slots import (
 
 
 class Read(msgspec.Struct):
-    """One outlet's read while it is judged."""
+    """One outlet's read while it is judged. `read_at`: by the channel's clock, microseconds."""
 
     slot: Slot
     seen: Seen
@@ -62,7 +62,7 @@ def give_up(tx: Tx, tenant_id: int, outlet_ids: Sequence[int]) -> None:
     )
 
 
-def doubt(tx: Tx, tenant_id: int, slots: Iterable[Slot], skew: int, now: int) -> None:
+def doubt(tx: Tx, tenant_id: int, account: AccountRow, slots: Iterable[Slot], now: int) -> None:
     """Take back the proof that a write has landed, where an own order came after the read and had been placed before it.
 
     Unheard, that sale may have made the outlet show the number before the write did. So the write may still land, over whatever is
@@ -77,14 +77,14 @@ def doubt(tx: Tx, tenant_id: int, slots: Iterable[Slot], skew: int, now: int) ->
             WHERE tenant_id = :t AND outlet_id {in:ids} AND outcome = 'SEEN' AND started_at > :since AND EXISTS (
                 SELECT 1 FROM order_line l JOIN orders o ON o.tenant_id = l.tenant_id AND o.order_no = l.order_no
                  WHERE l.tenant_id = attempt.tenant_id AND l.outlet_id = attempt.outlet_id AND l.placed_s >= :from_s
-                   AND o.placed_at > attempt.started_at - :base AND o.placed_at <= attempt.seen_at + :skew
+                   AND o.placed_at > attempt.started_at + :before AND o.placed_at <= attempt.seen_at + :after
                    AND o.decided_at > attempt.seen_at)""",
         t=tenant_id,
         ids=lately,
         since=since,
-        from_s=since // SECOND - round(BASE_FRESH_S),
-        base=round(BASE_FRESH_S * SECOND) + skew,
-        skew=skew,
+        from_s=account.there(since) // SECOND - round(BASE_FRESH_S),
+        before=account.there(-round(BASE_FRESH_S * SECOND) - account.skew),
+        after=account.there(account.skew),
     )
 
 
@@ -98,7 +98,7 @@ def judge_reads(
         if slot.sent is None:
             read.verdict = _judge_plain(read, slot.believed, slot.believed_at, skew)
         else:
-            after = slot.base_at if slot.base_at is not None else slot.sent_at or read.read_at
+            after = slot.base_at if slot.base_at is not None else account.there(slot.sent_at or now)
             ambiguous = read.sales.between(after - skew, read.read_at + skew)
             read.verdict = judge_write(read.shown, sent=slot.sent, base=slot.base, ambiguous=ambiguous)
     if can.reads_before_write:
@@ -114,7 +114,7 @@ def judge_reads(
             slot.unseen = 0
             slot.sent = slot.acked_at = None
         elif read.verdict.kind == "seen":
-            landed.append((read.read_at, tenant_id, slot.outlet_id))
+            landed.append((now, tenant_id, slot.outlet_id))
             slot.unseen = 0
             slot.since_at = slot.sent_at  # what is still owed became so after it was sent
             slot.sent = slot.acked_at = None
@@ -131,7 +131,12 @@ def judge_reads(
 
 
 def explain_late(
-    tx: Tx, tenant_id: int, reads: Sequence[Read], late: Mapping[int, Sequence[LateWrite]], skew: int
+    tx: Tx,
+    tenant_id: int,
+    account: AccountRow,
+    reads: Sequence[Read],
+    late: Mapping[int, Sequence[LateWrite]],
+    now: int,
 ) -> None:
     """A number of ours that lands late is neither a sale nor drift (9.4).
 
@@ -144,10 +149,10 @@ def explain_late(
         for write in late.get(read.slot.outlet_id, ()):
             if write.doubted and read.verdict.kind == "missing":
                 continue
-            sold = read.sales.between(write.sent_at - skew, read.read_at + skew)
+            sold = read.sales.between(account.there(write.sent_at) - account.skew, read.read_at + account.skew)
             if write.quantity - sold <= read.shown <= write.quantity:
                 read.verdict = Verdict("echo")
-                landed.append((read.read_at, tenant_id, write.attempt_no))
+                landed.append((now, tenant_id, write.attempt_no))
                 break
     tx.many("UPDATE attempt SET seen_at = ?, outcome = 'SEEN' WHERE tenant_id = ? AND attempt_no = ?", landed)
 

@@ -104,7 +104,7 @@ def _terms(tx: Tx, tenant_id: int, account: AccountRow, can: Capabilities, now: 
         "a": account.account_id,
         "now": now,
         "aged": now - AGED_S * SECOND,
-        "fresh": now - _FRESH,
+        "fresh": account.there(now) - _FRESH,
         "complete": -1 if complete is None else complete - account.skew,
         "writes": int(account.writes),
         "reads_first": int(can.reads_before_write),
@@ -335,17 +335,16 @@ def _numbers_to_tell(
                 low, high = shown_range(slot, sales.get(slot.outlet_id, NO_SALES), account.skew)
             weigh(slot, number, high, account, mark, now)
             if slot.verified and high == slot.offer:
-                settles_at = now + 2 * account.skew if low != high else 0
-                rest_or_look_again(tx, tenant_id, slot, mark, late.get(slot.outlet_id, 0), settles_at, now)
+                rest_or_look_again(tx, tenant_id, account, slot, mark, late.get(slot.outlet_id, 0), low == high, now)
             elif slot.outlet_id in held:
                 slot.wait_until, slot.reason = held[slot.outlet_id].until, GUARDED
             elif left_alone(slot, number, high, can.write == "absolute", now):
                 pass
-            elif _may_send(slot, can, now):
+            elif _may_send(slot, can, account.there(now)):
                 needed = True
                 told.append(Told(slot, slot.offer, number, mark))
                 continue
-        if can.reads_before_write and _is_fresh(slot, now):
+        if can.reads_before_write and _is_fresh(slot, account.there(now)):
             # Taken along with its unit: what was just read, never more than its offer (8.15, I16).
             told.append(Told(slot, min(slot.believed or 0, number.offer), number, mark, along=True))
     return told if needed else []
@@ -360,14 +359,15 @@ def _is_due(slot: Slot, now: int) -> bool:
     )
 
 
-def _is_fresh(slot: Slot, now: int) -> bool:
-    return slot.believed_at is not None and slot.believed_at >= now - _FRESH
+def _is_fresh(slot: Slot, there: int) -> bool:
+    """`there`: the present by the channel's clock."""
+    return slot.believed_at is not None and slot.believed_at >= there - _FRESH
 
 
-def _may_send(slot: Slot, can: Capabilities, now: int) -> bool:
+def _may_send(slot: Slot, can: Capabilities, there: int) -> bool:
     """Whether the number, as it is now, may go without another read."""
     if can.reads_before_write or slot.offer > 0:
-        return bool(slot.verified) and _is_fresh(slot, now)
+        return bool(slot.verified) and _is_fresh(slot, there)
     return bool(slot.verified) or (slot.attempts > 0 and slot.sent != 0 and slot.believed != 0)
 
 

@@ -165,7 +165,7 @@ def _terms(tenant_id: int, whose: Following, ability: PriceAbility, now: int) ->
         "t": tenant_id,
         "a": whose.account.account_id,
         "now": now,
-        "fresh": now - _FRESH,
+        "fresh": whose.account.there(now) - _FRESH,
         "writes": int(whose.writes),
         "carries": int(ability.carries_quantity),
     }
@@ -295,7 +295,7 @@ def _plan_write(
         along = carrying.NOTHING
         if told and ability.carries_quantity:
             shown = {one.slot.outlet_id for one in told}
-            along = carrying.take_along(tx, tenant_id, account_id, found[0][1], shown, can, now)
+            along = carrying.take_along(tx, tenant_id, whose.account, found[0][1], shown, can, now)
             if along.shows_nothing:
                 for one in told:
                     if one.slot.state is SlotState.WAITING:
@@ -340,7 +340,7 @@ def _prices_to_tell(
             continue
         slot.offer = price.price.minor
         seen = fresh.get(outlets[slot.outlet_id].external_id)
-        if seen is None or to_us(seen.read_at) < now - _FRESH:
+        if seen is None or to_us(seen.read_at) < whose.account.there(now) - _FRESH:
             if waits:  # the document that the write needs is gone: a restart
                 slot.verified = 0
                 return []

@@ -172,7 +172,7 @@ def _has_settled(tx: Tx, tenant_id: int, slot: PriceSlot, seen: PriceSeen, windo
         tx.run(
             "UPDATE price_attempt SET seen_at = :at, outcome = 'SEEN' WHERE tenant_id = :t AND outlet_id = :o "
             "AND outcome IN ('ACCEPTED', 'UNKNOWN')",
-            at=to_us(seen.read_at),
+            at=now,
             t=tenant_id,
             o=slot.outlet_id,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import structlog
@@ -45,6 +46,8 @@ class Session(Protocol):
     def with_priority(self, priority: int) -> Session: ...
 
     def granted(self, operation: str, times: int = 1) -> Http: ...
+
+    def channel_now(self) -> datetime: ...
 
 
 class PriceCalls:
@@ -105,7 +108,7 @@ class PriceCalls:
 
     async def _start(self, kind: str, operation: str) -> int | None:
         """Plan the call whose budget was given, and make it in a task. Return when to look again (microseconds; None: when rung)."""
-        oldest = self.now() - round(BASE_FRESH_S * SECOND)
+        oldest = to_us(self.session.channel_now()) - round(BASE_FRESH_S * SECOND)
         self.fresh = {name: seen for name, seen in self.fresh.items() if to_us(seen.read_at) >= oldest}
         fresh = dict(self.fresh)
         call: PriceReadCall | PriceWriteCall | WaitUntil | None = None

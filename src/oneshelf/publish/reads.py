@@ -73,7 +73,11 @@ def settle_read(
         return False
     close_task(tx, tenant_id, now, SIGN_IN, str(account_id))
     found = {seen.external_id: seen for seen in result}
-    since = {o: min(s.believed_at or now, s.base_at or now, s.sent_at or now) - account.skew for o, s in slots.items()}
+    there = account.there(now)
+    since = {
+        o: min(s.believed_at or there, s.base_at or there, account.there(s.sent_at or now)) - account.skew
+        for o, s in slots.items()
+    }
     sales = sales_of(tx, tenant_id, since)
     reads: list[Read] = []
     held = False
@@ -90,7 +94,7 @@ def settle_read(
         window = windows(tx, tenant_id, account)
         judge_reads(tx, tenant_id, account, can, reads, window, now)
         late = late_writes(tx, tenant_id, [read.slot for read in reads], now)
-        explain_late(tx, tenant_id, reads, late, account.skew)
+        explain_late(tx, tenant_id, account, reads, late, now)
         explain_cancels(tx, tenant_id, reads, since)
         held = _hold(tx, tenant_id, account_id, reads, now)
         conclude(tx, tenant_id, account, can, reads, late_until(late, window), now)
@@ -161,7 +165,7 @@ def _take(
         _read_failed(slot, seen.problem or "the channel gave no number", account, can, now)
         return None
     read_at = to_us(seen.read_at)
-    least = _least_expected(slot, sales, read_at, account.skew)
+    least = _least_expected(slot, sales, read_at, account)
     by_hand = seen.state == "inactive" and seen.quantity == 0 and least is not None and least > 0
     if seen.state in ("ended", "draft") or by_hand:
         _close(tx, tenant_id, slot, f"The listing is {seen.state}; make it live again at the channel", now)
@@ -169,15 +173,16 @@ def _take(
     return Read(slot, seen, seen.quantity, read_at, sales, Verdict("first"), wrote=slot.sent is not None)
 
 
-def _least_expected(slot: Slot, sales: Sales, read_at: int, skew: int) -> int | None:
+def _least_expected(slot: Slot, sales: Sales, read_at: int, account: AccountRow) -> int | None:
     """The least that any explanation lets the outlet show now; None: nothing is expected."""
     if slot.sent is not None:
-        after = slot.base_at if slot.base_at is not None else slot.sent_at or read_at
+        sent_at = read_at if slot.sent_at is None else account.there(slot.sent_at)
+        after = slot.base_at if slot.base_at is not None else sent_at
         numbers = [slot.sent] if slot.base is None else [slot.sent, slot.base]
-        return min(numbers) - sales.between(after - skew, read_at + skew)
+        return min(numbers) - sales.between(after - account.skew, read_at + account.skew)
     if slot.believed is None or slot.believed_at is None:
         return None
-    return slot.believed - slot.odd - sales.between(slot.believed_at - skew, read_at + skew)
+    return slot.believed - slot.odd - sales.between(slot.believed_at - account.skew, read_at + account.skew)
 
 
 def _close(tx: Tx, tenant_id: int, slot: Slot, why: str, now: int) -> None:

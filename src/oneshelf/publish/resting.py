@@ -148,15 +148,22 @@ def rest(tx: Tx, tenant_id: int, slot: Slot, mark: Mark | None, now: int) -> Non
 
 
 def rest_or_look_again(
-    tx: Tx, tenant_id: int, slot: Slot, mark: Mark | None, late_until: int, settles_at: int, now: int
+    tx: Tx,
+    tenant_id: int,
+    account: AccountRow,
+    slot: Slot,
+    mark: Mark | None,
+    late_until: int,
+    sure: bool,
+    now: int,
 ) -> None:
     """The outlet shows its offer, as far as was read.
 
-    Until `late_until` an earlier write of ours may land, until `settles_at` the clocks can't tell whether a sale was in the read (0:
-    neither): if the last read is older than that, the slot waits for one that is not.
+    Until `late_until` an earlier write of ours may land (0: none); not `sure`: the clocks can't tell yet whether a sale was in the
+    read. If the last read is older than that, the slot waits for one that is not.
     """
-    again_at = max(late_until, settles_at)
-    if again_at <= (slot.believed_at or 0):
+    again_at = max(late_until, 0 if sure else now + 2 * account.skew)
+    if not again_at or account.there(again_at) <= (slot.believed_at or 0):
         rest(tx, tenant_id, slot, mark, now)
         return
     slot.go(SlotEvent.READ_DIFFERS if slot.state is SlotState.READING else SlotEvent.DIRTY)

@@ -205,6 +205,12 @@ class AccountRow(msgspec.Struct, frozen=True):
     in_plan: bool = True
     #: Pieces kept off every listing beside what its rule keeps off, for a while (publish/safe_pause).
     wider: int = 0
+    #: By how much the channel's clock is ahead of ours. When a listing was read, sold and heard through are instants of the channel.
+    ahead: int = 0
+
+    def there(self, at: int) -> int:
+        """Return an instant of ours by the channel's clock."""
+        return at + self.ahead
 
     @property
     def writes(self) -> bool:
@@ -219,8 +225,10 @@ class AccountRow(msgspec.Struct, frozen=True):
 def account_row(tx: Tx, tenant_id: int, account_id: int) -> AccountRow:
     """Return the account. Raises LookupError if there is none."""
     row = tx.one(
-        "SELECT a.account_id, a.channel, a.state, a.skew_s, a.live_at, a.settings, p.name FROM account a "
-        "LEFT JOIN plan p ON p.tenant_id = a.tenant_id WHERE a.tenant_id = :t AND a.account_id = :a",
+        "SELECT a.account_id, a.channel, a.state, a.skew_s, a.live_at, a.settings, p.name, COALESCE(w.ahead, 0) FROM account a "
+        "LEFT JOIN plan p ON p.tenant_id = a.tenant_id "
+        "LEFT JOIN channel_window w ON w.tenant_id = a.tenant_id AND w.account_id = a.account_id "
+        "WHERE a.tenant_id = :t AND a.account_id = :a",
         t=tenant_id,
         a=account_id,
     )
@@ -231,7 +239,7 @@ def account_row(tx: Tx, tenant_id: int, account_id: int) -> AccountRow:
     window, zero = round(float(start_s) * SECOND), settings.get(SHOW_ZERO) == "1"
     in_plan = Plan.named(row[6]).allows(Capability.INVENTORY_SYNC)
     wider = int(settings.get(WIDER) or 0)
-    return AccountRow(row[0], row[1], row[2], row[3] * SECOND, row[4], window, zero, in_plan, wider)
+    return AccountRow(row[0], row[1], row[2], row[3] * SECOND, row[4], window, zero, in_plan, wider, row[7])
 
 
 def orders_complete_through(tx: Tx, tenant_id: int, account_id: int) -> int | None:
@@ -321,8 +329,12 @@ def late_writes(tx: Tx, tenant_id: int, slots: Iterable[Slot], now: int) -> dict
 
 
 def late_until(late: Mapping[int, Iterable[LateWrite]], window: Windows) -> dict[int, int]:
-    """Return {outlet: until when one of its late writes may land} (microseconds)."""
-    return {outlet_id: max(write.taken_at for write in writes) + window.late for outlet_id, writes in late.items()}
+    """Return {outlet: until when one of its late writes may land} (microseconds): never later than LATE_MAX_S after it was sent."""
+    most = LATE_MAX_S * SECOND
+    return {
+        outlet_id: max(min(write.taken_at + window.late, write.sent_at + most) for write in writes)
+        for outlet_id, writes in late.items()
+    }
 
 
 def late_looks(tx: Tx, tenant_id: int, account: AccountRow, slots: Iterable[Slot], now: int) -> dict[int, int]:

@@ -60,7 +60,7 @@ def wake(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int) -
         tx, tenant_id, {s.outlet_id: s.believed_at - account.skew for s in slots.values() if s.believed_at}
     )
     if can.write == "absolute":
-        doubt(tx, tenant_id, slots.values(), account.skew, now)
+        doubt(tx, tenant_id, account, slots.values(), now)
     late = late_looks(tx, tenant_id, account, list(slots.values()), now)
     changed = []
     moved: list[floods.Moved] = []
@@ -129,8 +129,7 @@ def _hear(
     low, high = shown_range(slot, sales, account.skew) if slot.believed is not None else (0, None)
     weigh(slot, number, high, account, mark, now)
     if slot.verified and high == slot.offer:
-        settles_at = now + 2 * account.skew if low != high else 0
-        rest_or_look_again(tx, tenant_id, slot, mark, late, settles_at, now)
+        rest_or_look_again(tx, tenant_id, account, slot, mark, late, low == high, now)
         return
     slot.verified = min(slot.verified, 1)
     if slot.attempts == 0 or slot.priority <= URGENT_MAX:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import structlog
@@ -51,6 +52,8 @@ class Session(Protocol):
     def with_priority(self, priority: int) -> Session: ...
 
     def granted(self, operation: str, times: int = 1) -> Http: ...
+
+    def channel_now(self) -> datetime: ...
 
 
 async def run(
@@ -255,7 +258,7 @@ class _Publisher:
         self.on_settled(False)
 
     def _forget_old_reads(self) -> None:
-        oldest = self.now() - round(BASE_FRESH_S * SECOND)
+        oldest = to_us(self.session.channel_now()) - round(BASE_FRESH_S * SECOND)
         self.fresh = {name: seen for name, seen in self.fresh.items() if to_us(seen.read_at) >= oldest}
 
     async def finish(self) -> None:

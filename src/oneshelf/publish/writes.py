@@ -20,6 +20,8 @@ from oneshelf.core.slot import (
     THROTTLED_S_MAX,
     UNKNOWN_READ_S,
     UNKNOWN_READ_S_MAX,
+    URGENT_MAX,
+    URGENT_S_MAX,
     SlotEvent,
     SlotState,
     backoff_s,
@@ -122,7 +124,8 @@ def _end_write(
 def _held_back(slot: Slot, reason: str, wait_s: float | None, now: int) -> None:
     slot.go(SlotEvent.THROTTLED)
     slot.attempts += 1
-    wait = wait_s if wait_s is not None else backoff_s(THROTTLED_S, slot.attempts, THROTTLED_S_MAX)
+    most_s = URGENT_S_MAX if slot.priority <= URGENT_MAX else THROTTLED_S_MAX
+    wait = wait_s if wait_s is not None else backoff_s(THROTTLED_S, slot.attempts, most_s)
     slot.wait_until = now + us(wait)
     slot.reason = reason[:REASON_MAX]
 
@@ -154,7 +157,7 @@ def _confirmed(
     tx: Tx, tenant_id: int, account: AccountRow, can: Capabilities, slot: Slot, mark: Mark | None, now: int
 ) -> None:
     """Compare-and-set: the yes says what is shown. Rest if that is still the offer."""
-    slot.believed, slot.believed_at, slot.verified = slot.sent, now, 1
+    slot.believed, slot.believed_at, slot.verified = slot.sent, account.there(now), 1
     slot.sent = slot.acked_at = slot.wait_until = None
     slot.exposure = slot.believed or 0
     number = numbers_of(tx, tenant_id, account.account_id, [slot.outlet_id], can, now).get(slot.outlet_id)

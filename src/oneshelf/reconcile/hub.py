@@ -31,7 +31,10 @@ ITEMS_A_READ = 50
 
 
 class Read(msgspec.Struct, frozen=True):
-    """One read of the hub. Whatever was in flight between asking and answering may or may not be in it."""
+    """One read of the hub. Whatever was in flight between asking and answering may or may not be in it.
+
+    `asked_at`: by our clock, as our calls are; the levels' `read_at`: by the shop's, as its orders are.
+    """
 
     levels: Sequence[HubLevel]
     asked_at: int
@@ -193,8 +196,9 @@ def _judge_offs(
             if off == 0:
                 changed = True
                 continue
-        odd_since = _odd_since(tx, tenant_id, sku, level.location_id, off, read.asked_at)
-        if through >= odd_since + hub.skew_s * SECOND and read.asked_at > odd_since:
+        read_at = to_us(level.read_at)
+        odd_since = _odd_since(tx, tenant_id, sku, level.location_id, off, read_at)
+        if through >= odd_since + hub.skew_s * SECOND and read_at > odd_since:
             _post_edit(tx, tenant_id, sku, level.location_id, off, read.read_id, "moved or counted in Shopify", now)
             _clear_odd(tx, tenant_id, sku, level.location_id)
             told.edits += 1
@@ -316,18 +320,18 @@ def _complete_through(tx: Tx, tenant_id: int, hub: Account) -> int:
     return 0 if row is None or row[0] is None else int(row[0])
 
 
-def _odd_since(tx: Tx, tenant_id: int, sku: str, location_id: str, off: int, asked_at: int) -> int:
+def _odd_since(tx: Tx, tenant_id: int, sku: str, location_id: str, off: int, read_at: int) -> int:
     """Return since when this very difference is seen; another difference begins anew."""
     row = tx.one(
         "UPDATE hub_level SET odd_since = CASE WHEN odd = :off AND odd_since IS NOT NULL THEN odd_since ELSE :at END, odd = :off "
         "WHERE tenant_id = :t AND sku = :s AND location_id = :l RETURNING odd_since",
         off=off,
-        at=asked_at,
+        at=read_at,
         t=tenant_id,
         s=sku,
         l=location_id,
     )
-    return asked_at if row is None else int(row[0])
+    return read_at if row is None else int(row[0])
 
 
 def _clear_odd(tx: Tx, tenant_id: int, sku: str, location_id: str) -> None:

@@ -84,4 +84,4 @@ def outcome_of_silence(lost: NoAnswer) -> Outcome:
     """No answer to a write: nothing arrived when it was not sent, else only a read can tell."""
     if lost.sent:
         return Unknown(reason=lost.reason)
-    return Throttled(wait_s=1, reason=lost.reason)
+    return Throttled(reason=lost.reason)

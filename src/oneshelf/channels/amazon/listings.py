@@ -56,8 +56,8 @@ async def search_listings_items(http: Http, account: Account, outlets: Sequence[
         request = build(account, "searchListingsItems", items_path(account), query)
         response = await http.request(request)
         answer = decoded(request, body_of_read(request, response), wire.SearchListingsAnswer)
-        found = {item.sku: _seen(item, response.received_at) for item in answer.items}
-        missing = Seen(external_id="", quantity=None, read_at=response.received_at, state="gone")
+        found = {item.sku: _seen(item, response.shown_at) for item in answer.items}
+        missing = Seen(external_id="", quantity=None, read_at=response.shown_at, state="gone")
     seen = []
     for outlet in outlets:
         sku = outlet.external_id
@@ -74,9 +74,9 @@ async def get_listings_item(http: Http, account: Account, sku: str) -> Seen:
     request = build(account, "getListingsItem", item_path(account, sku), query)
     response = await http.request(request)
     if response.status == 404:
-        return Seen(external_id=sku, quantity=None, read_at=response.received_at, state="gone")
+        return Seen(external_id=sku, quantity=None, read_at=response.shown_at, state="gone")
     item = decoded(request, body_of_read(request, response), wire.Item)
-    return msgspec.structs.replace(_seen(item, response.received_at), external_id=sku)
+    return msgspec.structs.replace(_seen(item, response.shown_at), external_id=sku)
 
 
 async def patch_listings_item(http: Http, account: Account, offer: Offer) -> Outcome:

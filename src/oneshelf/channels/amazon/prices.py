@@ -66,7 +66,7 @@ async def read_prices(http: Http, account: Account, outlets: Sequence[Outlet]) -
             for item in decoded(request, body_of_read(request, response), wire.SearchListingsAnswer).items
         }
         for outlet in joined:
-            found[outlet.external_id] = _seen(items.get(outlet.external_id), outlet, account, response.received_at)
+            found[outlet.external_id] = _seen(items.get(outlet.external_id), outlet, account, response.shown_at)
     return [found.get(each.external_id) or await _read_one(http, account, each) for each in outlets]
 
 
@@ -75,8 +75,8 @@ async def _read_one(http: Http, account: Account, outlet: Outlet) -> PriceSeen:
     request = build(account, "getListingsItem", listings.item_path(account, outlet.external_id), query)
     response = await http.request(request)
     if response.status == 404:
-        return _seen(None, outlet, account, response.received_at)
-    return _seen(decoded(request, body_of_read(request, response), wire.Item), outlet, account, response.received_at)
+        return _seen(None, outlet, account, response.shown_at)
+    return _seen(decoded(request, body_of_read(request, response), wire.Item), outlet, account, response.shown_at)
 
 
 async def publish_price(http: Http, account: Account, offer: PriceOffer) -> Outcome:

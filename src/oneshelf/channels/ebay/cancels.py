@@ -79,7 +79,7 @@ class Cancels:
             asked = await self._buyers_wish(http, order) if order.in_progress else None
             why_not = None if asked else await self._why_not(http, order)
         except NoAnswer as gone:
-            return Throttled(wait_s=1.0, reason=f"nothing was asked yet: {gone.reason}")
+            return Throttled(reason=f"nothing was asked yet: {gone.reason}")
         except Retry as later:
             return Throttled(wait_s=later.wait_s, reason=str(later))
         except SignInAgain as refused:
@@ -181,7 +181,7 @@ class Cancels:
                 http, "POST", path, operation, order.marketplace_id, body, signs
             )
         except NoAnswer as gone:
-            return Unknown(gone.reason) if gone.sent else Throttled(wait_s=1.0, reason=gone.reason)
+            return Unknown(gone.reason) if gone.sent else Throttled(reason=gone.reason)
         return _outcome(response, asked)
 
     async def _case(self, http: Http, cancel_id: str, marketplace_id: str) -> dict[str, Any] | None:

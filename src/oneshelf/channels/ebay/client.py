@@ -107,10 +107,10 @@ class EbayClient:
 
     # --- orders --------------------------------------------------------------------------------------------------
 
-    async def get_orders(self, http: Http, *, start: str, end: str, offset: int) -> tuple[Orders, datetime]:
-        """GET /order by last change within [start..end], both inclusive. `offset` counts records."""
+    async def get_orders(self, http: Http, *, start: str, offset: int) -> tuple[Orders, datetime]:
+        """GET /order by last change since `start`, inclusive, oldest creation first. `offset` counts records."""
         asked = {
-            "filter": f"lastmodifieddate:[{start}..{end}]",
+            "filter": f"lastmodifieddate:[{start}..]",
             "fieldGroups": "TAX_BREAKDOWN",
             "limit": ORDERS_MAX,
             "offset": offset,
@@ -214,9 +214,9 @@ class EbayClient:
         )
         response = await http.request(request)
         if response.status == 404 or (response.status == 400 and explained_body(response.body).error_id == _NO_OFFER):
-            return [], response.received_at
+            return [], response.shown_at
         found = body_of_read(request, response, dict[str, Any]).get("offers")
-        return objects(found), response.received_at
+        return objects(found), response.shown_at
 
     async def get_inventory_item(self, http: Http, sku: str) -> dict[str, Any] | None:
         """GET /inventory_item/{sku}. None: eBay says that there is none."""

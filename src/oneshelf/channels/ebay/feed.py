@@ -1,9 +1,10 @@
-"""Orders, read page by page from a closed window of changes, each with its parcels.
+"""Orders, read page by page by their last change, each with its parcels.
 
-In: a cursor. Out: one message an order. Never: asks for a window that ends in eBay's future (error 30850).
+In: a cursor. Out: one message an order. Never: asks for a window that ends: an order that changes while we page would leave it, unseen,
+and the run would count as complete past it (I22).
 
-Sorted by creation while filtered by change: an order that changes while we page leaves the window and shifts the rest. So pages
-overlap, and a page whose total fell by more than the overlap is followed by a step back.
+Sorted by creation while filtered by change. A run is complete through its first page's instant. Pages overlap, and a page whose total
+fell by more than the overlap is followed by a step back: nothing should leave, but then nothing is lost.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Feed:
         """Read one page. Raises Retry, SignInAgain, Park, NoAnswer."""
         run = cursor.run or _window(cursor, now)
         offset = int(run["offset"])
-        page, received_at = await self._client.get_orders(http, start=run["from"], end=run["to"], offset=offset)
+        page, received_at = await self._client.get_orders(http, start=run["from"], offset=offset)
         messages = [await self._message(http, await self._whole(http, bytes(raw)), received_at) for raw in page.orders]
         count = len(messages)
         more = offset + count < page.total if page.total is not None else bool(page.next)

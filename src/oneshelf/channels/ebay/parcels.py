@@ -69,7 +69,7 @@ async def ship(client: EbayClient, http: Http, order_id: str, parcel: Parcel) ->
     try:
         response = await client.create_shipping_fulfillment(http, order_id, body)
     except NoAnswer as lost:
-        return Unknown(lost.reason) if lost.sent else Throttled(wait_s=1.0, reason=lost.reason)
+        return Unknown(lost.reason) if lost.sent else Throttled(reason=lost.reason)
     if response.status == 201:
         made = _LOCATION.search(response.headers.get("location", ""))
         return Accepted(made[1] if made else tracking or None)

@@ -85,7 +85,7 @@ async def _entry(client: EbayClient, http: Http, offer: PriceOffer) -> dict[str,
         try:
             known = offers_kept(fixed_price(await client.get_offers(http, offer.outlet.external_id)))
         except NoAnswer as gone:
-            return Throttled(wait_s=1.0, reason=f"nothing was told yet: {gone.reason}")
+            return Throttled(reason=f"nothing was told yet: {gone.reason}")
         except Retry as later:
             return Throttled(wait_s=later.wait_s, reason=str(later))
         except SignInAgain as refused:

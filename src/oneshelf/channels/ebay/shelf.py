@@ -68,7 +68,7 @@ async def migrate(client: EbayClient, http: Http, listing_ids: Sequence[str]) ->
     try:
         response = await client.bulk_migrate_listing(http, listing_ids)
     except NoAnswer as gone:
-        lost: Outcome = Unknown(gone.reason) if gone.sent else Throttled(wait_s=1.0, reason=gone.reason)
+        lost: Outcome = Unknown(gone.reason) if gone.sent else Throttled(reason=gone.reason)
         return [lost for _ in listing_ids]
     rows = {text(row.get("listingId")): row for row in _rows(response.body)}
     if not 200 <= response.status < 300 and not rows:
@@ -193,7 +193,7 @@ async def _read_into(seen: dict[str, Seen], client: EbayClient, http: Http, skus
     if not skus:
         return
     request, response = await client.bulk_get_inventory_item(http, skus)
-    read_at = response.received_at
+    read_at = response.shown_at
     refused = response.status in (400, 404)
     if refused and len(skus) > 1 and not _rows(response.body):
         # One SKU that is unknown or not valid may fail them all: by halves, down to the one.
@@ -260,7 +260,7 @@ async def write(client: EbayClient, http: Http, entries: Mapping[str, Mapping[st
     try:
         response = await client.bulk_update_price_quantity(http, list(entries.values()))
     except NoAnswer as gone:
-        lost: Outcome = Unknown(gone.reason) if gone.sent else Throttled(wait_s=1.0, reason=gone.reason)
+        lost: Outcome = Unknown(gone.reason) if gone.sent else Throttled(reason=gone.reason)
         return dict.fromkeys(skus, lost)
     rows = _rows(response.body)
     if 200 <= response.status < 300 or (response.status == 400 and rows):

@@ -84,13 +84,10 @@ class EtsyClient:
 
     # --- orders --------------------------------------------------------------------------------------------------
 
-    async def get_shop_receipts(
-        self, http: Http, *, min_last_modified: int, max_last_modified: int, offset: int
-    ) -> tuple[Rows, datetime]:
-        """GET /shops/{shop}/receipts, oldest change first, whatever their state. Unix seconds, both ends inclusive."""
+    async def get_shop_receipts(self, http: Http, *, min_last_modified: int, offset: int) -> tuple[Rows, datetime]:
+        """GET /shops/{shop}/receipts, oldest change first, whatever their state. Unix seconds, inclusive."""
         asked = {
             "min_last_modified": min_last_modified,
-            "max_last_modified": max_last_modified,
             "sort_on": "updated",
             "sort_order": "asc",
             "limit": ROWS_MAX,
@@ -145,7 +142,7 @@ class EtsyClient:
         response = await http.request(request)
         if response.status == 404:
             return None
-        return body_of_read(request, response, Listings), response.received_at
+        return body_of_read(request, response, Listings), response.shown_at
 
     async def get_listing_inventory(self, http: Http, listing_id: str) -> tuple[dict[str, Any], datetime] | None:
         """GET /listings/{id}/inventory?includes=Listing. None on 404: no such listing, or one without an inventory record."""
@@ -157,15 +154,15 @@ class EtsyClient:
         response = await http.request(request)
         if response.status == 404:
             return None
-        return body_of_read(request, response, dict[str, Any]), response.received_at
+        return body_of_read(request, response, dict[str, Any]), response.shown_at
 
     async def get_listing(self, http: Http, listing_id: str) -> tuple[dict[str, Any] | None, datetime]:
         """GET /listings/{id}. None: 404."""
         request = Request(method="GET", url=f"{self._base}/listings/{listing_id}", operation="getListing")
         response = await http.request(request)
         if response.status == 404:
-            return None, response.received_at
-        return body_of_read(request, response, dict[str, Any]), response.received_at
+            return None, response.shown_at
+        return body_of_read(request, response, dict[str, Any]), response.shown_at
 
     async def update_listing_inventory(
         self, http: Http, listing_id: str, body: Mapping[str, Any], *, three_variations: bool

@@ -1,10 +1,11 @@
-"""Orders, read page by page from a closed window of changes.
+"""Orders, read page by page by their last change, oldest first.
 
 In: a cursor. Out: one receipt a message, as it came. Never: relies on the feed alone: cancels and refunds may not move a receipt's
 update time (etsy/open-api #604, #629, #339), so open orders are also read again by id.
 
-A page starts where the last one's youngest row stood (`min_last_modified`), not at a row count: rows that change meanwhile leave
-the window and would shift a count past orders never seen.
+A page starts where the last one's youngest row stood (`min_last_modified`), not at a row count: rows that change meanwhile move to the
+end and would shift a count past orders never seen. The window has no end: from one that has they would leave, unseen, and the run would
+count as complete past them (I22). A run is complete through its first page's instant.
 """
 
 from __future__ import annotations
@@ -56,9 +57,7 @@ async def fetch(client: EtsyClient, http: Http, cursor: Cursor, now: datetime) -
     """Read one page. Raises Retry, SignInAgain, Park, NoAnswer."""
     run = cursor.run or _window(cursor, now)
     start, offset, end = int(run["min"]), int(run["offset"]), int(run["to"])
-    rows, received_at = await client.get_shop_receipts(
-        http, min_last_modified=start, max_last_modified=end, offset=offset
-    )
+    rows, received_at = await client.get_shop_receipts(http, min_last_modified=start, offset=offset)
     messages = tuple(message(bytes(row), received_at) for row in rows.results)
     count = len(messages)
     last = count < ROWS_MAX if rows.count is None else offset + count >= rows.count
@@ -79,7 +78,7 @@ def _next(run: dict[str, Any], messages: tuple[RawMessage, ...]) -> dict[str, An
     stamps = [_stamp(one.body)[1] for one in messages]
     seconds = [second for second in stamps if second is not None]
     ordered = len(seconds) == len(stamps) and seconds == sorted(seconds)
-    if ordered and int(run["min"]) + 1 < seconds[-1] <= int(run["to"]):
+    if ordered and int(run["min"]) + 1 < seconds[-1]:
         return {**run, "min": seconds[-1] - 1, "offset": 0}
     return {**run, "offset": int(run["offset"]) + max(1, len(messages) - _ROWS_AGAIN)}
 

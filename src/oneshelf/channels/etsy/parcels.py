@@ -49,7 +49,7 @@ async def ship(client: EtsyClient, http: Http, order_id: str, parcel: Parcel) ->
     try:
         response = await client.create_receipt_shipment(http, order_id, body)
     except NoAnswer as lost:
-        return Unknown(lost.reason) if lost.sent else Throttled(wait_s=1.0, reason=lost.reason)
+        return Unknown(lost.reason) if lost.sent else Throttled(reason=lost.reason)
     if response.status == 403:
         return Rejected("Etsy lets this shop or app ship by hand only", code="not_allowed")
     if not 200 <= response.status < 300:

@@ -343,7 +343,7 @@ async def sent(call: Awaitable[Response], listing_id: str) -> Outcome:
     try:
         response = await call
     except NoAnswer as gone:
-        return Unknown(gone.reason) if gone.sent else Throttled(wait_s=1.0, reason=gone.reason)
+        return Unknown(gone.reason) if gone.sent else Throttled(reason=gone.reason)
     if not 200 <= response.status < 300:
         return outcome_of_refusal(response)
     try:

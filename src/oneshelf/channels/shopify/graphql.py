@@ -63,6 +63,7 @@ class Answer(msgspec.Struct, frozen=True):
     data: dict[str, Any]
     errors: tuple[dict[str, Any], ...]
     received_at: datetime
+    shown_at: datetime
     version: str = ""
 
 
@@ -89,7 +90,7 @@ class GraphQL:
         except NoAnswer as error:
             if error.sent:
                 return Failure("unknown", f"no answer: {error.reason}")
-            return Failure("throttled", f"not sent: {error.reason}", wait_s=1.0)
+            return Failure("throttled", f"not sent: {error.reason}")
         return read_answer(response)
 
     def _request(self, document: Document, variables: Mapping[str, Any] | None, each: int) -> Request:
@@ -123,11 +124,15 @@ def read_answer(response: Response) -> Answer | Failure:
         return Failure("unknown", f"errors: {str(raw)[:200]}")
     data = body.get("data")
     if isinstance(data, dict) and any(value is not None for value in data.values()):
-        return Answer(data, errors, response.received_at, response.headers.get("x-shopify-api-version", ""))
+        return Answer(
+            data, errors, response.received_at, response.shown_at, response.headers.get("x-shopify-api-version", "")
+        )
     if errors:
         return _top_level_failure(errors, body.get("extensions"))
     if isinstance(data, dict):
-        return Answer(data, (), response.received_at, response.headers.get("x-shopify-api-version", ""))
+        return Answer(
+            data, (), response.received_at, response.shown_at, response.headers.get("x-shopify-api-version", "")
+        )
     return Failure("unknown", "HTTP 200 without data or errors")
 
 

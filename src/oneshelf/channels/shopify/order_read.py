@@ -28,14 +28,14 @@ from oneshelf.core.errors import Retry
 PART_PAGES_MAX = 100
 
 
-def window(since: datetime, until: datetime) -> str:
-    """Return the search for orders updated in a closed window. An unknown field would be ignored, and everything returned:
-    this text is a constant but for its instants, and the answer is checked against the window.
+def updated(since: datetime) -> str:
+    """Return the search for orders updated since an instant. An unknown field would be ignored, and everything returned: this text is a
+    constant but for its instant, and the answer is checked against it.
 
-    >>> window(datetime(2026, 11, 23, 4, tzinfo=UTC), datetime(2026, 11, 23, 5, tzinfo=UTC))
-    "updated_at:>='2026-11-23T04:00:00Z' AND updated_at:<='2026-11-23T05:00:00Z'"
+    >>> updated(datetime(2026, 11, 23, 4, tzinfo=UTC))
+    "updated_at:>='2026-11-23T04:00:00Z'"
     """
-    return f"updated_at:>='{_iso(since)}' AND updated_at:<='{_iso(until)}'"
+    return f"updated_at:>='{_iso(since)}'"
 
 
 def _iso(at: datetime) -> str:
@@ -50,12 +50,14 @@ class OrderReader:
         self._delay = timedelta(seconds=visibility_delay_s)
 
     async def fetch(self, http: Http, cursor: Cursor, now: datetime) -> Page:
-        """Read one page. A run follows one frozen window: what changes meanwhile leaves it, and is found by the next run."""
+        """Read one page, oldest change first. A run asks one frozen query without an end: an order that changes while we page moves
+        behind the pages that are still to come. With an end it would leave, unseen, and the run would count as complete past it (I22).
+        So a run is complete through its first page's instant."""
         run = cursor.run or {"since": _iso(cursor.since), "until": _iso(now), "after": None}
         since, until = instant(run["since"]), instant(run["until"])
         if since is None or until is None:
             raise Retry(f"a cursor without its window: {run}")
-        variables = {"filter": window(since, until), "cursor": run["after"]}
+        variables = {"filter": updated(since), "cursor": run["after"]}
         answer = await self._graphql.ask(http, docs.ORDERS_CHANGED, variables)
         orders = answer.data.get("orders") or {}
         nodes = orders.get("nodes") or []

@@ -45,7 +45,7 @@ class Pricer:
         answer = await self._graphql.ask(http, docs.VARIANT_PRICES, {"ids": asked}, each=len(asked))
         found = {str(node["id"]): node for node in answer.data.get("nodes") or [] if isinstance(node, dict) and node}
         return [
-            _seen(outlet.external_id, found.get(variant_id), currency, answer.received_at)
+            _seen(outlet.external_id, found.get(variant_id), currency, answer.shown_at)
             for outlet, variant_id in zip(outlets, wanted, strict=True)
         ]
 

@@ -111,7 +111,7 @@ class Reader:
                 raise Retry("the answer does not hold one node for each item asked for")
             for item_id, node in zip(asked, nodes, strict=True):
                 whole_item = None if node is None else await self._all_levels(http, node)
-                found[item_id] = (whole_item, answer.received_at)
+                found[item_id] = (whole_item, answer.shown_at)
         return found
 
     async def _all_levels(self, http: Http, item: dict[str, Any]) -> dict[str, Any]:
