@@ -37,8 +37,6 @@ class Shelf:
         #: Pieces by SKU that people brought, and that they took, beside all sales.
         self.brought: Counter[str] = Counter()
         self.taken: Counter[str] = Counter()
-        #: Pieces by SKU that buyers sent back.
-        self.returned: Counter[str] = Counter()
 
     @property
     def skus(self) -> list[str]:
@@ -50,9 +48,15 @@ class Shelf:
         (self.brought if pieces > 0 else self.taken)[sku] += abs(pieces)
 
     def take_back(self, sku: str, pieces: int) -> None:
-        """A buyer has sent pieces back, and they are sold again."""
-        self.move(sku, pieces)
-        self.returned[sku] += pieces
+        """A buyer has sent pieces back, and they are sold again: nobody's edit."""
+        self.on_hand[sku] += pieces
+
+    def lines_of(self, channel: str, order_id: str) -> Mapping[str, int]:
+        """What an order of a channel asked for, by SKU."""
+        for sale in self.sales():
+            if sale.channel == channel and plain_id(sale.order_id) == plain_id(order_id):
+                return sale.lines
+        return {}
 
     def send(self, sku: str, pieces: int) -> None:
         """A parcel of a web order leaves."""

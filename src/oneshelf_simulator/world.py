@@ -202,7 +202,7 @@ class World:
                 if detail.get("gives_back") or detail.get("restock"):
                     order_id = str(detail.get("order") or detail["order_id"])
                     self.auditor.put_back(happening.channel, order_id)
-                    self.auditor.strict.loosened(self.shelf.left.get((happening.channel, order_id), ()))
+                    self.auditor.strict.loosened(self.shelf.lines_of(happening.channel, order_id))
                 if detail.get("by") in ("AMAZON", "BUYER"):
                     self.faults["pending_cancelled"] += 1
 

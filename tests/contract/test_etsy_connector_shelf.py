@@ -111,6 +111,16 @@ def single(state: str = "active", quantity: int = 4) -> dict[str, Any]:
     return inventory(state, products=[product], quantity_on_property=[], sku_on_property=[])
 
 
+def keeps(medium: int, large: int) -> dict[str, Any]:
+    """Etsy's answer to a write of numbers: what the listing keeps."""
+    document = inventory("inactive")
+    numbers = {"TEE-RED-M": medium, "TEE-RED-L": large}
+    for product in document["products"]:
+        for offering in product["offerings"]:
+            offering["quantity"] = numbers.get(product["sku"], offering["quantity"])
+    return document
+
+
 def outlet(key: str) -> Outlet:
     return Outlet(key, key.partition("/")[0])
 
@@ -386,16 +396,28 @@ async def test_zero_on_a_closed_listing_sends_nothing() -> None:
 
 
 async def test_reopening_writes_numbers_first_and_forgets_the_ones_from_before() -> None:
-    http, outcomes = await publish(inventory("inactive"), {M: 5}, (200, {}), (200, {}))
+    http, outcomes = await publish(inventory("inactive"), {M: 5}, (200, keeps(5, 0)), (200, {}))
     assert http.done == ["PUT /listings/123456789/inventory", "PATCH /shops/12345/listings/123456789"]
     assert written(http.asked[0]) == {"TEE-RED-M": (5, True), "TEE-RED-L": (0, True)}
     assert http.asked[1].body == b"state=active"
     assert outcomes == [Accepted("123456789")]
 
 
+async def test_FC_D08_a_listing_that_keeps_other_numbers_than_it_was_told_stays_closed() -> None:
+    """Etsy says yes and does nothing: open, the old number is on sale, and a strict SKU's piece twice (I15)."""
+    http, outcomes = await publish(inventory("inactive"), {M: 1}, (200, keeps(5, 0)))
+    assert http.done == ["PUT /listings/123456789/inventory"]
+    assert isinstance(outcomes[0], Unknown)
+    http, outcomes = await publish(inventory("inactive"), {M: 1}, (200, {}), (200, keeps(1, 0)), (200, {}))
+    assert [line.split()[0] for line in http.done] == ["PUT", "GET", "PATCH"]
+    assert outcomes == [Accepted("123456789")]
+    http, outcomes = await publish(inventory("inactive"), {M: 1}, (200, {}), (503, {}))
+    assert isinstance(outcomes[0], Unknown)
+
+
 async def test_reopening_that_fails_half_way() -> None:
     http, outcomes = await publish(
-        inventory("inactive"), {M: 5, L: 0}, (200, {}), (400, {"error": "no shipping profile"})
+        inventory("inactive"), {M: 5, L: 0}, (200, keeps(5, 0)), (400, {"error": "no shipping profile"})
     )
     assert outcomes == [Rejected("no shipping profile", code="400"), Accepted("123456789")]
     http, outcomes = await publish(inventory("inactive"), {M: 5}, (400, {"error": "quantity cannot be empty"}))

@@ -288,9 +288,15 @@ async def _write(
 ) -> dict[str, Outcome]:
     """Write by the listing's state. Source: updateListing `state`; etsy/open-api #395 (all zero refused), #538 (reopening)."""
 
-    def put() -> Awaitable[Outcome]:
+    answers: list[Response] = []
+
+    async def call() -> Response:
         three = etsy_listing.variations(body) >= 3
-        return sent(client.update_listing_inventory(http, listing_id, body, three_variations=three), listing_id)
+        answers.append(await client.update_listing_inventory(http, listing_id, body, three_variations=three))
+        return answers[-1]
+
+    def put() -> Awaitable[Outcome]:
+        return sent(call(), listing_id)
 
     def patch(to: str) -> Awaitable[Outcome]:
         return sent(client.update_listing(http, listing_id, to), listing_id)
@@ -314,10 +320,30 @@ async def _write(
         return _all(offers, written)
     written = await put()
     if state == "inactive" and isinstance(written, Accepted):
-        # Numbers first: what the closed listing kept is older than what we just wrote.
+        # Numbers first: what the closed listing kept is older than what we just wrote. A yes is not yet proof that they were taken
+        # (FC-D08), and once it is open the old ones are on sale.
+        if not await _keeps(client, http, listing_id, answers[-1].body, offers):
+            return _all(offers, Unknown("Etsy said yes to the numbers and keeps others: the listing stays closed"))
         opened = await patch("active")
         return {o.outlet.external_id: opened if o.quantity else written for o in offers}
     return _all(offers, written)
+
+
+async def _keeps(client: EtsyClient, http: Http, listing_id: str, answer: bytes, offers: Sequence[Offer]) -> bool:
+    """Whether a closed listing keeps the numbers that it was told: what it will show once it is open. The answer to the write says so
+    (updateListingInventory returns a ListingInventory); one that says nothing is asked for again."""
+    try:
+        inventory = decoded(answer, dict[str, Any], "write")
+        if not etsy_listing.products_of(inventory):
+            found = await read_document(client, http, listing_id)
+            inventory = found.document["inventory"] if found.document is not None else {}
+        kept = etsy_listing.shown(etsy_listing.document_of(listing_id, "active", inventory, single=True))
+    except (Retry, NoAnswer, Park, SignInAgain, Unreadable):
+        return False
+    return all(
+        offer.outlet.external_id in kept and kept[offer.outlet.external_id].quantity == offer.quantity
+        for offer in offers
+    )
 
 
 def _just_read(offers: Sequence[Offer]) -> dict[str, Any] | None:
