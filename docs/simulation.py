@@ -51,8 +51,11 @@ in a run's options the merchant has switched that off, and K is what each has to
 In most worlds up to three SKUs are strict, chosen by the seed. Of these, what all outlets show together is never more than there is, from
 when they are dealt out on; a number typed by hand, a piece lost on the shelf, and a cancel that puts back what has left end that until the
 engine knows of it. In half of the worlds the merchant leaves it to us to cancel what is short, and the rush of most `flash` worlds is
-announced. What was asked for, and what came of it, is counted (`wishes` in `--json`). Bundles, packs and several locations do not live in
-these worlds yet.
+announced. What was asked for, and what came of it, is counted (`wishes` in `--json`).
+
+In about half of the worlds a few listings at marketplaces are packs of two to six pieces, and in half a SKU or two are bundles of two or three
+others, listed at one to three marketplaces. Buyers take them like anything else; hands type their numbers. The judge counts pieces: a listing
+shows whole packs, a bundle the least that its parts make. Several locations do not live in these worlds yet.
 
 Profiles: `calm` (a slow shop, few losses), `busy`, `flash` (a rush on all products), `hostile` (every fault, often). Each seed draws its own
 mixture: in most runs some faults are off, in some a few are heavy.

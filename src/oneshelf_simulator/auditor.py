@@ -28,7 +28,8 @@ INVARIANTS: dict[int, str] = {
     4: "at rest: stored orders against the marketplaces' sales",
     5: "at rest: levels are those of the truth, whatever was doubled, lost or overtaken; after each commit: what counts as an edit against "
     "what people edited",
-    6: "every look: copies in the shop an order; parcels at the marketplace a tracking number, and pieces",
+    6: "every look: copies in the shop an order, and their pieces; parcels at the marketplace a tracking number, and pieces: a pack or "
+    "bundle is told when all of it has left",
     7: "every look: coverage walked again over the stored lines",
     8: "every look: a released or shipped line was not displaced, nor cancelled by us",
     9: "after each commit: what leaves as settled, against the marketplaces' sales of its SKUs before it: each is stored",
@@ -468,6 +469,14 @@ class Auditor:
         for key, count in sorted(copies.items()):
             if count > 1:
                 raise Breach("I6", f"{key[0]} order {key[1]} stands in the shop {count} times")
+        sold = {(sale.channel, plain_id(sale.order_id)): sale for sale in self.shelf.sales()}
+        for channel, order_id, copy in self.shelf.copies():
+            sale = sold.get((channel, plain_id(order_id)))
+            pieces = self.shelf.pieces(sale) if sale is not None else Counter()
+            if more := {sku: count for sku, count in copy["lines"].items() if count > pieces[sku]}:
+                raise Breach(
+                    "I6", f"the copy of {channel} order {order_id} has {more}, its buyer bought {dict(pieces)}"
+                )
 
     def _check_parcels(self) -> None:
         shops = self.shelf.emulation.marketplaces
@@ -476,12 +485,21 @@ class Auditor:
             for line in order.lines:
                 if order.shipped_units(line.line_item_id) > line.quantity:
                     raise Breach("I6", f"ebay order {order.order_id} was told more pieces than were ordered")
+            self._check_told("ebay", order.order_id, {x.sku: order.shipped_units(x.line_item_id) for x in order.lines})
         for receipt in shops["etsy"].shop.receipts.values():
             _once("etsy", str(receipt.receipt_id), [one.tracking_code for one in receipt.shipments])
         for one in shops["amazon"].book.orders.values():
             _once("amazon", one.order_id, [package.tracking for package in one.packages.values()])
             if any(item.shipped > item.quantity for item in one.items):
                 raise Breach("I6", f"amazon order {one.order_id} was told more pieces than were ordered")
+            self._check_told("amazon", one.order_id, {item.sku: item.shipped for item in one.items})
+
+    def _check_told(self, channel: str, order_id: str, told: dict[str, int]) -> None:
+        """S10.7: nothing is told as sent that has not left; a pack, when all its pieces have. (Etsy takes whole orders.)"""
+        left = self.shelf.left.get((channel, order_id), Counter())
+        for sku, pieces in self.shelf.goods.pieces(channel, told).items():
+            if pieces > left[sku]:
+                raise Breach("I6", f"{channel} order {order_id} was told {pieces} of {sku}, {left[sku]} have left")
 
     def _check_completeness(self) -> None:
         """I22: an order that was placed at or before the instant, and that the feed shows, is stored."""
@@ -547,6 +565,9 @@ class Auditor:
                 sku,
             )
             shown = {channel: self.shelf.shown(channel, sku) for channel in ("shopify", *MARKETPLACES)}
+            for one in self.shelf.goods.offered.values():
+                if sku in one.parts:
+                    shown[f"{one.channel} {one.sku}"] = self.shelf.shown(one.channel, one.sku)
             lines.append(
                 f"{sku}: shelf {self.shelf.on_hand[sku]} owed {owed[sku]} damaged {self.shelf.damaged[sku]} | "
                 f"ledger (on_hand, committed, reserved, unavailable) {level[0]} | shown {shown}"

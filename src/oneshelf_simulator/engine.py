@@ -269,6 +269,18 @@ class Engine:
         for sku in skus:
             await self.do(COMMANDS["strict"](self.life.service, {"sku": sku, "strict": True}))
 
+    async def link(self, channel: str, listing: str, parts: Mapping[str, int]) -> None:
+        """The merchant says what one of a marketplace's listings takes from the shelf."""
+        assert self.life is not None and self.life.service is not None
+        service = self.life.service
+        outlet_id = await self.do(service.writer.do(lambda tx: _outlet_of(tx, channel, listing)))
+        await self.do(COMMANDS["link"](service, {"outlet_id": outlet_id, "parts": dict(parts)}))
+
+    async def bundle(self, sku: str, parts: Mapping[str, int]) -> None:
+        """The merchant defines a SKU that is made of others."""
+        assert self.life is not None and self.life.service is not None
+        await self.do(COMMANDS["bundle"](self.life.service, {"sku": sku, "parts": dict(parts)}))
+
     async def announce(self, skus: Iterable[str], starts_s: float, ends_s: float, factor: float) -> None:
         """The merchant says when these will sell how much faster; seconds of the world's clock."""
         assert self.life is not None and self.life.service is not None
@@ -351,6 +363,17 @@ class Engine:
 
 async def _accept(_: Preview) -> bool:
     return True
+
+
+def _outlet_of(tx: Tx, channel: str, listing: str) -> int:
+    row = tx.one(
+        "SELECT o.outlet_id FROM outlet o JOIN account a ON a.tenant_id = o.tenant_id AND a.account_id = o.account_id "
+        "WHERE a.channel = :c AND o.sku_text = :s",
+        c=channel,
+        s=listing,
+    )
+    assert row is not None, f"{channel} has no listing {listing}"
+    return int(row[0])
 
 
 class Asked(NamedTuple):

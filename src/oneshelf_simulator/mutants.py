@@ -16,12 +16,13 @@ import msgspec
 from oneshelf.core import coverage
 from oneshelf.core.instants import from_us
 from oneshelf.core.outcome import Accepted, Unknown
+from oneshelf.imports import draft
 from oneshelf.imports import worker as imports_worker
 from oneshelf.intake import poll, webhook
 from oneshelf.intake import worker as intake_worker
 from oneshelf.listings import dirty
 from oneshelf.onboarding import bring_up as onboarding
-from oneshelf.orders import claims, intents, lines, parcels, provisional, short
+from oneshelf.orders import book, claims, intents, lines, parcels, provisional, shipments, short
 from oneshelf.publish import numbers, planning, ticking
 from oneshelf.publish import worker as publish_worker
 from oneshelf.publish.slots import WriteCall
@@ -343,7 +344,69 @@ def _generation_ignored(stack: ExitStack) -> None:
     _put(stack, dirty, "clear", wrong)
 
 
+def _pack_is_a_piece(stack: ExitStack) -> None:
+    """A sale takes one piece of each SKU, however many the listing sells."""
+    right = book.new_line
+
+    def wrong(account: Any, order: Any, seen: Any, sku: str, units: int, outlet_id: int) -> Any:
+        return right(account, order, seen, sku, min(1, units), outlet_id)
+
+    _put(stack, book, "new_line", wrong)
+
+
+def _pack_shown_in_pieces(stack: ExitStack) -> None:
+    """A pack's listing is told pieces."""
+    right = numbers._Work.policy
+
+    def wrong(self: Any, outlet_id: int, sku: str, units: int) -> Any:
+        return right(self, outlet_id, sku, 1)
+
+    _put(stack, numbers._Work, "policy", wrong)
+
+
+def _pack_told_at_its_first_piece(stack: ExitStack) -> None:
+    """A pack is told as sent when a piece of it has left."""
+    right = shipments.units_by_parcel
+
+    def wrong(per_unit: Any, *arguments: Any) -> Any:
+        return right(dict.fromkeys(per_unit, 1), *arguments)
+
+    _put(stack, shipments, "units_by_parcel", wrong)
+
+
+def _bundle_takes_one_part(stack: ExitStack) -> None:
+    """A bundle's sale takes one of its parts only."""
+    right = book._tie_of
+
+    def wrong(batch: Any, account_id: int, seen: Any) -> Any:
+        tie = right(batch, account_id, seen)
+        return tie and msgspec.structs.replace(tie, parts=dict(list(tie.parts.items())[:1]))
+
+    _put(stack, book, "_tie_of", wrong)
+
+
+def _bundle_by_its_richest_part(stack: ExitStack) -> None:
+    """A bundle shows what the part makes of which there is most."""
+
+    def wrong(available: dict[str, int], parts: dict[str, int]) -> int:
+        return max(available.get(sku, 0) // n for sku, n in parts.items())
+
+    _put(stack, numbers, "bundle_available", wrong)
+
+
+def _bundle_without_its_last_part(stack: ExitStack) -> None:
+    """A bundle is written into the shop without its last part."""
+    right = draft._line_drafts
+
+    def wrong(seen: Any, mine: Any, *arguments: Any) -> Any:
+        return right(seen, list(mine)[: max(1, len(mine) - 1)], *arguments)
+
+    _put(stack, draft, "_line_drafts", wrong)
+
+
 _LOSSY = {"timeout_after": 0.08}
+_BUNDLES = {"bundles": 3, "stock_max": 20}
+_PACKS = {"packs": 6}
 _CRASHY = {"crash_at_await": 4, "crash_at_answer": 4, "crash_after_commit": 3}
 
 MUTANTS: dict[str, Mutant] = {
@@ -401,6 +464,20 @@ MUTANTS: dict[str, Mutant] = {
     "two_writes_a_unit": Mutant("a second write before the first is answered", _two_writes_a_unit, caught_by="I12"),
     "imports_forgotten": Mutant(
         "an import without an answer counts as done", _imports_forgotten, {"chances": _LOSSY}, "late"
+    ),
+    "pack_is_a_piece": Mutant("a pack's sale takes one piece", _pack_is_a_piece, _PACKS, "late"),
+    "pack_shown_in_pieces": Mutant("a pack's listing is told pieces", _pack_shown_in_pieces, _PACKS, "I11"),
+    "pack_told_at_its_first_piece": Mutant(
+        "a pack is told as sent when a piece of it has left", _pack_told_at_its_first_piece, _PACKS, "I5"
+    ),
+    "bundle_takes_one_part": Mutant(
+        "a bundle's sale takes one of its parts only", _bundle_takes_one_part, _BUNDLES, "I5"
+    ),
+    "bundle_by_its_richest_part": Mutant(
+        "a bundle shows what its richest part makes", _bundle_by_its_richest_part, _BUNDLES, "I11"
+    ),
+    "bundle_without_its_last_part": Mutant(
+        "a bundle stands in the shop without its last part", _bundle_without_its_last_part, _BUNDLES, "I13"
     ),
 }
 

@@ -32,6 +32,10 @@ class Options(msgspec.Struct):
     #: The merchant has announced the rush (S3.7); he leaves it to us to cancel what is short (S7.2).
     announced: bool = False
     cancels_short: bool = False
+    #: So many listings at marketplaces sell packs (S1.7).
+    packs: int = 0
+    #: So many SKUs are made of others (S1.11), each listed at one to three marketplaces.
+    bundles: int = 0
     restocks_per_h: float = 1.5
     edits_per_h: float = 0.7
     cancels_per_h: float = 1.0
@@ -100,6 +104,7 @@ def draw(seed: int, profile: str, days: float) -> Options:
         options.flash_at_s = round(options.fault_s * rng.uniform(0.2, 0.5), 3)
         options.flash_s, options.flash_factor = 900.0, rng.uniform(20, 60)
     _draw_wishes(random.Random(f"{seed}:wishes:{profile}"), options)
+    _draw_goods(options)
     _draw_channels(rng, options)
     _draw_faults(rng, options, heavy=3.0 if profile == "hostile" else 1.0)
     return options
@@ -114,6 +119,12 @@ def _draw_wishes(rng: random.Random, options: Options) -> None:
     options.strict = rng.choice((0, 1, 2, 3))
     options.announced = bool(options.flash_s) and rng.random() < 0.6
     options.cancels_short = rng.random() < 0.5
+
+
+def _draw_goods(options: Options) -> None:
+    """What lives in only some worlds, each by a stream of its own: who has it not stays as he was."""
+    options.packs = max(0, random.Random(f"{options.seed}:packs:{options.profile}").randint(-2, 4))
+    options.bundles = max(0, random.Random(f"{options.seed}:bundles:{options.profile}").randint(-1, 2))
 
 
 def _draw_channels(rng: random.Random, options: Options) -> None:

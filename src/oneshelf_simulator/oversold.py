@@ -84,7 +84,7 @@ class Oversold:
     def sold(self, sale: Any) -> None:
         """Judge one purchase at the moment in which it is accepted."""
         owed = self.shelf.owed()
-        for sku, pieces in sale.lines.items():
+        for sku, pieces in self.shelf.pieces(sale).items():
             k = self.shelf.on_hand[sku] - self.shelf.damaged[sku] - owed[sku]
             if k < 0:
                 cause = self._cause(sale, sku, k)
@@ -95,24 +95,35 @@ class Oversold:
 
     def _cause(self, sale: Any, sku: str, k: int) -> str:
         now = self.now_us()
-        if now - self._hands.get((sale.channel, sku), -(10**18)) < HAND_S * SECOND:
+        hand = self._hands.get((sale.channel, sku))
+        if hand is not None and now < (found := hand + int(HAND_S * SECOND)) + self._troubled(
+            hand, found, {sale.channel, "*"}
+        ):
             return "hand"
         unknown = sum(pieces for at, one, pieces in self._edits if one == sku and now - at < EDIT_S * SECOND)
         for other in self.shelf.sales():
-            elsewhere = other.channel != sale.channel and sku in other.lines and not other.cancelled_at
-            if (
-                elsewhere
-                and self._known_from(other, sale.channel) > now
-                or other.channel == sale.channel
-                and sku in other.lines
-                and self._put_back_known_from(other) > now
-            ):
-                unknown += other.lines[sku]
+            here, elsewhere = self._taken(other, sale, sku)
+            if elsewhere and not other.cancelled_at and self._known_from(other, sale.channel) > now:
+                unknown += elsewhere
+            if here and self._put_back_known_from(other) > now:
+                unknown += here
         if k + unknown >= 0:
             return "window"
         if not self.raised(sale.channel, sku, now - int(LIE_S * SECOND)):
             return "late"
         return "race_compare_and_set" if sale.channel in COMPARE_AND_SET else "race"
+
+    def _taken(self, other: Any, sale: Any, sku: str) -> tuple[int, int]:
+        """Pieces of a SKU that a purchase took from the listings of this sale, which count themselves, and by others: at other channels,
+        or as a pack, a bundle, a single piece at the same one."""
+        here = elsewhere = 0
+        for listing, count in other.lines.items():
+            pieces = count * self.shelf.goods.parts(other.channel, listing).get(sku, 0)
+            if other.channel == sale.channel and listing in sale.lines and other is not sale:
+                here += pieces
+            elif other is not sale or len(self.shelf.goods.listings(sale, sku)) > 1:
+                elsewhere += pieces
+        return here, elsewhere
 
     def _known_from(self, other: Any, channel: str) -> int:
         """The instant from which `channel` should have been told of a purchase elsewhere."""

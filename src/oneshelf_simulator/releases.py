@@ -50,7 +50,7 @@ class Releases:
 
     def contested(self, sku: str, channel: str) -> bool:
         """Whether anybody bought it elsewhere."""
-        return any(sale.channel != channel and sku in sale.lines for sale in self.shelf.sales())
+        return any(sale.channel != channel and sku in self.shelf.pieces(sale) for sale in self.shelf.sales())
 
     def unheard(self, channel: str, placed_at: int, sku: str) -> list[str]:
         """Return the orders that go before one of this channel and instant, want this SKU, and are not stored."""
@@ -58,7 +58,9 @@ class Releases:
         found = []
         for sale in self.shelf.sales():
             bought = int(sale.placed_at.timestamp() * SECOND)
-            if (bought // SECOND, RANKS[sale.channel]) >= key or sku not in sale.lines or sale.cancelled_at:
+            if (bought // SECOND, RANKS[sale.channel]) >= key or sale.cancelled_at:
+                continue
+            if sku not in self.shelf.pieces(sale):
                 continue
             if self.shelf.is_hidden(sale) or not self.shelf.is_listed(sale):
                 continue

@@ -12,6 +12,8 @@ from typing import Any
 from .offers import Offers
 from .shelf import Shelf, plain_id
 
+#: {outlet: (least, most)}, in pieces.
+Ought = dict[int, tuple[int, int]]
 #: Open orders are read again every hour, at rest too: one that is younger is no unrest. Clocks may differ by five minutes.
 REREAD_US = 900 * 1_000_000
 
@@ -70,11 +72,11 @@ class Rest:
 
     def waiting(self) -> list[int]:
         """The outlets of sold-out listings that may not be reopened yet: S8.16 lets that be done once an hour."""
-        waiting = [sku for sku in self.shelf.skus if self.shelf.waits_for_its_hour(sku)]
+        waiting = [sku for sku in self.shelf.listed("etsy") if self.shelf.waits_for_its_hour(sku)]
         marks = ",".join("?" * len(waiting))
         rows = self.rows(
-            "SELECT k.outlet_id FROM link k JOIN outlet o ON o.tenant_id = k.tenant_id AND o.outlet_id = k.outlet_id "
-            f"JOIN account a ON a.tenant_id = o.tenant_id AND a.account_id = o.account_id WHERE a.channel = 'etsy' AND k.sku IN ({marks})",
+            "SELECT o.outlet_id FROM outlet o JOIN account a ON a.tenant_id = o.tenant_id AND a.account_id = o.account_id "
+            f"WHERE a.channel = 'etsy' AND o.sku_text IN ({marks})",
             *waiting,
         )
         return [outlet_id for (outlet_id,) in rows]
@@ -134,55 +136,74 @@ class Rest:
         return found
 
     def _numbers_off(self) -> list[str]:
-        found = []
-        owed = self._owed()
-        waiting = set(self.waiting())
-        offers = Offers(self.rows, self.now_us()) if self.adaptive else None
-        bursting = offers.bursting() if offers else []
+        offers = Offers(self.rows, self.now_us())
+        bursting = offers.bursting() if self.adaptive else []
         if bursting:
             return [f"I13 {', '.join(bursting)} sell in a burst: their offers still move"]
+        owed = self._owed()
+        ks = {sku: self.shelf.on_hand[sku] - owed[sku] - self.shelf.damaged[sku] for sku in self.shelf.skus}
+        ought = {sku: self._ought(offers, sku, k) for sku, k in ks.items()}
+        return [*self._shop_off(ks, ought), *self._outlets_off(ks, ought)]
+
+    def _ought(self, offers: Offers, sku: str, k: int) -> Ought:
+        """What each outlet of a SKU may show of it, in pieces: {outlet: (least, most)}; who is not named, K."""
+        if sku in self.strict:  # a rule may not switch a strict SKU's shares off
+            return offers.dealt(sku, k)
+        return offers.ought(sku, k) if self.adaptive else {}
+
+    def _shop_off(self, ks: dict[str, int], ought: dict[str, Ought]) -> list[str]:
+        found = []
         refused = dict(
             self.rows("SELECT sku, SUM(want - held - imported) FROM claim WHERE open = 1 AND refused = 1 GROUP BY sku")
         )
-        for sku in self.shelf.skus:
-            k = self.shelf.on_hand[sku] - owed[sku] - self.shelf.damaged[sku]
+        for sku, k in ks.items():
             available = self.shelf.hub_level(sku).get("available", 0)
-            total, all_told = max(0, available), True
-            if sku in self.strict:
-                # A rule may not switch a strict SKU's shares off.
-                ought = (offers or Offers(self.rows, self.now_us())).dealt(sku, k)
-                if k >= 0 and not ought[0][0] <= available <= ought[0][1]:
+            if sku in self.strict and k >= 0:
+                if not ought[sku][0][0] <= available <= ought[sku][0][1]:
                     found.append(
-                        f"I13 the shop has {available} of strict {sku} available, its share of {k} is {ought[0]}"
+                        f"I13 the shop has {available} of strict {sku} available, its share of {k} is {ought[sku][0]}"
                     )
-            else:
-                ought = offers.ought(sku, k) if offers else {}
-            if (sku not in self.strict or k < 0) and available != k + refused.get(sku, 0):
+            elif available != k + refused.get(sku, 0):
                 found.append(f"I13 the shop has {available} of {sku} available, K is {k}")
-            for outlet_id, account_id, offer, state in self.rows(
-                "SELECT s.outlet_id, s.account_id, s.offer, s.state FROM slot s JOIN link l "
-                "ON l.tenant_id = s.tenant_id AND l.outlet_id = s.outlet_id WHERE l.sku = ? AND l.units = 1",
-                sku,
-            ):
-                channel = self.channel(account_id)
-                if channel == "shopify":
-                    continue
-                if state == "PARKED" or outlet_id in waiting:
-                    all_told = False
-                    continue
-                shown = self.shelf.shown(channel, sku)
-                total += shown
-                if shown != offer:
-                    found.append(f"I13 {channel} shows {shown} of {sku}, its offer is {offer} (outlet {outlet_id})")
-                least, most = ought.get(outlet_id, (max(0, k), max(0, k)))
-                if not least <= shown <= most:
-                    found.append(
-                        f"I13 {channel} shows {shown} of {sku}, by its paces it ought to be {least} to {most} of {k} (outlet {outlet_id})"
-                    )
-                if not 0 <= offer <= max(0, k):
-                    found.append(f"I11 {channel} is offered {offer} of {sku}, K is {k} (outlet {outlet_id})")
-            if sku in self.strict and all_told and total != max(0, k):
-                found.append(f"I13 {total} of strict {sku} are shown, K is {k}")
+        return found
+
+    def _outlets_off(self, ks: dict[str, int], ought: dict[str, Ought]) -> list[str]:
+        """Each listing against what its parts let it show: of each part whole units only, of all parts the least (S1.11, S2.5)."""
+        found, waiting = [], set(self.waiting())
+        told = {sku: max(0, self.shelf.hub_level(sku).get("available", 0)) for sku in self.strict}
+        rounded: Counter[str] = Counter()
+        untold: set[str] = set()
+        for outlet_id, account_id, offer, state, listing in self.rows(
+            "SELECT s.outlet_id, s.account_id, s.offer, s.state, o.sku_text FROM slot s "
+            "JOIN outlet o ON o.tenant_id = s.tenant_id AND o.outlet_id = s.outlet_id ORDER BY s.outlet_id"
+        ):
+            channel = self.channel(account_id)
+            if channel == "shopify":
+                continue
+            parts = self.shelf.goods.parts(channel, listing)
+            if state == "PARKED" or outlet_id in waiting:
+                untold.update(parts)
+                continue
+            shown = self.shelf.shown(channel, listing)
+            if shown != offer:
+                found.append(f"I13 {channel} shows {shown} of {listing}, its offer is {offer} (outlet {outlet_id})")
+            spans = {sku: ought[sku].get(outlet_id, (max(0, ks[sku]), max(0, ks[sku]))) for sku in parts}
+            least, most = (min(spans[sku][end] // n for sku, n in parts.items()) for end in (0, 1))
+            if not least <= shown <= most:
+                of = {sku: ks[sku] for sku in parts}
+                found.append(
+                    f"I13 {channel} shows {shown} of {listing}, by its paces it ought to be {least} to {most} of {of} (outlet {outlet_id})"
+                )
+            for sku, n in parts.items():
+                if not 0 <= offer * n <= max(0, ks[sku]):
+                    found.append(f"I11 {channel} is offered {offer} of {listing}, K of {sku} is {ks[sku]}")
+                told[sku] = told.get(sku, 0) + shown * n
+                # What makes no whole pack is left; of a bundle another part may be what lacks.
+                rounded[sku] += n - 1 if len(parts) == 1 else max(0, ks[sku])
+        for sku in sorted(self.strict - untold):
+            # Dealt out to the last piece otherwise.
+            if not max(0, ks[sku] - rounded[sku]) <= told[sku] <= max(0, ks[sku]):
+                found.append(f"I13 {told[sku]} of strict {sku} are shown, K is {ks[sku]}")
         return found
 
 

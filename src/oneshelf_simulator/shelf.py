@@ -2,6 +2,8 @@
 
 In: the emulated marketplaces; every move of a piece, told by whoever moved it. Out: pieces on hand, pieces still owed, by SKU.
 Never: imports the product, or asks it anything: two counts that share code share mistakes.
+
+A marketplace counts what it lists: a pack as one. Here all is pieces of the shelf's SKUs (`goods`).
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from oneshelf_emulator.emulation import Emulation
 from oneshelf_emulator.etsy.shop import LISTING_LIFE_S
 from oneshelf_emulator.world import Product, Sale
 
-MARKETPLACES = ("amazon", "ebay", "etsy")
+from .goods import MARKETPLACES, Goods
+
 #: A sold-out listing is reopened at most once an hour; clocks differ by up to five minutes, twice that if one is put right.
 RENEWAL_S = 3_600.0 + 660.0
 Key = tuple[str, str]
@@ -29,8 +32,9 @@ def plain_id(order_id: object) -> str:
 class Shelf:
     """Pieces on hand by SKU, and which pieces of which marketplace order have left."""
 
-    def __init__(self, emulation: Emulation, products: list[Product]) -> None:
+    def __init__(self, emulation: Emulation, products: list[Product], goods: Goods) -> None:
         self.emulation = emulation
+        self.goods = goods
         self.on_hand: Counter[str] = Counter({product.sku: product.stock for product in products})
         self.damaged: Counter[str] = Counter()
         self.left: dict[Key, Counter[str]] = {}
@@ -78,6 +82,10 @@ class Shelf:
         """Every purchase that a marketplace accepted."""
         yield from self.emulation.world.sales
 
+    def pieces(self, sale: Sale) -> Counter[str]:
+        """Pieces by SKU that a purchase takes."""
+        return self.goods.pieces(sale.channel, sale.lines)
+
     def owed(self) -> Counter[str]:
         """Pieces by SKU that buyers still wait for."""
         owed = self.owed_by_web()
@@ -102,10 +110,10 @@ class Shelf:
         for channel in MARKETPLACES:
             for order in self.emulation.marketplaces[channel].orders():
                 key = (channel, order["id"])
-                owed = Counter(order["lines"])
+                owed = self.goods.pieces(channel, order["lines"])
                 gone = order.get("cancelled")
                 if isinstance(gone, Mapping):
-                    owed.subtract(gone)
+                    owed.subtract(self.goods.pieces(channel, gone))
                 elif gone or order.get("state") == "lapsed":
                     owed.clear()
                 owed.subtract(self.left.get(key, {}))
@@ -133,7 +141,7 @@ class Shelf:
         return bool(self.emulation.marketplaces["amazon"].book.orders[sale.order_id].listed)
 
     def waits_for_its_hour(self, sku: str) -> bool:
-        """Whether Etsy's listing of it is sold out, and was renewed less than an hour ago: opening it again costs a fee (S8.16)."""
+        """Whether Etsy's listing of that SKU is sold out, and was renewed less than an hour ago: opening it again costs a fee (S8.16)."""
         etsy = self.emulation.marketplaces["etsy"]
         found = etsy.shop.find(sku)
         if found is None or found[0].state != "sold_out":
@@ -142,7 +150,17 @@ class Shelf:
         return bool(self.emulation.clock.now() < renewed_at + timedelta(seconds=RENEWAL_S))
 
     def shown(self, channel: str, sku: str) -> int:
+        """How many of a listing a buyer may take."""
         return int(self.emulation.marketplaces[channel].shown(sku))
+
+    def shown_pieces(self, channel: str, sku: str) -> int:
+        """How many pieces of a SKU buyers may take there, by all listings that take it."""
+        more = self.goods.that_take(channel, sku)
+        return max(0, self.shown(channel, sku)) + sum(self.shown(channel, one.sku) * one.parts[sku] for one in more)
+
+    def listed(self, channel: str) -> list[str]:
+        """The SKUs of all listings there."""
+        return [*self.skus, *(one.sku for one in self.goods.offered.values() if one.channel == channel)]
 
     def hub_level(self, sku: str) -> dict[str, int]:
         """The shop's own numbers of a SKU, over its locations."""

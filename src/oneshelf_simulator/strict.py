@@ -67,7 +67,7 @@ class Strict:
 
     def shown(self, sku: str) -> dict[str, int]:
         """Pieces that buyers may take, by channel."""
-        return {channel: max(0, self.shelf.shown(channel, sku)) for channel in ("shopify", *MARKETPLACES)}
+        return {channel: self.shelf.shown_pieces(channel, sku) for channel in ("shopify", *MARKETPLACES)}
 
     def _k(self, sku: str, owed: Counter[str]) -> int:
         return self.shelf.on_hand[sku] - owed[sku] - self.shelf.damaged[sku]
@@ -91,15 +91,18 @@ class Strict:
         )
         if levels != [(k,)] or self._moves_in_the_shop(sku):
             return False
-        for channel, believed, on_its_way in self.rows(
-            "SELECT a.channel, s.believed, (SELECT COUNT(*) FROM attempt t WHERE t.tenant_id = s.tenant_id "
+        for channel, listing, believed, on_its_way in self.rows(
+            "SELECT a.channel, o.sku_text, s.believed, (SELECT COUNT(*) FROM attempt t WHERE t.tenant_id = s.tenant_id "
             "AND t.outlet_id = s.outlet_id AND t.quantity > 0 AND (t.outcome IN ('SENDING', 'ACCEPTED', 'UNKNOWN') "
             "OR (t.outcome IN ('SUPERSEDED', 'UNSEEN') AND t.started_at > ?))) "
             "FROM slot s JOIN link k ON k.tenant_id = s.tenant_id AND k.outlet_id = s.outlet_id "
+            "JOIN outlet o ON o.tenant_id = s.tenant_id AND o.outlet_id = s.outlet_id "
             "JOIN account a ON a.tenant_id = s.tenant_id AND a.account_id = s.account_id WHERE k.sku = ?",
             self.now_us() - LANDS_US,
             sku,
         ):
-            if channel in shown and (on_its_way or believed is None or believed < shown[channel]):
+            if channel == "shopify":
+                continue
+            if on_its_way or believed is None or believed < self.shelf.shown(channel, listing):
                 return False
         return True

@@ -17,6 +17,8 @@ from .shelf import MARKETPLACES, Key, Shelf
 from .trace import Trace
 
 SHARES = {"shopify": 0.35, "amazon": 0.3, "ebay": 0.2, "etsy": 0.15}
+#: How many of those who want a SKU take a pack of it where there is one.
+PACK_SHARE = 0.5
 
 
 class Workload:
@@ -43,6 +45,8 @@ class Workload:
         self.sold = sold
         self.rng = random.Random(f"{options.seed}:people")
         self.crowd = Crowd(random.Random(f"{options.seed}:crowd"))
+        #: Who takes a pack: a stream of its own, so that a world without packs stays as it is.
+        self.choice = random.Random(f"{options.seed}:choice")
         self.shops = net.emulation.marketplaces
         self.weights = {sku: 1.0 / (place + 1) for place, sku in enumerate(shelf.skus)}
         self.open = False
@@ -102,8 +106,9 @@ class Workload:
         self.buy_there(channel, dict.fromkeys(skus, 0))
 
     def buy_there(self, channel: str, cart: dict[str, int], pieces: int | None = None) -> bool:
-        """A buyer takes 1 to 3 of each, as many as are shown."""
+        """A buyer takes 1 to 3 of each, as many as are shown; or packs of it, where it is sold so."""
         shop = self.shops[channel]
+        cart = {self._listing(channel, sku): 0 for sku in cart}
         for sku in cart:
             cart[sku] = min(pieces or self.rng.choice((1, 1, 1, 2, 3)), int(shop.shown(sku)))
         cart = {sku: count for sku, count in cart.items() if count > 0}
@@ -115,6 +120,11 @@ class Workload:
         if sale is not None:
             self.sold(sale)
         return sale is not None
+
+    def _listing(self, channel: str, sku: str) -> str:
+        """Under which SKU somebody there finds it."""
+        more = self.shelf.goods.that_take(channel, sku)
+        return self.choice.choice(more).sku if more and self.choice.random() < PACK_SHARE else sku
 
     def cancel(self) -> None:
         """A buyer or the seller cancels at the channel's own site."""
@@ -169,7 +179,7 @@ class Workload:
 
     def restock(self) -> None:
         sku = self.rng.choice(self.shelf.skus)
-        pieces = self.rng.randint(1, max(2, self.options.stock_max // 2))
+        pieces = self.rng.randint(1, max(2, self.options.stock_max // 2)) + self.shelf.goods.most(sku) - 1
         if self.console("shopify", "receive", sku=sku, quantity=pieces):
             self.shelf.move(sku, pieces)
 
@@ -256,7 +266,7 @@ class Workload:
     def edit_by_hand(self, channel: str | None = None, sku: str | None = None) -> None:
         """Somebody types a number at a marketplace (F57)."""
         channel = channel or self.rng.choice(MARKETPLACES)
-        sku = sku or self.rng.choice(self.shelf.skus)
+        sku = self._listing(channel, sku or self.rng.choice(self.shelf.skus))
         quantity = max(0, self.shelf.shown(channel, sku) + self.rng.choice((-2, -1, 1, 2, 3)))
         self.edited(channel, sku)
         if self.console(channel, "set_quantity", sku=sku, quantity=quantity):

@@ -24,12 +24,14 @@ from oneshelf_emulator.world import Happening, Product
 
 from .auditor import Auditor, Breach
 from .engine import CHANNELS, START, Engine, log_lines, slow_looks
+from .goods import MARKETPLACES, Goods, bundles_of, packs_of
 from .loop import SimLoop
 from .net import Net, queue_of
 from .options import Options, expanded
 from .oversold import LIE_S, Oversold
 from .shelf import RENEWAL_S, Shelf
 from .trace import Trace
+from .wishes import Wishes
 from .workload import Workload
 
 #: After the faults stop it must be at rest within this, seconds.
@@ -121,14 +123,16 @@ class World:
         self.rest_at: float | None = None
         #: Refusals for pace less those that a fault made, by channel (I19).
         self.paced: Counter[str] = Counter()
-        #: What the merchant asked for, and what came of it.
-        self.wishes: Counter[str] = Counter()
         #: Payments and cancels at the marketplaces: news that may make us write.
         self.outside_facts = 0
         self.lies = 0  # old numbers that channels have shown as theirs
         clock = WorldClock(self.loop)
-        self.products = _products(options)
+        goods = _products(options)
+        self.goods = Goods([*packs_of(options, goods), *bundles_of(options, goods)])
+        self.products = self.goods.stocked(goods)
         self.emulation = Emulation(seed=options.seed, clock=clock, products=self.products, switches=_switches(options))
+        for channel in MARKETPLACES:
+            self.emulation.marketplaces[channel].stock_up(self.goods.to_list(channel, self.products))
         self.net = Net(self.loop, self.emulation, options, self.trace, self.strike)
         clock.context = self.net.outside
         self.emulation.marketplaces["ebay"].notifications.fetch = self.net.fetch
@@ -146,10 +150,10 @@ class World:
             on_death=self._died,
             on_commit=self._committed,
         )
-        self.shelf = Shelf(self.emulation, self.products)
-        self.strict = _strict(options, self.products)
+        self.shelf = Shelf(self.emulation, self.products, self.goods)
+        self.wishes = Wishes(options, self.products, self.goods)
         self.auditor = Auditor(
-            self.shelf, self.engine.database, self._now_us, adaptive=options.adaptive, strict=self.strict
+            self.shelf, self.engine.database, self._now_us, adaptive=options.adaptive, strict=self.wishes.strict
         )
         self.workload = Workload(
             self.net,
@@ -209,6 +213,7 @@ class World:
     def _sold(self, sale: Any) -> None:
         self._judge(self.auditor.check_strict)
         self.oversold.sold(sale)
+        self.wishes.sold(sale)
         if not self.shelf.is_listed(sale):
             self.faults["never_listed"] += 1
         if sale.channel == "ebay" and self.options.ebay_order_lag_s > 1:
@@ -247,11 +252,13 @@ class World:
 
     def _edited(self, channel: str, sku: str) -> None:
         self.trace.note("edited", channel, sku)
-        self.auditor.strict.loosened([sku])
         if channel == "shelf":
+            self.auditor.strict.loosened([sku])
             self.oversold.edited(sku, 1)
-        else:
-            self.oversold.hand(channel, sku)
+            return
+        for part in self.goods.parts(channel, sku):
+            self.auditor.strict.loosened([part])
+            self.oversold.hand(channel, part)
 
     def _before_write(self, channel: str, request: Any) -> None:
         """A write has been decided on and is on its way: the moment in which a sale or a hand hurts most (F39, F57)."""
@@ -374,9 +381,7 @@ class World:
     async def _play(self) -> None:
         await self.engine.start()
         await self.engine.connect(lambda line: self.trace.note("said", line.replace(" ", "_")))
-        if not self.options.adaptive:
-            await self.engine.offer_plainly()
-        await self._ask_for()
+        await self.wishes.ask(self.engine)
         self._let_it_rain()
         self.workload.start()
         watch = self.loop.create_task(self._supervise(), context=self.net.outside)
@@ -391,17 +396,6 @@ class World:
             await self._come_to_rest()
         watch.cancel()
         self.report = self._report()
-
-    async def _ask_for(self) -> None:
-        """What the merchant asks for when all is connected."""
-        o = self.options
-        await self.engine.make_strict(self.strict)
-        self.wishes["strict"] = len(self.strict)
-        if o.announced:
-            await self.engine.announce(self.shelf.skus, o.flash_at_s, o.flash_at_s + o.flash_s, o.flash_factor)
-            self.wishes["announced"] = 1
-        if o.cancels_short:
-            await self.engine.leave_short()
 
     async def _supervise(self) -> None:
         """What a machine's supervisor and a person do: start it again, sign in again, look at what is parked."""
@@ -497,13 +491,6 @@ class World:
         people = sorted({buyer.email for buyer in self.workload.crowd._known})
         self.auditor.check_secrets(self.logs, secrets, people)
 
-    def _came_of_it(self) -> Counter[str]:
-        if not self.engine.database.exists():
-            return Counter()
-        ((cancelled,),) = self.auditor.rows("SELECT COUNT(*) FROM intent WHERE kind = 'cancel' AND state = 'DONE'")
-        ((settled,),) = self.auditor.rows("SELECT COUNT(*) FROM release WHERE why = 'settled'")
-        return Counter(cancelled_short=cancelled, released_settled=settled)
-
     def _report(self) -> Report:
         faults = self.faults + Counter(self.emulation.world.faults.injected)
         faults["overtaken"] = self.trace.counts["overtaken"]
@@ -531,7 +518,7 @@ class World:
             oversold=dict(sorted(self.oversold.counts.items())),
             checks=dict(sorted(self.auditor.checks.items())),
             rest_s=self.rest_at,
-            wishes=dict(sorted((self.wishes + self._came_of_it()).items())),
+            wishes=self.wishes.came_to(self.auditor.rows) if self.engine.database.exists() else {},
             breach=failure,
         )
 
@@ -557,12 +544,6 @@ def _products(options: Options) -> list[Product]:
         Product(one.sku, one.title, one.price_minor, one.currency, rng.randint(1, options.stock_max), one.weight)
         for one in goods
     ]
-
-
-def _strict(options: Options, products: list[Product]) -> list[str]:
-    """The SKUs that must never be sold twice."""
-    rng = random.Random(f"{options.seed}:strict")
-    return sorted(rng.sample([product.sku for product in products], min(options.strict, len(products))))
 
 
 def _switches(options: Options) -> dict[str, dict[str, Any]]:

@@ -70,6 +70,21 @@ def test_S2_9_the_hub_is_held_back_and_everything_is_dealt_out(store: Store) -> 
         assert hold_back(tx, TENANT, world.now) == 0
 
 
+def test_S2_9_what_the_shop_got_back_whole_is_held_back_again_by_calls_of_its_own(store: Store) -> None:
+    at = fair(store, 1, 9)
+    for strict in (True, False, True, False):
+        make_strict(at.world, strict)
+        for _ in range(120):
+            at.second()
+    sql = "SELECT kind, version, state FROM intent WHERE entity LIKE 'strict:%' ORDER BY intent_no"
+    assert at.world.rows(sql) == [
+        ("hold", 1, "DONE"),
+        ("unhold", 2, "DONE"),
+        ("hold", 3, "DONE"),
+        ("unhold", 4, "DONE"),
+    ]
+
+
 def test_S2_10_the_shops_number_says_what_is_dealt_out(store: Store) -> None:
     at = fair(store, 1, 9)
     for _ in range(60):

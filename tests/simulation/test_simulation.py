@@ -27,6 +27,8 @@ ROOT = Path(__file__).parents[2]
 #: The seeds of every change: small hot worlds, together with every fault of the table.
 CI_SEEDS = (*range(5, 12), 14, 28)
 CI_DAYS = 0.05
+#: What has to come about over these seeds, of what merchants ask for.
+WISHES = ("strict", "cancelled_short", "released_settled", "packs_sold", "bundles_sold")
 
 pytestmark = pytest.mark.timeout(1_500)
 
@@ -88,6 +90,11 @@ def test_every_invariant_holds_over_the_seeds(summary: Summary) -> None:
 @pytest.mark.parametrize("number", [number for number, fault in FAULTS.items() if fault.counters], ids="F{}".format)
 def test_each_fault_of_the_table_was_injected(summary: Summary, number: int) -> None:
     assert number not in never_injected(summary.faults), f"F{number} {FAULTS[number].what} never happened"
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_each_thing_a_merchant_asks_for_was_played(summary: Summary, wish: str) -> None:
+    assert summary.wishes.get(wish, 0) > 0, f"{wish} never came about: draw more, or take other seeds"
 
 
 def test_a_fault_that_never_happened_is_named() -> None:

@@ -60,6 +60,8 @@ def hold_back(tx: Tx, tenant_id: int, now: int) -> int:
     shares = plan_skus(tx, tenant_id, strict, k, now).hub_share if strict else {}
     at_hub = hub_available(tx, tenant_id, skus)
     bare = at_hub.bare
+    # One that was given back whole is closed. It goes on with its versions: with the first ones again, its calls would be those made before.
+    held = claims.load(tx, tenant_id, [f"{_PREFIX}{sku}:{location}" for sku, location in sorted(bare)]) | held
     promised = exposures(tx, tenant_id, strict, now, k=k, at_hub=at_hub.most)
     changed = []
     for sku in sorted(skus):
