@@ -12,7 +12,9 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import settings
 
@@ -79,8 +81,6 @@ def _postgres_url(server: str, database: str) -> str:
 @pytest.fixture(scope="session")
 def postgres_migrated(postgres_server: str) -> str:
     """The name of a database with the schema, to be copied."""
-    import psycopg
-
     name = f"oneshelf_template_{os.getpid()}"
     with psycopg.connect(_postgres_url(postgres_server, "postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
@@ -88,6 +88,89 @@ def postgres_migrated(postgres_server: str) -> str:
     store.open()
     store.close()
     return name
+
+
+#: What a database holds beside rows: a test that changed any of it leaves a database that no other test gets.
+_SHAPE = """
+SELECT md5(string_agg(said, ',' ORDER BY said)) FROM (
+    SELECT concat_ws(' ', c.oid, c.relname, c.relkind, c.reloptions, a.attname, a.atttypid, a.attnotnull, a.attidentity) AS said
+      FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid
+     WHERE c.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) AND c.relkind <> 't'
+       AND c.relname NOT LIKE 'pg_toast%'
+    UNION ALL SELECT concat_ws(' ', oid, conname, convalidated) FROM pg_constraint
+    UNION ALL SELECT concat_ws(' ', oid, tgname, tgenabled) FROM pg_trigger
+    UNION ALL SELECT concat_ws(' ', oid, proname) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    UNION ALL SELECT concat_ws(' ', setrole, setconfig) FROM pg_db_role_setting
+        WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+    UNION ALL SELECT 'version ' || version_num FROM alembic_version) shape"""
+#: A table of so many bytes is cut off rather than emptied row by row.
+_LARGE = 1_000_000
+
+
+class PostgresDatabases:
+    """Databases with the schema and nothing in it. Dropping one costs a checkpoint and making one a copy of eight megabytes, so one that a
+    test gives back is emptied for the next."""
+
+    def __init__(self, server: str, template: str) -> None:
+        self.server = server
+        self.template = template
+        self._free: list[str] = []
+        with psycopg.connect(_postgres_url(server, template), autocommit=True) as connection:
+            self._shape = self._shape_of(connection)
+
+    def take(self) -> str:
+        if self._free:
+            return self._free.pop()
+        name = f"oneshelf_test_{os.getpid()}_{next(_numbers)}"
+        self._ask(f"CREATE DATABASE {name} TEMPLATE {self.template}")
+        return name
+
+    def give_back(self, name: str) -> None:
+        if self._is_emptied(name):
+            self._free.append(name)
+        else:
+            self._ask(f"DROP DATABASE {name}")
+
+    def drop_all(self) -> None:
+        for name in (*self._free, self.template):
+            self._ask(f"DROP DATABASE {name}")
+
+    def _ask(self, sql: str) -> None:
+        with psycopg.connect(_postgres_url(self.server, "postgres"), autocommit=True) as connection:
+            connection.execute(sql)
+
+    def _is_emptied(self, name: str) -> bool:
+        """False: somebody is still connected, or it is not what it was; then it is dropped, or says who holds it."""
+        with psycopg.connect(_postgres_url(self.server, name), autocommit=True) as connection:
+            others = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            if connection.execute(others).fetchone() or self._shape_of(connection) != self._shape:
+                return False
+            tables = connection.execute(
+                "SELECT relname, pg_relation_size(oid) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace "
+                "AND relname <> 'alembic_version' AND pg_relation_size(oid) > 0"
+            ).fetchall()
+            sequences = connection.execute(
+                "SELECT sequencename FROM pg_sequences WHERE last_value IS NOT NULL"
+            ).fetchall()
+            with connection.transaction():
+                for table, size in tables:
+                    connection.execute(f"TRUNCATE {table}" if size > _LARGE else f"DELETE FROM {table}")
+                for (sequence,) in sequences:
+                    connection.execute(f"ALTER SEQUENCE {sequence} RESTART")
+            return True
+
+    def _shape_of(self, connection: psycopg.Connection[Any]) -> str:
+        row = connection.execute(_SHAPE).fetchone()
+        assert row is not None
+        return str(row[0])
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_server: str, postgres_migrated: str) -> Iterator[PostgresDatabases]:
+    databases = PostgresDatabases(postgres_server, postgres_migrated)
+    yield databases
+    if os.environ.get("ONESHELF_TEST_POSTGRES"):  # an embedded server goes with all it holds
+        databases.drop_all()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -101,18 +184,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         yield sqlite
         sqlite.close()
         return
-    import psycopg
-
-    server = request.getfixturevalue("postgres_server")
-    template = request.getfixturevalue("postgres_migrated")
-    name = f"oneshelf_test_{os.getpid()}_{next(_numbers)}"
-    with psycopg.connect(_postgres_url(server, "postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    postgres = PostgresStore(_postgres_url(server, name))
-    postgres.open()
+    databases: PostgresDatabases = request.getfixturevalue("postgres_databases")
+    name = databases.take()
+    postgres = PostgresStore(_postgres_url(databases.server, name))
     try:
+        postgres.open()
         yield postgres
     finally:
         postgres.close()
-        with psycopg.connect(_postgres_url(server, "postgres"), autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name}")
+        databases.give_back(name)

@@ -33,9 +33,8 @@ class Releases:
         self.stored_ids = stored_ids
         self._judged = 0
 
-    def new(self) -> list[tuple[str, str, int, str]]:
-        """Return (channel, order id, placed at, SKU) of what was released as settled since the last call."""
-        ((count,),) = self.rows("SELECT COUNT(*) FROM release WHERE why = 'settled'")
+    def new(self, count: int) -> list[tuple[str, str, int, str]]:
+        """Return (channel, order id, placed at, SKU) of what was released as settled since the last call. `count`: how many ever were."""
         if count <= self._judged:
             return []
         found = self.rows(

@@ -15,12 +15,14 @@ import tempfile
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from oneshelf.db.sqlite import SqliteStore
 from oneshelf.db.store import Store, StoreBroken
-from oneshelf.db.tx import SqliteTx
-from oneshelf.runtime.writer import BATCH_MAX, Writer
+from oneshelf.db.tx import SqliteTx, Tx
+from oneshelf.runtime.writer import BATCH_MAX, BatchStep, Job, Writer
+
+T = TypeVar("T")
 
 #: How long a job waits in the queue, seconds: what arrives meanwhile goes into the same commit.
 QUEUED_S_MAX = 0.004
@@ -178,6 +180,37 @@ def _out_of_memory() -> None:
     raise MemoryError("no memory left (simulated)")
 
 
+class _Ticket:
+    """What a job's future is to the writer, where asker and writer share a thread: no lock, no condition, and the answer comes a turn of
+    the loop later, as from a thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.answer: asyncio.Future[Any] = self._loop.create_future()
+        self.answer.add_done_callback(self._given_up)
+        self._is_wanted = True
+
+    def _given_up(self, answer: asyncio.Future[Any]) -> None:
+        self._is_wanted = not answer.cancelled()
+
+    def set_running_or_notify_cancel(self) -> bool:
+        return self._is_wanted
+
+    def set_result(self, result: Any) -> None:
+        self._loop.call_soon(self._tell, result, None)
+
+    def set_exception(self, error: BaseException) -> None:
+        self._loop.call_soon(self._tell, None, error)
+
+    def _tell(self, result: Any, error: BaseException | None) -> None:
+        if self.answer.cancelled():
+            return
+        if error is not None:
+            self.answer.set_exception(error)
+        else:
+            self.answer.set_result(result)
+
+
 class InlineWriter(Writer):
     """The product's writer without its thread: what has arrived is drained a moment later, in one transaction, by the same code."""
 
@@ -198,6 +231,18 @@ class InlineWriter(Writer):
             self._drain_now()
             self._refuse_the_rest()
             self.store.close()
+
+    async def do(self, step: Callable[[Tx], T]) -> T:
+        result: T = await self._ask(Job(step, None, None, _Ticket()))
+        return result
+
+    async def do_item(self, batch: BatchStep, item: Any) -> Any:
+        return await self._ask(Job(None, batch, item, _Ticket()))
+
+    def _ask(self, job: Job) -> asyncio.Future[Any]:
+        self._put(job)
+        answer: asyncio.Future[Any] = job.future.answer
+        return answer
 
     def _put(self, job: Any) -> None:
         if self.dead:

@@ -14,7 +14,10 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from tests.scenario.engine import SHOP, World
+from tests.scenario.engine import SHOP, TENANT, World
+
+from oneshelf.db.store import transaction
+from oneshelf.orders import repairing
 
 if TYPE_CHECKING:
     from tests.scenario.fake_market import FakeMarket
@@ -28,6 +31,8 @@ def check(world: World) -> None:
     _k_is_the_difference(world, sums)
     _pieces_count_once(world)
     _coverage_is_the_walk(world, sums)
+    with transaction(world.store) as tx:
+        assert repairing.drifted(tx, TENANT) == [], "I3: `oneshelf check` counts it otherwise"
 
 
 def _levels_are_sums(world: World) -> dict[tuple[str, str], list[int]]:

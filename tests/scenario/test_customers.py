@@ -130,7 +130,7 @@ class TestMatching:
         assert rule_of(world, "A-2") == "d"
         assert [(one.why, one.sure) for one in suggested(world)] == [(("the same phone",), "possible")]
 
-    def test_S11_1_c_two_hub_customers_with_the_number_decide_nothing(self, world: World) -> None:
+    def test_FC_J07_a_shared_number_with_two_e_mails_decides_nothing(self, world: World) -> None:
         buys(world, SHOP, "1001", JANE)
         buys(
             world, SHOP, "1002", BuyerSeen(channel_buyer_id="8", name="John Doe", email="john@x.com", phone=PHONE), None
@@ -140,7 +140,9 @@ class TestMatching:
         assert rule_of(world, "A-1") == "d"
         assert {one.sure for one in suggested(world)} == {"very likely", "likely"}
 
-    def test_S11_1_c_a_marketplace_customer_alone_is_no_hub_customer(self, world: World) -> None:
+    def test_FC_J02_the_same_phone_and_name_on_two_marketplaces_is_a_suggestion_and_no_merge(
+        self, world: World
+    ) -> None:
         buys(world, EBAY, "E-1", BuyerSeen(channel_buyer_id="jane", name="Jane Doe", phone=PHONE))
         buys(world, AMAZON, "A-1", None, msgspec.structs.replace(HOME, phone=PHONE))
         assert rule_of(world, "A-1") == "d"
@@ -159,17 +161,27 @@ class TestMatching:
         buys(world, ETSY, "R-1", BuyerSeen(channel_buyer_id="5", name="Ann Poe"), friend)
         assert rule_of(world, "R-1") == "d" and not suggested(world)
 
-    def test_S11_2_a_relay_address_is_known_again_in_its_channel_and_nowhere_else(self, world: World) -> None:
-        """FC-J01, FC-J03: with and without the order's mark it is one buyer; to another channel it says nothing."""
+    def test_FC_J01_a_relay_address_is_known_again_in_its_channel_and_nowhere_else(self, world: World) -> None:
         relay = BuyerSeen(name="J", email="Abc@marketplace.amazon.de", email_is_relay=True)
         buys(world, AMAZON, "A-1", relay, None)
-        buys(world, AMAZON, "A-2", msgspec.structs.replace(relay, email="abc+111-222@marketplace.amazon.de"), None)
         buys(world, ETSY, "R-1", BuyerSeen(channel_buyer_id="9", name="K", email="abc@marketplace.amazon.de"), None)
         buys(world, SHOP, "1001", BuyerSeen(channel_buyer_id="1", name="L", email="abc@marketplace.amazon.de"), None)
-        assert rule_of(world, "A-2") == "a" and customer_of(world, AMAZON, "A-2") == customer_of(world, AMAZON, "A-1")
         buys(world, SHOP, "1002", BuyerSeen(name="M", email="abc@marketplace.amazon.de"), None)  # other software's copy
         orders = ((AMAZON, "A-1"), (ETSY, "R-1"), (SHOP, "1001"), (SHOP, "1002"))
         assert len({customer_of(world, *one) for one in orders}) == 4
+
+    @pytest.mark.parametrize("blank", [None, "", " "])
+    def test_FC_J01_guests_without_an_address_are_not_one_person(self, world: World, blank: str | None) -> None:
+        buys(world, EBAY, "E-1", BuyerSeen(name="Jane", email=blank), None)
+        buys(world, SHOP, "1001", BuyerSeen(name="John", email=blank), None)
+        buys(world, EBAY, "E-2", BuyerSeen(name="Joan", email=blank), None)
+        assert len({customer_of(world, *one) for one in ((EBAY, "E-1"), (SHOP, "1001"), (EBAY, "E-2"))}) == 3
+
+    def test_FC_J03_a_relay_address_with_the_orders_mark_and_without_is_one_buyer(self, world: World) -> None:
+        relay = BuyerSeen(name="J", email="Abc@marketplace.amazon.de", email_is_relay=True)
+        buys(world, AMAZON, "A-1", relay, None)
+        buys(world, AMAZON, "A-2", msgspec.structs.replace(relay, email="abc+111-222@marketplace.amazon.de"), None)
+        assert rule_of(world, "A-2") == "a" and customer_of(world, AMAZON, "A-2") == customer_of(world, AMAZON, "A-1")
 
     def test_S11_3_email_wins_over_a_phone_and_the_conflict_is_flagged(self, world: World) -> None:
         buys(world, SHOP, "1001", JANE)
@@ -288,7 +300,7 @@ class TestScenarioB:
 
 
 class TestCounting:
-    def test_I23_an_order_counts_once_and_a_cancel_takes_it_back(self, world: World) -> None:
+    def test_FC_J05_an_order_told_again_counts_once_and_a_cancel_takes_it_back(self, world: World) -> None:
         buys(world, SHOP, "1001", JANE)
         seen = buys(world, ETSY, "R-1", BuyerSeen(email="jane@x.com"), pieces=3)
         world.hear(ETSY, seen, seen)

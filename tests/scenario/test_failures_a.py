@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.scenario.engine import AMAZON, EBAY, ETSY, World, changed, order
 from tests.scenario.invariants import check
+from tests.scenario.town import thing, town
 
 from oneshelf.core.instants import SECOND
+from oneshelf.core.stock import Entry
 from oneshelf.db.store import Store, transaction
+from oneshelf.db.tx import Tx
 from oneshelf.listings import policy
-from oneshelf.stock.ledger import differences
+from oneshelf.stock.ledger import differences, post
+from oneshelf.watch.conflicts import conflicts
+from oneshelf.watch.latency import latency
+from oneshelf.watch.oversold import Oversold, by_cause
 
 
 @pytest.fixture
@@ -74,6 +82,40 @@ def test_FC_A05_a_release_told_twice_and_in_two_ways_gives_back_once(world: Worl
         assert differences(tx, 1) == []
 
 
+def test_FC_A05_a_level_and_a_reservation_that_drifted_are_found_and_made_up_by_entries(tmp_path: Path) -> None:
+    """Somebody edits the database: a reservation is gone from the level, and a release is posted twice. No entry is changed."""
+    with town(tmp_path, thing("MUG", 5), channels=("shopify", "amazon", "ebay")) as there:
+        sold = there.buy("amazon", MUG=2)
+        there.shows("MUG", 3)
+        before = there.rows("SELECT entry_key, on_hand, committed, reserved FROM ledger_entry ORDER BY entry_no")
+
+        def drift(tx: Tx) -> None:
+            place, order_no = tx.all("SELECT location_id, order_no FROM order_line")[0]
+            double = Entry("release:by hand", "MUG", place, "released", reserved=-2, order_no=order_no)
+            post(tx, 1, [double], there.now_us())
+            tx.run("UPDATE stock_level SET reserved = reserved - 1")
+
+        there.tx(drift)
+        assert there.level("MUG") == (5, 0, -1, 0)
+        found = there.command("check")["breaches"]
+        assert [one["rule"] for one in found][:2] == ["I1", "I3"] and f"order {sold} holds 2 reserved" in found[1][
+            "what"
+        ]
+        done = there.command("check", repair=True)
+        assert len(done["repaired"]) == 2 and [one for one in done["breaches"] if one["rule"] in ("I1", "I3")] == []
+        assert there.level("MUG") == (5, 0, 2, 0)
+        after = there.rows("SELECT entry_key, on_hand, committed, reserved FROM ledger_entry ORDER BY entry_no")
+        assert after[: len(before)] == before, "entries are never changed"
+        repairs = [one for one in after if one[0].startswith("repair:")]
+        assert repairs == [("repair:1", 0, 0, 0), ("repair:2", 0, 0, 2)]
+        assert there.rows("SELECT COUNT(*) FROM journal WHERE what = 'The books were put right'") == [(2,)]
+        assert there.command("check", repair=True)["repaired"] == []
+        there.shows("MUG", 3, within_s=300)
+        there.wait(600)
+        assert there.level("MUG") == (5, 0, 2, 0)
+        there.true()
+
+
 def placed_at(world: World) -> int:
     return int(world.order(AMAZON, "A-1", "placed_at"))
 
@@ -117,3 +159,52 @@ def test_FC_A09_sales_are_added_up_and_quantities_never_merged(store: Store) -> 
     world.to_rest()
     assert world.k("MUG") == 9 and world.offers("MUG") == (9, 9, 9)
     check(world)
+
+
+def test_FC_A06_each_sale_is_told_as_it_comes_and_the_window_is_measured_and_shown(tmp_path: Path) -> None:
+    """The last piece goes in the shop and, 0.2 s later, at Amazon: no interval is waited for, and what the window was can be read."""
+    with town(tmp_path, thing("MUG", 1)) as there:
+        web = there.buy("shopify", MUG=1)
+        there.wait(0.2)
+        amazon = there.buy("amazon", MUG=1)
+        there.shows("MUG", 0, within_s=10)
+        there.wait()
+        assert there.tx(lambda tx: by_cause(tx, 1)) == Oversold(window=1)
+        [found] = there.tx(lambda tx: conflicts(tx, 1, {}, there.now_us()))
+        assert (found.loser.order_id, found.winners[0].order_id) == (web, amazon)
+        assert "both were bought in the same second" in found.verdict
+        measured = there.tx(lambda tx: latency(tx, 1))
+        assert measured["shopify"]["notice"]["p99"] < 2 and measured["amazon"]["notice"]["p99"] < 30
+        for channel in ("ebay", "etsy"):
+            assert measured[channel]["publish"]["p99"] < 2 and measured[channel]["effect"]["p99"] < 5
+
+
+def test_FC_A12_before_a_cancel_there_is_time_for_stock_to_come_and_then_the_merchants_word(tmp_path: Path) -> None:
+    """A piece too many is sold on Amazon. The first time stock comes within the grace; the second time nobody brings any."""
+    with town(tmp_path, thing("MUG", 1), looks_s=300) as there:
+        there.buy("etsy", MUG=1)
+        there.wait(1.1)
+        there.buy("amazon", MUG=1)
+        there.wait(120)
+        short = "SELECT account_id, state FROM order_line WHERE coverage = 'SHORT'"
+        assert there.rows(short) == [(there.account["amazon"], "P")]
+        there.console("shopify", "receive", sku="MUG", quantity=1)
+        there.wait(3_600)
+        assert (there.rows(short), there.tasks()) == ([], [])
+        there.console("shopify", "receive", sku="MUG", quantity=1)
+        there.shows("MUG", 1)
+        there.buy("etsy", MUG=1)
+        there.wait(1.1)
+        loser = there.buy("amazon", MUG=1)
+        there.wait(4 * 3_600)
+        assert there.rows("SELECT order_id, state FROM order_line WHERE coverage = 'SHORT'") == [(loser, "M")]
+        [(_, subject, what)] = there.tasks("short_decision")
+        why = there.value("SELECT why FROM task WHERE kind = 'short_decision' AND closed_at IS NULL")
+        assert "limit 2.5 %" in why, (subject, what, why)
+        [conflict] = there.tx(lambda tx: conflicts(tx, 1, {}, there.now_us()))
+        tried = {way.name: way.pieces for way in conflict.exits}
+        assert tried == dict.fromkeys(("other_location", "incoming", "unavailable", "held", "unpaid", "buffer"), 0)
+        there.command("decide", order=loser, word="backorder")
+        there.wait(6 * 3_600)
+        assert there.tasks() == []
+        assert [one["state"] for one in there.shops["amazon"].orders()] == ["UNSHIPPED"] * 2, "nothing was cancelled"

@@ -468,8 +468,7 @@ async def test_an_odd_answer_of_the_queue_is_waited_out(door: Knocking, monkeypa
     assert Client.deleted == [{"Id": "0", "ReceiptHandle": "r"}]
 
 
-async def test_the_counts_say_what_came_and_a_secret_that_refuses_all_is_told(door: Knocking) -> None:
-    """FC-D12."""
+async def test_FC_D12_the_counts_say_what_came_and_a_secret_that_refuses_all_is_told(door: Knocking) -> None:
     shop, body = door.shop, b'{"id":1}'
     headers = door.shopify_headers("shop/update", body)
     wrong = {**headers, "X-Shopify-Hmac-Sha256": base64.b64encode(b"x" * 32).decode()}

@@ -15,7 +15,7 @@ from rich.table import Table
 from oneshelf.tenants.accounts import FIRST_TENANT
 from oneshelf.watch.accounts import account_list
 
-from .base import Json, app, ask_service, err, out, print_json, reader, settings_of
+from .base import Json, app, ask_service, err, instant, out, print_json, reader, settings_of
 
 group = typer.Typer(no_args_is_help=True, help="Channel accounts: connect, look, go live.")
 app.add_typer(group, name="channels")
@@ -170,6 +170,37 @@ def channels_reread(
         )
     if state["problem"]:
         err.print(f"Not read to the end: {state['problem']} It goes on by itself in ten minutes.", highlight=False)
+        raise typer.Exit(1)
+
+
+@group.command("reread-orders")
+def channels_reread_orders(
+    account_id: Annotated[int, typer.Argument(help="The account's number, from `oneshelf channels list`.")],
+    since: Annotated[
+        str, typer.Option(help="From when on: 2026-11-20 (its first moment, UTC), or a moment. At most 60 days back.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Read again every order that changed from a day on. What is known changes nothing. A reading that was interrupted goes on where it
+    stopped; Ctrl-C leaves it running. Exit 1 if it stands."""
+    wanted = {"account_id": account_id, "since": instant(since)}
+    state = ask_service("orders_again", wanted)
+    shown = ""
+    while not state["done"] and not state["problem"]:
+        line = f"{state['orders_read']} orders read on {state['pages']} pages"
+        if line != shown and not as_json:
+            out.print(line, highlight=False)
+        shown = line
+        time.sleep(0.5)
+        state = ask_service("orders_again_state", wanted)
+    if as_json:
+        print_json(state)
+    elif state["done"]:
+        out.print(f"{state['orders_read']} orders read; {state['messages_new']} messages were not known yet.")
+    if not state["done"]:
+        err.print(
+            f"It stands: {state['problem']}. It is tried again every minute while the service runs.", highlight=False
+        )
         raise typer.Exit(1)
 
 

@@ -31,7 +31,7 @@ def listings_list(
     limit: Annotated[int, typer.Option(min=1, max=1_000_000)] = 200,
     as_json: Json = False,
 ) -> None:
-    """What is not linked and why, with the SKUs that it may be. Nothing here links by itself."""
+    """What is not linked and why, what it sold meanwhile, and the SKUs that it may be. Nothing here links by itself."""
     with reader(settings_of()) as tx:
         found = mapping.rows(tx, FIRST_TENANT, account_id=account, unlinked=not everything, suggest=True, limit=limit)
     if as_json:
@@ -45,13 +45,16 @@ def listings_list(
         "title",
         "state",
         "sells" if everything else "why not",
+        "sold so far",
         "it may be",
     ):
         table.add_column(name)
     for row in found:
         may_be = "\n".join(f"{s.sku}={s.units} ({s.score:.2f}: {s.reason})" for s in row.suggestions)
         sells = ", ".join(f"{units} × {sku}" for sku, units in row.parts.items()) or row.problem
-        table.add_row(str(row.listing), row.channel, row.sku_text, row.title, row.state, sells, may_be)
+        table.add_row(
+            str(row.listing), row.channel, row.sku_text, row.title, row.state, sells, str(row.sold or "–"), may_be
+        )
     out.print(table)
 
 

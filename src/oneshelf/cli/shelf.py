@@ -139,9 +139,14 @@ def explain(
 
 
 @app.command()
-def check(as_json: Json = False) -> None:
+def check(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Put right first what differs among our own books, each by an entry.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Audit: levels = sum of entries, orders at the channels = orders stored, every offer = what is shown. Exit 1 on a breach."""
-    audit = ask_service("check", {})
+    audit = ask_service("check", {"repair": repair})
     if as_json:
         print_json(audit)
     else:
@@ -156,6 +161,12 @@ def check(as_json: Json = False) -> None:
                 line += f", {one['prices_right']} of {one['prices_read']} prices right, {one['prices_on_their_way']} on their way"
                 line += f", {one['prices_parked']} parked" if one["prices_parked"] else ""
             out.print(line + (f" ({one['problem']})" if one["problem"] else ""))
+        for words in audit["repaired"]:
+            out.print(f"Put right: {words}", highlight=False)
+        if repair and not audit["repaired"]:
+            out.print("Our own books agree; nothing was put right.")
+        if any(breach["rule"] in ("I1", "I3") for breach in audit["breaches"]):
+            out.print("Our own books differ. Put them right by entries: oneshelf check --repair")
         for breach in audit["breaches"]:
             out.print(f"[bold]{breach['rule']}[/bold] {breach['channel']} {breach['what']}", highlight=False)
     raise typer.Exit(1 if audit["breaches"] else 0)

@@ -57,7 +57,10 @@ def enter(tx: Tx, tenant_id: int, sku: str, location_id: str, quantity: int, now
 
 
 def plan(tx: Tx, tenant_id: int, now: int) -> CountCall | None:
-    """Return the next count to write. Its expected value is the last number read there."""
+    """Return the next count to write. Its expected value is the last number read there.
+
+    One that got no answer goes out again as it was: a read of its level waits for that answer (S9.5), it must not wait for the read.
+    """
     for intent in intents.due(tx, tenant_id, KINDS, now, 1):
         p = intent.payload
         seen = tx.one(
@@ -66,6 +69,8 @@ def plan(tx: Tx, tenant_id: int, now: int) -> CountCall | None:
             s=p["sku"],
             l=p["location_id"],
         )
+        if "expected" in p:
+            seen = (p["expected"],)
         if seen is None:
             tx.run(
                 "UPDATE hub_level SET wanted = 1 WHERE tenant_id = :t AND sku = :s AND location_id = :l",

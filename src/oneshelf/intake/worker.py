@@ -24,6 +24,7 @@ from oneshelf.runtime.writer import Writer
 from . import poll
 from .handle import HANDLE_MAX, Handled, Parses, handle
 from .inbox import Raw, keep
+from .rereading import read_page
 from .searching import search
 
 log = structlog.get_logger()
@@ -185,9 +186,13 @@ async def fetch_loop(
     stop: asyncio.Event,
     at_once: int = 4,
 ) -> None:
-    """Read the orders that hints named, a few at a time, and look for orders that a read says must be there."""
+    """Read the orders that hints named, a few at a time, and look for orders that a read says must be there; when none waits, a page of
+    what a person wants read again."""
     while not stop.is_set():
         due, next_at = await writer.do(lambda tx: _take(tx, tenant_id, account_id, at_once, to_us(clock.now())))
+        if not due and await read_page(tenant_id, account_id, channel, http, writer, clock):
+            news.ring()
+            continue
         if not due:
             await poke.wait(until_s([next_at], to_us(clock.now()), LOOK_EVERY_S), stop)
             continue

@@ -5,7 +5,7 @@ In: the tables, rows of a CSV file. Out: rows, problems by row. Never: links wha
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -24,7 +24,8 @@ COLUMNS = ("listing", "account", "channel", "external_id", "sku_text", "title", 
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One listing. `parts`: SKU → pieces that one unit takes; empty: not linked. `problem`: why not, as far as that is known."""
+    """One listing. `parts`: SKU → pieces that one unit takes; empty: not linked. `problem`: why not, as far as that is known. `sold`: units
+    that were sold while it was not linked, and that no stock was taken for yet."""
 
     listing: int
     account: int
@@ -36,6 +37,7 @@ class Row(msgspec.Struct, frozen=True):
     parts: dict[str, int]
     problem: str = ""
     suggestions: list[Suggestion] = []
+    sold: int = 0
 
 
 def rows(
@@ -78,13 +80,38 @@ def rows(
             parts[outlet_id][sku] = units
     shop = _shop(tx, tenant_id) if suggest else None
     twice = duplicates(tx, tenant_id)
+    sold = _sold_unlinked(tx, tenant_id, [row[0] for row in found if row[0] not in parts])
     made = []
     for outlet_id, account, channel, external_id, sku_text, title, state in found:
         tied = parts.get(outlet_id, {})
         hints = [] if shop is None or tied else shop.suggest(Unlinked(outlet_id, sku_text, title))
         problem = "" if tied else _why_not(sku_text, twice)
-        made.append(Row(outlet_id, account, channel, external_id, sku_text, title, state, tied, problem, hints))
+        made.append(
+            Row(outlet_id, account, channel, external_id, sku_text, title, state, tied, problem, hints, sold[outlet_id])
+        )
     return made
+
+
+def _sold_unlinked(tx: Tx, tenant_id: int, outlets: Sequence[int]) -> Counter[int]:
+    """Units by listing of order lines that nothing is linked to; a line names its listing by any of its keys."""
+    sold: Counter[int] = Counter()
+    lines = tx.all(
+        "SELECT account_id, listing_keys, ordered - cancelled FROM order_line WHERE tenant_id = :t AND sku = '' AND ordered > cancelled",
+        t=tenant_id,
+    )
+    if not lines or not outlets:
+        return sold
+    keys = tx.all(
+        "SELECT account_id, listing_key, outlet_id FROM listing_key WHERE tenant_id = :t AND outlet_id {in:these}",
+        t=tenant_id,
+        these=list(outlets),
+    )
+    outlet_of = {(account_id, key): outlet_id for account_id, key, outlet_id in keys}
+    for account_id, named, units in lines:
+        found = [outlet_of[account_id, key] for key in msgspec.json.decode(named) if (account_id, key) in outlet_of]
+        if found:
+            sold[found[0]] += units
+    return sold
 
 
 def _shop(tx: Tx, tenant_id: int) -> Shop:

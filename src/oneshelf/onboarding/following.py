@@ -190,7 +190,7 @@ def _finish_pages(tx: Tx, tenant_id: int, account_id: int, run: Run, now: int, f
     run.linked, run.booked = matched.linked, relink_account(tx, tenant_id, account_id, now)
     _missed(tx, tenant_id, account_id, run, now, follows)
     row = tx.one("SELECT channel FROM account WHERE tenant_id = :t AND account_id = :a", t=tenant_id, a=account_id)
-    pinned.tell(tx, tenant_id, account_id, row[0].title() if row else "", now)
+    pinned.tell(tx, tenant_id, account_id, row[0].title() if row else "", run.started_at, now)
     _end(tx, tenant_id, account_id, run, now)
 
 

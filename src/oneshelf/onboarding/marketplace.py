@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
 from oneshelf.channels.batches import read_batches
-from oneshelf.channels.contract import Capabilities, CataloguePage, Channel, Finding, Http, NoAnswer, Outlet, Seen
+from oneshelf.channels.contract import Capabilities, Channel, Finding, Http, NoAnswer, Outlet, Seen
 from oneshelf.core.errors import Park, Retry
 from oneshelf.core.instants import to_us
 from oneshelf.db.journal import note
@@ -26,9 +26,11 @@ from . import pinned, unmanaged
 
 #: More of the listings than this set to 0 by the first fill needs a second yes. S0.7
 ZEROS_PERCENT_MAX = 20
-#: How often a page of the first catalogue is asked for, and how long to wait between at most.
+#: How often a page of the first catalogue, or a batch of first numbers, is asked for, and how long to wait between at most.
 TRIES_A_PAGE = 4
 TRY_AGAIN_S_MAX = 60.0
+
+Answer = TypeVar("Answer")
 
 
 class NotReady(Park):
@@ -62,8 +64,9 @@ async def read_catalogue(
 ) -> links.Matched:
     """Read all listings page by page, store them, tie those of the same SKU. `progress(read so far, total if known)`."""
     cursor, read = None, 0
+    began = to_us(clock.now())
     while True:
-        page = await _page(channel, http, cursor)
+        page = await _patiently(partial(channel.catalogue, http, cursor))
         now = to_us(clock.now())
         await writer.do(
             partial(links.keep_listings, tenant_id=tenant_id, account_id=account_id, found=page.listings, now=now)
@@ -81,7 +84,7 @@ async def read_catalogue(
     def match(tx: Tx) -> links.Matched:
         now = to_us(clock.now())
         unmanaged.keep(tx, tenant_id, account_id, channel, page.unmanaged, now)
-        pinned.tell(tx, tenant_id, account_id, channel.name.title(), now)
+        pinned.tell(tx, tenant_id, account_id, channel.name.title(), began, now)
         matched = links.match_by_sku(tx, tenant_id, account_id, now)
         set_state(tx, tenant_id, account_id, "MATCHED", now)
         return matched
@@ -89,15 +92,15 @@ async def read_catalogue(
     return await writer.do(match)
 
 
-async def _page(channel: Channel, http: Http, cursor: dict[str, Any] | None) -> CataloguePage:
-    """Read one page, patiently: one answer lost among hundreds must not undo a connecting. Raises what the last try raised."""
+async def _patiently(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Ask again: one answer lost among hundreds, or refused for its pace, must not undo a connecting. Raises what the last try raised."""
     for tried in range(TRIES_A_PAGE - 1):
         try:
-            return await channel.catalogue(http, cursor)
+            return await ask()
         except (Retry, NoAnswer) as lost:
             wait_s = lost.wait_s if isinstance(lost, Retry) else None
             await asyncio.sleep(min(TRY_AGAIN_S_MAX, 2.0**tried if wait_s is None else wait_s))
-    return await channel.catalogue(http, cursor)
+    return await ask()
 
 
 def linked_outlets(tx: Tx, tenant_id: int, account_id: int) -> list[tuple[int, Outlet]]:
@@ -121,7 +124,7 @@ async def read_numbers(
     ids = {outlet.external_id: outlet_id for outlet_id, outlet in outlets}
     read = 0
     for batch in read_batches([(outlet.write_unit, outlet) for _, outlet in outlets], channel.can):
-        seen = await channel.read(http, batch)
+        seen = await _patiently(partial(channel.read, http, batch))
         read += await writer.do(partial(_believe, tenant_id=tenant_id, account_id=account_id, ids=ids, seen=seen))
     return read
 

@@ -164,7 +164,13 @@ def _look_at_hub(tx: Tx, tenant_id: int, night: Night, now: int) -> None:
             for sku, location, bucket, level, total in found[:NAMED_MAX]
         )
         open_task(
-            tx, tenant_id, now, "books_differ", "", "The ledger's sums are not its entries: restore a backup", named
+            tx,
+            tenant_id,
+            now,
+            "books_differ",
+            "",
+            "The ledger's sums are not its entries: oneshelf check --repair",
+            named,
         )
     else:
         close_task(tx, tenant_id, now, "books_differ", "")

@@ -134,11 +134,23 @@ def _fits_without(tx: Tx, tenant_id: int, line: LineRow, drop: Callable[[LineRow
     return covering.would_cover(tx, tenant_id, line, others)
 
 
-def is_settled(tx: Tx, tenant_id: int, order: OrderRow, accounts: Mapping[int, Account]) -> bool:
-    """S6.5: every channel has been heard through the second of this purchase, so that nobody earlier can still come."""
-    heard = dict(
+def heard_through(tx: Tx, tenant_id: int) -> dict[int, int | None]:
+    """Return {account: through which instant its orders are complete, by its own clock}."""
+    return dict(
         tx.all("SELECT account_id, complete_through_at FROM feed WHERE tenant_id = :t AND name = 'orders'", t=tenant_id)
     )
+
+
+def is_settled(
+    tx: Tx,
+    tenant_id: int,
+    order: OrderRow,
+    accounts: Mapping[int, Account],
+    heard: Mapping[int, int | None] | None = None,
+) -> bool:
+    """S6.5: every channel has been heard through the second of this purchase, so that nobody earlier can still come. `heard`: through
+    when each was, for who asks of many orders."""
+    heard = heard_through(tx, tenant_id) if heard is None else heard
     return coverage.is_settled(
         order.placed_at, [(heard.get(account_id) or 0, account.skew_s) for account_id, account in accounts.items()]
     )

@@ -58,11 +58,20 @@ def of_slot(
     return promised
 
 
-def exposures(tx: Tx, tenant_id: int, skus: Iterable[str], now: int) -> dict[str, Exposure]:
-    """Return the exposure of each SKU, all its outlets on connected accounts counted."""
+def exposures(
+    tx: Tx,
+    tenant_id: int,
+    skus: Iterable[str],
+    now: int,
+    *,
+    k: Mapping[str, int] | None = None,
+    at_hub: Mapping[tuple[str, str], int] | None = None,
+) -> dict[str, Exposure]:
+    """Return the exposure of each SKU, all its outlets on connected accounts counted. `k`, `at_hub`: K, and the most that the hub may
+    show, of these SKUs at least, for who has them already."""
     wanted = sorted(set(skus))
-    k = available_of(tx, tenant_id, wanted)
-    hub = hub_exposure(tx, tenant_id, wanted)
+    k = available_of(tx, tenant_id, wanted) if k is None else k
+    hub = _over_locations(hub_available(tx, tenant_id, wanted).most if at_hub is None else at_hub)
     found = {sku: Exposure(k[sku], hub.get(sku, 0), {}, {}) for sku in wanted}
     rows = tx.all(
         """SELECT k.sku, k.units, o.outlet_id, s.state, s.believed, s.sent, s.exposure, s.unsettled, s.unsettled_until, f.complete_through_at,
@@ -120,19 +129,24 @@ def _late(tx: Tx, tenant_id: int, outlet_ids: set[int], now: int) -> dict[int, i
     return found
 
 
-def hub_exposure(tx: Tx, tenant_id: int, skus: Iterable[str]) -> dict[str, int]:
-    """Return what the hub may sell of each SKU: what stands available there, over its locations, as if every hold on its way failed and
-    every return were done."""
+def _over_locations(at_hub: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    """What the hub may sell of each SKU: what stands available there, over its locations, as if every hold on its way failed and every
+    return were done."""
     found: dict[str, int] = {}
-    for (sku, _), pieces in hub_available(tx, tenant_id, skus).items():
+    for (sku, _), pieces in at_hub.items():
         found[sku] = found.get(sku, 0) + max(0, pieces)
     return found
 
 
-def hub_available(
-    tx: Tx, tenant_id: int, skus: Iterable[str], *, without_strict: bool = False
-) -> dict[tuple[str, str], int]:
-    """Return {(SKU, location in scope): the most that the hub may show as available}. `without_strict`: if nothing were held back."""
+class AtHub(msgspec.Struct, frozen=True):
+    """By (SKU, location in scope): `most` that the hub may show as available, and `bare`: if nothing of strict SKUs were held back."""
+
+    most: dict[tuple[str, str], int]
+    bare: dict[tuple[str, str], int]
+
+
+def hub_available(tx: Tx, tenant_id: int, skus: Iterable[str]) -> AtHub:
+    """Return what the hub may show of these SKUs at this moment."""
     wanted, scope = sorted(set(skus)), set(locations_in_scope(tx, tenant_id))
     found = {
         (sku, location): int(pieces)
@@ -161,18 +175,23 @@ def hub_available(
             t=tenant_id,
             skus=wanted,
         ),
-        *tx.all(
-            """SELECT sku, location_id, -CAST(SUM(CASE WHEN want < held + imported THEN want ELSE held + imported END) AS BIGINT)
-                 FROM claim WHERE tenant_id = :t AND sku {in:skus} AND open = 1 AND (:strict = 1 OR claim_key NOT LIKE 'strict:%')
-                GROUP BY sku, location_id""",
-            t=tenant_id,
-            skus=wanted,
-            strict=int(not without_strict),
-        ),
     ]:
         if (sku, location) in found:
             found[(sku, location)] += int(pieces)
-    return found
+    most = dict(found)
+    for sku, location, is_strict, pieces in tx.all(
+        """SELECT sku, location_id, claim_key LIKE 'strict:%',
+                  CAST(SUM(CASE WHEN want < held + imported THEN want ELSE held + imported END) AS BIGINT)
+             FROM claim WHERE tenant_id = :t AND sku {in:skus} AND open = 1
+            GROUP BY sku, location_id, claim_key LIKE 'strict:%'""",
+        t=tenant_id,
+        skus=wanted,
+    ):
+        if (sku, location) in found:
+            most[(sku, location)] -= int(pieces)
+            if not is_strict:
+                found[(sku, location)] -= int(pieces)
+    return AtHub(most, found)
 
 
 def room_for(tx: Tx, tenant_id: int, wanted: Mapping[int, int], now: int) -> bool:

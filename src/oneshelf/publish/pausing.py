@@ -98,10 +98,10 @@ def pause(tx: Tx, tenant_id: int, account_id: int, now: int, *, zero_first: bool
     return True
 
 
-def pause_when_zero(tx: Tx, tenant_id: int, account_id: int, now: int) -> bool:
+def pause_when_zero(tx: Tx, tenant_id: int, account_id: int, now: int, account: AccountRow | None = None) -> bool:
     """Pause an account that was told to show 0 first, once all of it does: seen, not only told. Parked listings hold nobody up: they
-    stand in sight with their reason, and no write of ours would change them."""
-    account = account_row(tx, tenant_id, account_id)
+    stand in sight with their reason, and no write of ours would change them. `account`: its row, for who has it already."""
+    account = account or account_row(tx, tenant_id, account_id)
     if not account.writes or not account.shows_zero:
         return False
     open_yet = tx.one(

@@ -112,19 +112,25 @@ def _terms(tx: Tx, tenant_id: int, account: AccountRow, can: Capabilities, now: 
     }
 
 
-def look(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int) -> Due:
-    """Say what may be done now, without planning it: who asks the limiter needs the priority first (I19)."""
-    account = account_row(tx, tenant_id, account_id)
-    if not account.reads:
+def look(
+    tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int, account: AccountRow | None = None
+) -> Due:
+    """Say what may be done now, without planning it: who asks the limiter needs the priority first (I19). `account`: its row, for who
+    has it already."""
+    account = account or account_row(tx, tenant_id, account_id)
+    return _look(tx, account, _terms(tx, tenant_id, account, can, now))
+
+
+def _look(tx: Tx, account: AccountRow, terms: dict[str, int]) -> Due:
+    there = _there(tx, terms["t"], terms["a"]) if account.reads else []
+    if not there:
         return Due(None, None, None)
-    terms = _terms(tx, tenant_id, account, can, now)
-    there = _there(tx, tenant_id, account_id)
     later = tx.one(
         "SELECT MIN(wait_until) FROM slot WHERE tenant_id = :t AND account_id = :a "
         "AND state IN ('WAITING', 'APPLYING', 'UNKNOWN') AND wait_until > :now",
-        t=tenant_id,
-        a=account_id,
-        now=now,
+        t=terms["t"],
+        a=terms["a"],
+        now=terms["now"],
     )
     read, write = (_first(tx, condition, terms, there) for condition in (_READ_DUE, _WRITE_DUE))
     return Due(read, write, later[0] if later else None)
@@ -207,28 +213,30 @@ def plan(
     The number is computed here, from this moment's levels; send it as soon as this is committed. `fresh`: the last reads by the
     outlet's external id, whose documents a whole-unit write needs (8.15). Returns when to look again if nothing is due.
     """
-    due = look(tx, tenant_id, account_id, can, now)
+    account = account_row(tx, tenant_id, account_id)
+    terms = _terms(tx, tenant_id, account, can, now)
+    due = _look(tx, account, terms)
     for kind in (kind for kind, _ in due.kinds if kinds is None or kind in kinds):
         call: ReadCall | WriteCall | None
         if kind == "read":
-            call = _plan_read(tx, tenant_id, account_id, can, now)
+            call = _plan_read(tx, account, can, terms)
         else:
-            call = _plan_write(tx, tenant_id, account_id, can, now, fresh or {})
+            call = _plan_write(tx, account, can, terms, fresh or {})
         if call is not None:
             return call
     # Planning may have found that a number is right, or that it needs another read first.
-    again = look(tx, tenant_id, account_id, can, now)
+    again = _look(tx, account, terms)
     if again.read is None or due.read is not None:
         return WaitUntil(again.next_at)
     if kinds is not None and "read" not in kinds:
         return WaitUntil(now)
-    return _plan_read(tx, tenant_id, account_id, can, now) or WaitUntil(again.next_at)
+    return _plan_read(tx, account, can, terms) or WaitUntil(again.next_at)
 
 
-def _plan_read(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int) -> ReadCall | None:
+def _plan_read(tx: Tx, account: AccountRow, can: Capabilities, terms: dict[str, int]) -> ReadCall | None:
     """1. The most urgent outlets, whole units, a batch full.  2. Drop the wish to read them: this is it.  3. READING."""
-    account = account_row(tx, tenant_id, account_id)
-    found = _candidates(tx, _READ_DUE, _terms(tx, tenant_id, account, can, now), can.read_batch)
+    tenant_id, account_id = terms["t"], account.account_id
+    found = _candidates(tx, _READ_DUE, terms, can.read_batch)
     if not found:
         return None
     of_unit: dict[str, list[Slot]] = {}
@@ -282,13 +290,13 @@ class Told(msgspec.Struct):
 
 
 def _plan_write(
-    tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int, fresh: Mapping[str, Seen]
+    tx: Tx, account: AccountRow, can: Capabilities, terms: dict[str, int], fresh: Mapping[str, Seen]
 ) -> WriteCall | None:
     """1. The most urgent units.  2. Their numbers at this moment; who is right already rests.  3. Attempts, SENDING."""
-    account = account_row(tx, tenant_id, account_id)
+    tenant_id, account_id, now = terms["t"], account.account_id, terms["now"]
     most = 1 if can.reads_before_write else can.write_batch
     for _ in range(LOOKS_MAX):
-        found = _candidates(tx, _WRITE_DUE, _terms(tx, tenant_id, account, can, now), most)
+        found = _candidates(tx, _WRITE_DUE, terms, most)
         if not found:
             return None
         slots = load_units(tx, tenant_id, account_id, [unit for _, unit, _ in found])

@@ -48,7 +48,7 @@ from .price_slots import (
 from .price_waiting import hold_if_far
 from .rations import USED_UP_WAIT_S, rations_of
 from .resting import RATIONED, subject_of
-from .slots import Mark
+from .slots import AccountRow, Mark
 from .waking import WAKE_MAX
 
 #: How often one plan looks for something to write among slots that turn out to be at rest already.
@@ -171,10 +171,17 @@ def _terms(tenant_id: int, whose: Following, ability: PriceAbility, now: int) ->
     }
 
 
-def look(tx: Tx, tenant_id: int, account_id: int, ability: PriceAbility, now: int) -> Due:
-    """Say which price calls may be made now, without planning them."""
-    whose = following(tx, tenant_id, account_id)
-    if not whose.account.reads:
+def look(
+    tx: Tx, tenant_id: int, account_id: int, ability: PriceAbility, now: int, account: AccountRow | None = None
+) -> Due:
+    """Say which price calls may be made now, without planning them. `account`: its row, for who has it already."""
+    there = tx.one(
+        "SELECT 1 FROM price_slot WHERE tenant_id = :t AND account_id = :a AND state IN ('WAITING', 'APPLYING', 'UNKNOWN') LIMIT 1",
+        t=tenant_id,
+        a=account_id,
+    )
+    whose = None if there is None else following(tx, tenant_id, account_id, account)
+    if whose is None or not whose.account.reads:
         return Due(None, None, None)
     terms = _terms(tenant_id, whose, ability, now)
     later = tx.one(

@@ -144,9 +144,9 @@ class Following(msgspec.Struct, frozen=True):
         return self.account.writes and self.policy.follows
 
 
-def following(tx: Tx, tenant_id: int, account_id: int) -> Following:
-    """Return the account with its policy. Raises LookupError if there is none."""
-    return Following(account_row(tx, tenant_id, account_id), policy_of(tx, tenant_id, account_id))
+def following(tx: Tx, tenant_id: int, account_id: int, account: AccountRow | None = None) -> Following:
+    """Return the account with its policy. `account`: its row, for who has it already. Raises LookupError if there is none."""
+    return Following(account or account_row(tx, tenant_id, account_id), policy_of(tx, tenant_id, account_id))
 
 
 # --- calls ------------------------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from .price_planning import look, plan, wake
 from .price_settling import settle_price_read, settle_price_write
 from .price_slots import PriceReadCall, PriceWriteCall, PriceWriteItem
 from .recovery import abandon_price
+from .slots import AccountRow
 from .waking import WAKE_MAX
 
 log = structlog.get_logger()
@@ -85,11 +86,11 @@ class PriceCalls:
     def now(self) -> int:
         return to_us(self.clock.now())
 
-    def wake_and_look(self, tx: Tx) -> tuple[bool, Due]:
+    def wake_and_look(self, tx: Tx, account: AccountRow) -> tuple[bool, Due]:
         """Hear of marks and say what is due: runs in one step with the numbers'. The first: there is more to hear of."""
         now = self.now()
         woken = wake(tx, self.tenant_id, self.account_id, now)
-        return woken >= WAKE_MAX, look(tx, self.tenant_id, self.account_id, self.channel.prices, now)
+        return woken >= WAKE_MAX, look(tx, self.tenant_id, self.account_id, self.channel.prices, now, account)
 
     async def turn(self, due: Due) -> float | None:
         """Start at most one call. Return the seconds until there may be more to do (0: at once), None: when rung."""

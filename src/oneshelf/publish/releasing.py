@@ -9,10 +9,11 @@ Never: takes back what was released (I8); releases a line that is short.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 
 from oneshelf.core.order import LineEvent, LineState
-from oneshelf.core.reserve import quantile
+from oneshelf.core.reserve import Risk, Seller, quantile
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
 from oneshelf.listings.risk import risks_of
@@ -37,6 +38,8 @@ def release(tx: Tx, tenant_id: int, now: int) -> int:
     numbers = [order_no for order_no, _, _ in waiting]
     orders = load_orders_by_no(tx, tenant_id, numbers)
     stored = load_lines(tx, tenant_id, numbers)
+    heard = short.heard_through(tx, tenant_id)
+    left = _Left(tx, tenant_id, {line.sku for lines in stored.values() for line in lines.values() if line.sku}, now)
     changed = 0
     for order_no, state, since_at in waiting:
         lines = [line for line in stored.get(order_no, {}).values() if line.sku]
@@ -48,7 +51,7 @@ def release(tx: Tx, tenant_id: int, now: int) -> int:
                 _end(tx, tenant_id, order, state, "OVER", "nothing of it is open", now)
                 changed += 1
             continue
-        why = _may_leave(tx, tenant_id, order, still, accounts, since_at, now)
+        why = _may_leave(tx, tenant_id, order, still, accounts, heard, left, since_at, now)
         if why:
             for line_id in sorted({line.line_id for line in still}):
                 short.move(tx, tenant_id, order_no, line_id, now, LineEvent.RELEASE)
@@ -75,15 +78,17 @@ def _may_leave(
     order: OrderRow,
     lines: Sequence[LineRow],
     accounts: Mapping[int, Account],
+    heard: Mapping[int, int | None],
+    left: _Left,
     since_at: int,
     now: int,
 ) -> str:
     """Return why the order may leave now, or ''. What waits for a person's word is released by him."""
     if any(line.coverage != "COVERED" or line.line_state is not LineState.OPEN for line in lines):
         return ""
-    if short.is_settled(tx, tenant_id, order, accounts):
+    if short.is_settled(tx, tenant_id, order, accounts, heard):
         return "settled"
-    if all(is_uncontested(tx, tenant_id, line.sku, line.account_id, now) for line in lines):
+    if all(left.is_uncontested(line.sku, line.account_id) for line in lines):
         return "uncontested"
     if releases.waited_long(since_at, now):
         note(tx, tenant_id, now, "release", "Released although a channel was not heard", f"order:{order.order_no}")
@@ -91,17 +96,43 @@ def _may_leave(
     return ""
 
 
-def is_uncontested(tx: Tx, tenant_id: int, sku: str, account_id: int, now: int) -> bool:
-    """S6.5: whether what is left after this line is more than the earlier orders of other channels that may still be unheard; the last
-    piece always waits."""
-    k = available_of(tx, tenant_id, [sku])[sku]
-    if k < 1:
-        return False
-    planned = plan_skus(tx, tenant_id, [sku], {sku: k}, now)
-    others = [*planned.sellers.values(), *planned.hub.values()]
-    unheard = sum(one.v * one.notice_s for one in others if one.rank[1] != account_id)
-    risk = risks_of(tx, tenant_id, [sku])[sku]
-    return k >= max(1, quantile(unheard, risk.epsilon, risk.dispersion))
+class _Left:
+    """What is left of the SKUs of one look's orders, and how they sell: asked of the database once, when an order is not settled. A
+    release moves no level."""
+
+    def __init__(self, tx: Tx, tenant_id: int, skus: Iterable[str], now: int) -> None:
+        self._tx = tx
+        self._tenant_id = tenant_id
+        self._skus = sorted(skus)
+        self._now = now
+
+    @cached_property
+    def _k(self) -> dict[str, int]:
+        return available_of(self._tx, self._tenant_id, self._skus)
+
+    @cached_property
+    def _risks(self) -> dict[str, Risk]:
+        return risks_of(self._tx, self._tenant_id, self._skus)
+
+    @cached_property
+    def _sellers(self) -> dict[str, list[Seller]]:
+        planned = plan_skus(self._tx, self._tenant_id, self._skus, self._k, self._now)
+        found: dict[str, list[Seller]] = {sku: [] for sku in self._skus}
+        for (_, sku), seller in planned.sellers.items():
+            found[sku].append(seller)
+        for sku, seller in planned.hub.items():
+            found[sku].append(seller)
+        return found
+
+    def is_uncontested(self, sku: str, account_id: int) -> bool:
+        """S6.5: whether what is left after this line is more than the earlier orders of other channels that may still be unheard; the
+        last piece always waits."""
+        k = self._k[sku]
+        if k < 1:
+            return False
+        unheard = sum(one.v * one.notice_s for one in self._sellers[sku] if one.rank[1] != account_id)
+        risk = self._risks[sku]
+        return k >= max(1, quantile(unheard, risk.epsilon, risk.dispersion))
 
 
 def _end(tx: Tx, tenant_id: int, order: OrderRow, was: str, state: str, why: str, now: int) -> None:

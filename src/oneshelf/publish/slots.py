@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -234,12 +235,16 @@ def account_row(tx: Tx, tenant_id: int, account_id: int) -> AccountRow:
     )
     if row is None:
         raise LookupError(f"tenant {tenant_id} has no account {account_id}")
-    settings = json.loads(row[5])
-    start_s = settings.get("publish_window_s") or PUBLISH_WINDOW_S.get(row[1], OTHER_WINDOW_S)
-    window, zero = round(float(start_s) * SECOND), settings.get(SHOW_ZERO) == "1"
-    in_plan = Plan.named(row[6]).allows(Capability.INVENTORY_SYNC)
-    wider = int(settings.get(WIDER) or 0)
-    return AccountRow(row[0], row[1], row[2], row[3] * SECOND, row[4], window, zero, in_plan, wider, row[7])
+    return AccountRow(row[0], row[1], row[2], row[3] * SECOND, row[4], *_set_for(row[1], row[5], row[6]), row[7])
+
+
+@lru_cache(maxsize=1_024)
+def _set_for(channel: str, settings: str, plan: str | None) -> tuple[int, bool, bool, int]:
+    """What an account's settings and its tenant's plan come to: every look at every account asks, and they hardly ever change."""
+    said = json.loads(settings)
+    start_s = said.get("publish_window_s") or PUBLISH_WINDOW_S.get(channel, OTHER_WINDOW_S)
+    in_plan = Plan.named(plan).allows(Capability.INVENTORY_SYNC)
+    return round(float(start_s) * SECOND), said.get(SHOW_ZERO) == "1", in_plan, int(said.get(WIDER) or 0)
 
 
 def orders_complete_through(tx: Tx, tenant_id: int, account_id: int) -> int | None:

@@ -58,10 +58,11 @@ def hold_back(tx: Tx, tenant_id: int, now: int) -> int:
         return 0
     k = available_of(tx, tenant_id, skus)
     shares = plan_skus(tx, tenant_id, strict, k, now).hub_share if strict else {}
-    bare = hub_available(tx, tenant_id, skus, without_strict=True)
+    at_hub = hub_available(tx, tenant_id, skus)
+    bare = at_hub.bare
     # One that was given back whole is closed. It goes on with its versions: with the first ones again, its calls would be those made before.
     held = claims.load(tx, tenant_id, [f"{_PREFIX}{sku}:{location}" for sku, location in sorted(bare)]) | held
-    promised = exposures(tx, tenant_id, strict, now)
+    promised = exposures(tx, tenant_id, strict, now, k=k, at_hub=at_hub.most)
     changed = []
     for sku in sorted(skus):
         places = sorted((place for place in bare if place[0] == sku), key=lambda place: (-bare[place], place))

@@ -30,7 +30,7 @@ from .planning import Due, WaitUntil, look, plan
 from .price_worker import PriceCalls
 from .reads import settle_read
 from .recovery import abandon, recover
-from .slots import ReadCall, WriteCall
+from .slots import ReadCall, WriteCall, account_row
 from .waking import WAKE_MAX, wake
 from .writes import settle_write
 
@@ -168,9 +168,11 @@ class _Publisher:
     def _wake_and_look(self, tx: Tx) -> tuple[bool, Due, Due | None]:
         now = self.now()
         woken = wake(tx, self.tenant_id, self.account_id, self.channel.can, now)
-        pause_when_zero(tx, self.tenant_id, self.account_id, now)
-        due = look(tx, self.tenant_id, self.account_id, self.channel.can, now)
-        more, due_prices = (False, None) if self.prices is None else self.prices.wake_and_look(tx)
+        account = account_row(tx, self.tenant_id, self.account_id)
+        if pause_when_zero(tx, self.tenant_id, self.account_id, now, account):
+            account = account_row(tx, self.tenant_id, self.account_id)
+        due = look(tx, self.tenant_id, self.account_id, self.channel.can, now, account)
+        more, due_prices = (False, None) if self.prices is None else self.prices.wake_and_look(tx, account)
         return woken >= WAKE_MAX or more, due, due_prices
 
     def _forget(self, names: Iterable[str]) -> None:

@@ -33,7 +33,7 @@ from oneshelf.tenants import usage
 
 from .numbers import numbers_of
 from .resting import REASON_MAX, REFUSED, ask_to_sign_in, rest, subject_of, us, weigh, words
-from .slots import AccountRow, Mark, Slot, Windows, WriteCall, account_row, load, marks_of, save, windows
+from .slots import AccountRow, Mark, Slot, WriteCall, account_row, load, marks_of, save, windows
 
 
 def settle_write(
@@ -49,7 +49,8 @@ def settle_write(
     account = account_row(tx, tenant_id, account_id)
     slots = load(tx, tenant_id, [item.outlet_id for item in call.items])
     marks = marks_of(tx, tenant_id, list(slots))
-    window = windows(tx, tenant_id, account)
+    is_taken = not isinstance(outcomes, BaseException) and any(isinstance(one, Accepted) for one in outcomes)
+    first_look = windows(tx, tenant_id, account).first_look if is_taken else 0
     ended, written = [], []
     for index, item in enumerate(call.items):
         slot = slots.get(item.outlet_id)
@@ -63,7 +64,7 @@ def settle_write(
         else:
             outcome = Unknown("the answer did not name this item")
         mark = marks.get(item.outlet_id)
-        word = _end_write(tx, tenant_id, account, can, slot, outcome, mark, window, now)
+        word = _end_write(tx, tenant_id, account, can, slot, outcome, mark, first_look, now)
         accepted_at = now if isinstance(outcome, Accepted) else None
         seen_at = now if word == "SEEN" else None
         ended.append((word, slot.reason, accepted_at, seen_at, tenant_id, item.attempt_no))
@@ -88,10 +89,10 @@ def _end_write(
     slot: Slot,
     outcome: Outcome,
     mark: Mark | None,
-    window: Windows,
+    first_look: int,
     now: int,
 ) -> str:
-    """Move one slot by its end; return the attempt's word."""
+    """Move one slot by its end; return the attempt's word. `first_look`: when a look pays after a yes, microseconds."""
     slot.reason = ""
     if isinstance(outcome, Accepted):
         slot.attempts = 0
@@ -101,7 +102,7 @@ def _end_write(
         slot.go(SlotEvent.ACCEPTED)
         slot.verified = 0
         slot.acked_at = now
-        slot.wait_until = now + window.first_look
+        slot.wait_until = now + first_look
         slot.priority = REPAIR
         return "ACCEPTED"
     if isinstance(outcome, Unknown):

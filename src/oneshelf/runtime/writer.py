@@ -37,10 +37,12 @@ class WriterStopped(Stop):
     """The writer has stopped; nothing is kept any more."""
 
 
-class _Job:
+class Job:
+    """A step with who waits for it: `future` has `set_running_or_notify_cancel`, `set_result` and `set_exception`."""
+
     __slots__ = ("batch", "future", "item", "step")
 
-    def __init__(self, step: Step | None, batch: BatchStep | None, item: Any, future: Future) -> None:
+    def __init__(self, step: Step | None, batch: BatchStep | None, item: Any, future: Any) -> None:
         self.step = step
         self.batch = batch
         self.item = item
@@ -56,7 +58,7 @@ class Writer:
         self.steps = 0
         self.broken: Stop | None = None
         self._on_broken = on_broken
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._started = threading.Event()
         self._failed_to_open: BaseException | None = None
@@ -79,13 +81,13 @@ class Writer:
     def submit(self, step: Callable[[Tx], T]) -> Future[T]:
         """Run one step in the next transaction."""
         future: Future = Future()
-        self._put(_Job(step, None, None, future))
+        self._put(Job(step, None, None, future))
         return future
 
     def submit_item(self, batch: BatchStep, item: Any) -> Future:
         """Give one item to a step for many; items of the same function that arrive together go through one call."""
         future: Future = Future()
-        self._put(_Job(None, batch, item, future))
+        self._put(Job(None, batch, item, future))
         return future
 
     async def do(self, step: Callable[[Tx], T]) -> T:
@@ -95,7 +97,7 @@ class Writer:
     async def do_item(self, batch: BatchStep, item: Any) -> Any:
         return await asyncio.wrap_future(self.submit_item(batch, item))
 
-    def _put(self, job: _Job) -> None:
+    def _put(self, job: Job) -> None:
         with self._door:
             if self.broken is None:
                 self._jobs.put(job)
@@ -125,9 +127,9 @@ class Writer:
             self._refuse_the_rest()
             self.store.close()
 
-    def _drain(self) -> tuple[list[_Job], bool]:
+    def _drain(self) -> tuple[list[Job], bool]:
         """1. Wait for the first job.  2. Take what else has arrived, at most BATCH_MAX."""
-        jobs: list[_Job] = []
+        jobs: list[Job] = []
         job = self._jobs.get()
         while True:
             if job is None:
@@ -140,7 +142,7 @@ class Writer:
             except queue.Empty:
                 return jobs, False
 
-    def _transact(self, jobs: list[_Job]) -> None:
+    def _transact(self, jobs: list[Job]) -> None:
         """3. One transaction for all.  4. One commit.  5. Answer."""
         for attempt in range(RERUNS_MAX + 1):
             try:
@@ -167,7 +169,7 @@ class Writer:
             else:
                 job.future.set_result(result)
 
-    def _one_by_one(self, jobs: list[_Job]) -> None:
+    def _one_by_one(self, jobs: list[Job]) -> None:
         """A batch that keeps meeting somebody else is taken apart, so that only the steps in the way fail."""
         for job in jobs:
             if self.broken is None:
@@ -187,7 +189,7 @@ class Writer:
             return False
         return self.store.is_transient(error)
 
-    def _carry_out(self, tx: Tx, jobs: list[_Job]) -> list[tuple[Any, BaseException | None]]:
+    def _carry_out(self, tx: Tx, jobs: list[Job]) -> list[tuple[Any, BaseException | None]]:
         """Run the jobs in order of arrival; neighbours of one batch function in one call."""
         ends: list[tuple[Any, BaseException | None]] = []
         start = 0

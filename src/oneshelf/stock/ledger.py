@@ -11,6 +11,8 @@ from oneshelf.db import events
 from oneshelf.db.tx import Tx, next_values
 
 Posted = Literal["posted", "already_done"]
+#: The buckets of a level, in the order of its columns.
+BUCKETS = ("on_hand", "committed", "reserved", "foreign_reserved", "unavailable", "incoming")
 
 
 class InsufficientStock(OneshelfError):
@@ -160,9 +162,8 @@ def post_decision(tx: Tx, tenant_id: int, entry: Entry, now: int) -> Posted:
 
 def differences(tx: Tx, tenant_id: int) -> list[tuple[str, str, str, int, int]]:
     """Return (sku, location, bucket, level, sum of entries) wherever they differ: the audit of I1. Empty is right."""
-    buckets = ("on_hand", "committed", "reserved", "foreign_reserved", "unavailable", "incoming")
-    columns = ", ".join(buckets)
-    sums = ", ".join(f"CAST(SUM({bucket}) AS BIGINT)" for bucket in buckets)
+    columns = ", ".join(BUCKETS)
+    sums = ", ".join(f"CAST(SUM({bucket}) AS BIGINT)" for bucket in BUCKETS)
     levels = {
         (row[0], row[1]): row[2:]
         for row in tx.all(f"SELECT sku, location_id, {columns} FROM stock_level WHERE tenant_id = :t", t=tenant_id)
@@ -174,13 +175,23 @@ def differences(tx: Tx, tenant_id: int) -> list[tuple[str, str, str, int, int]]:
             t=tenant_id,
         )
     }
-    nothing = (0,) * len(buckets)
+    nothing = (0,) * len(BUCKETS)
     found = []
     for where in sorted(levels.keys() | entries.keys()):
-        for bucket, level, total in zip(buckets, levels.get(where, nothing), entries.get(where, nothing), strict=True):
+        for bucket, level, total in zip(BUCKETS, levels.get(where, nothing), entries.get(where, nothing), strict=True):
             if level != total:
                 found.append((*where, bucket, level, total))
     return found
+
+
+def set_to_sums(tx: Tx, tenant_id: int, found: Sequence[tuple[str, str, str, int, int]]) -> None:
+    """Bring levels back to the sums of their entries, by what `differences` found in the same transaction. No entry is touched: whoever
+    repairs posts one that says so."""
+    moves: dict[tuple[str, str], dict[str, int]] = {}
+    for sku, location_id, bucket, level, total in found:
+        moves.setdefault((sku, location_id), {})[bucket] = total - level
+    rows = [(tenant_id, *where, *(move.get(bucket, 0) for bucket in BUCKETS)) for where, move in sorted(moves.items())]
+    tx.many(_MOVE, rows)
 
 
 def skus_of(entries: Iterable[Entry]) -> set[str]:

@@ -1,8 +1,9 @@
 """The audit that a person can ask for at any time (SEMANTICS 9.7, I1, I4, I13): our books against the channels' own word.
 
-1. Levels = sum of entries; customers' counters = the orders that count.  2. Orders at each channel = orders stored.  3. Every offer = what is shown.  4. Where prices follow the shop:
+1. Levels = sum of entries; entries = what order lines hold; customers' counters = the orders that count.  2. Orders at each channel = orders stored.  3. Every offer = what is shown.  4. Where prices follow the shop:
 every price = what is asked.
-Reads only; what differs is told, and left to the rules that repair it.
+Reads only; what differs elsewhere is told, and left to the rules that repair it; our own books a person may have put right
+(orders/repairing).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from oneshelf.core.money import in_words
 from oneshelf.core.price import NoPrice, Priced
 from oneshelf.customers import counting
 from oneshelf.db.tx import Tx
+from oneshelf.orders import repairing
 from oneshelf.pricing.levels import prices_of
 from oneshelf.pricing.policy import policy_of
 from oneshelf.publish.numbers import numbers_of
@@ -61,12 +63,13 @@ class ChannelCount(msgspec.Struct):
 
 
 class Audit(msgspec.Struct):
-    """The whole check. `breaches` empty: everything that could be read is right."""
+    """The whole check. `breaches` empty: everything that could be read is right. `repaired`: what was put right in our books before it."""
 
     levels: int
     entries: int
     channels: list[ChannelCount]
     breaches: list[Breach]
+    repaired: list[str] = []
 
 
 class Checked(msgspec.Struct):
@@ -104,6 +107,9 @@ def _own_books(tx: Tx, tenant_id: int) -> Audit:
         Breach("I1", "", f"{sku} at {location}: {bucket} is {level}, its entries make {total}")
         for sku, location, bucket, level, total in ledger.differences(tx, tenant_id)
     ]
+    drifts = repairing.drifted(tx, tenant_id)
+    names = repairing.order_names(tx, tenant_id, drifts)
+    breaches += [Breach("I3", "", one.in_words(names.get(one.order_no, str(one.order_no)))) for one in drifts]
     return Audit(int(levels[0]), int(entries[0]), [], breaches)
 
 
@@ -143,7 +149,7 @@ async def _orders(
 async def _offers(
     tenant_id: int, one: Checked, writer: Writer, clock: Clock, audit: Audit, count: ChannelCount
 ) -> None:
-    """I13: every linked outlet shows its offer, or owes a write that is on its way."""
+    """I13: every linked outlet shows its offer, or owes a write that is on its way; one that is parked owes it to a person."""
     rows = await writer.do(
         lambda tx: tx.all(
             "SELECT DISTINCT o.outlet_id, o.external_id, o.write_unit, o.extra FROM outlet o "
@@ -179,7 +185,8 @@ def _numbers(tx: Tx, tenant_id: int, one: Checked, ids: list[int], now: int) -> 
     }
     moving = tx.all(
         "SELECT outlet_id FROM slot WHERE tenant_id = :t AND outlet_id {in:ids} AND state <> 'QUIET' AND state <> 'PARKED' "
-        "UNION SELECT outlet_id FROM dirty_listing WHERE tenant_id = :t AND outlet_id {in:ids}",
+        "UNION SELECT d.outlet_id FROM dirty_listing d WHERE d.tenant_id = :t AND d.outlet_id {in:ids} AND NOT EXISTS "
+        "(SELECT 1 FROM slot s WHERE s.tenant_id = d.tenant_id AND s.outlet_id = d.outlet_id AND s.state = 'PARKED')",
         t=tenant_id,
         ids=ids,
     )

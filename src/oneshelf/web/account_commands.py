@@ -1,4 +1,4 @@
-"""Commands about one account and its messages: pause it, resume it; what could not be used."""
+"""Commands about one account and its messages: pause it, resume it; orders read again; what could not be used."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
+from oneshelf.channels.session import Priority
 from oneshelf.core.errors import NotThere
-from oneshelf.core.instants import to_us
+from oneshelf.core.instants import iso, to_us
 from oneshelf.db.tx import Tx
-from oneshelf.intake import parked
+from oneshelf.intake import parked, rereading
 from oneshelf.publish import pausing
 from oneshelf.wiring import Running, Service
 
@@ -39,6 +40,38 @@ async def run_resume(service: Service, payload: dict[str, Any]) -> Any:
     )
     one.bell.ring()
     return {"account_id": one.account_id, "paused": False, "to_be_read": marked}
+
+
+async def run_orders_again(service: Service, payload: dict[str, Any]) -> Any:
+    """Have an account's orders read again from a moment on (`since`, microseconds): beside the running service, or, where none runs,
+    until it is done or fails."""
+    one, now = _running(service, payload), to_us(service.clock.now())
+    since, where = int(payload["since"]), (service.tenant_id, one.account_id)
+    await service.writer.do(lambda tx: rereading.ask(tx, *where, since, now, by=service.by))
+    if service.local_url:
+        one.poke_fetch.ring()
+    else:
+        http = one.session.with_priority(Priority.POLL)
+        while await rereading.read_page(*where, one.channel, http, service.writer, service.clock):
+            pass
+    return await run_orders_again_state(service, payload)
+
+
+async def run_orders_again_state(service: Service, payload: dict[str, Any]) -> Any:
+    """How far the reading of an account's orders is."""
+    account_id = int(payload["account_id"])
+    run, _, problem = await service.writer.do(lambda tx: rereading.load(tx, service.tenant_id, account_id))
+    if run is None:
+        raise NotThere(f"No orders of account {account_id} are read again. Begin: oneshelf channels reread-orders")
+    return {
+        "account_id": account_id,
+        "since": iso(run.since),
+        "pages": run.pages,
+        "orders_read": run.read,
+        "messages_new": run.new,
+        "done": run.done,
+        "problem": problem,
+    }
 
 
 async def run_inbox_retry(service: Service, payload: dict[str, Any]) -> Any:

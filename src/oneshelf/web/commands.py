@@ -24,6 +24,7 @@ from oneshelf.listings import links, mapping
 from oneshelf.onboarding import checking, following, leaving, marketplace, signing_in, subscribing, unmanaged
 from oneshelf.onboarding.bring_up import bring_up
 from oneshelf.onboarding.connect import Entered
+from oneshelf.orders import repairing
 from oneshelf.pricing import marks
 from oneshelf.publish import approving, pausing
 from oneshelf.tenants import sign_ins
@@ -60,8 +61,16 @@ class NotPossible(Park):
 
 
 async def run_check(service: Service, payload: dict[str, Any]) -> Any:
-    """Audit the books against the channels."""
-    return msgspec.to_builtins(await check(service.tenant_id, service.checked(), service.writer, service.clock))
+    """Audit the books against the channels; with `repair` put right first what differs among our own."""
+    repaired: list[str] = []
+    if payload.get("repair"):
+        now = to_us(service.clock.now())
+        repaired = await service.writer.do(lambda tx: repairing.repair(tx, service.tenant_id, now, by=service.by))
+        service.levels_bell.ring()
+        service.wake_all()
+    audit = await check(service.tenant_id, service.checked(), service.writer, service.clock)
+    audit.repaired = repaired
+    return msgspec.to_builtins(audit)
 
 
 async def run_count(service: Service, payload: dict[str, Any]) -> Any:
@@ -452,6 +461,8 @@ COMMANDS: dict[str, Command] = {
     "disconnect": run_disconnect,
     "inbox_retry": account_commands.run_inbox_retry,
     "inbox_set_aside": account_commands.run_inbox_set_aside,
+    "orders_again": account_commands.run_orders_again,
+    "orders_again_state": account_commands.run_orders_again_state,
     "pause": account_commands.run_pause,
     "resume": account_commands.run_resume,
     "unlink": run_unlink,

@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ from graphql import (
     NoDeprecatedCustomRule,
     NullValueNode,
     OperationDefinitionNode,
-    build_schema,
+    build_ast_schema,
     execute_sync,
     parse,
     print_ast,
@@ -36,6 +36,7 @@ from graphql import (
     validate,
 )
 from graphql.utilities import validate_input_value, value_from_ast_untyped
+from graphql.validation.validate import assert_valid_sdl
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -110,14 +111,54 @@ class Context:
             self.search.append({"path": path, "query": query, "warnings": warnings})
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Document:
+    text: str
     ast: DocumentNode | None
     errors: list[dict[str, Any]]
     operations: dict[str, OperationDefinitionNode]
     fragments: dict[str, FragmentDefinitionNode]
     deprecated: bool = False
-    queries: dict[str | None, Query | None] = field(default_factory=dict)
+
+
+# What does not depend on a shop is made once a process: its schema's text, read and checked, and each query, read and checked against it.
+
+
+@cache
+def _sdl() -> DocumentNode:
+    sdl = parse((Path(__file__).parent / "schema.graphql").read_text())
+    assert_valid_sdl(sdl)
+    return sdl
+
+
+def _schema() -> GraphQLSchema:
+    """Make a schema of our SDL, for one shop to attach its resolvers to."""
+    schema = build_ast_schema(_sdl(), assume_valid_sdl=True)
+    make_strict(schema)
+    return schema
+
+
+@cache
+def _plain_schema() -> GraphQLSchema:
+    """The schema that queries are validated against: nobody's resolvers are attached to it."""
+    return _schema()
+
+
+@lru_cache(maxsize=DOCUMENTS_KEPT)
+def _document(text: str) -> _Document:
+    try:
+        ast = parse(text, max_tokens=20_000)
+    except GraphQLError as error:
+        return _Document(text, None, [static_error(error)], {}, {})
+    errors = [static_error(error) for error in validate(_plain_schema(), ast)]
+    operations = {
+        node.name.value if node.name else "": node
+        for node in ast.definitions
+        if isinstance(node, OperationDefinitionNode)
+    }
+    fragments = {node.name.value: node for node in ast.definitions if isinstance(node, FragmentDefinitionNode)}
+    deprecated = not errors and bool(validate(_plain_schema(), ast, [NoDeprecatedCustomRule]))
+    return _Document(text, ast, errors, operations, fragments, deprecated)
 
 
 class Api:
@@ -125,13 +166,12 @@ class Api:
 
     def __init__(self, shop: Shopify) -> None:
         self.shop = shop
-        self.schema: GraphQLSchema = build_schema((Path(__file__).parent / "schema.graphql").read_text())
-        make_strict(self.schema)
+        self.schema = _schema()
         self.bulk = Bulk(self)
         attach(self.schema, {**Reads(shop).table(), **self._mutations()}, shop)
         restore, size = PLANS[str(shop.switches["plan"])]
         self.bucket = Bucket(restore, size, shop.world.clock)
-        self._documents: OrderedDict[str, _Document] = OrderedDict()
+        self._queries: dict[tuple[str, str | None], Query | None] = {}
 
     # -- mutations --------------------------------------------------------------------------------------------------
 
@@ -219,7 +259,7 @@ class Api:
         except ValueError:
             return JSONResponse({"errors": {"query": "Required parameter missing or invalid"}}, 400, headers)
         answer = self.answer(given, Context(granted, request_id))
-        if self._document(given["query"]).deprecated:
+        if _document(given["query"]).deprecated:
             headers["X-Shopify-API-Deprecated-Reason"] = _DEPRECATED
         return JSONResponse(answer, 200, headers)
 
@@ -227,7 +267,7 @@ class Api:
         """Return the first root field of a request, the name by which faults can be aimed at it."""
         try:
             given = json.loads(body)
-            document = self._document(given["query"])
+            document = _document(given["query"])
             operation = self._operation(document, given.get("operationName"))
         except (ValueError, KeyError, TypeError, GraphQLError):
             return "graphql"
@@ -256,7 +296,7 @@ class Api:
 
     def answer(self, given: dict[str, Any], context: Context) -> dict[str, Any]:
         """Validate, price and execute one request."""
-        document = self._document(given["query"])
+        document = _document(given["query"])
         if document.errors:
             return {"errors": document.errors}
         assert document.ast is not None
@@ -287,9 +327,12 @@ class Api:
         """A query that goes well takes the short way (reading.py)."""
         assert document.ast is not None
         name = operation.name.value if operation.name else None
-        if name not in document.queries:
-            document.queries[name] = compiled(self.schema, operation, document.fragments)
-        query = document.queries[name]
+        key = (document.text, name)
+        if key not in self._queries:
+            if len(self._queries) >= DOCUMENTS_KEPT:
+                self._queries.clear()
+            self._queries[key] = compiled(self.schema, operation, document.fragments)
+        query = self._queries[key]
         if query is not None and (data := query.read(variables, context)) is not None:
             return ExecutionResult(data, None)
         context.search.clear()
@@ -324,31 +367,6 @@ class Api:
         return execute_sync(self.schema, document, context_value=context)
 
     # -- documents and variables ------------------------------------------------------------------------------------
-
-    def _document(self, text: str) -> _Document:
-        known = self._documents.get(text)
-        if known is not None:
-            self._documents.move_to_end(text)
-            return known
-        fresh = self._documents[text] = self._read(text)
-        if len(self._documents) > DOCUMENTS_KEPT:
-            self._documents.popitem(last=False)
-        return fresh
-
-    def _read(self, text: str) -> _Document:
-        try:
-            ast = parse(text, max_tokens=20_000)
-        except GraphQLError as error:
-            return _Document(None, [static_error(error)], {}, {})
-        errors = [static_error(error) for error in validate(self.schema, ast)]
-        operations = {
-            node.name.value if node.name else "": node
-            for node in ast.definitions
-            if isinstance(node, OperationDefinitionNode)
-        }
-        fragments = {node.name.value: node for node in ast.definitions if isinstance(node, FragmentDefinitionNode)}
-        deprecated = not errors and bool(validate(self.schema, ast, [NoDeprecatedCustomRule]))
-        return _Document(ast, errors, operations, fragments, deprecated)
 
     @staticmethod
     def _operation(document: _Document, name: Any) -> OperationDefinitionNode:
