@@ -20,7 +20,7 @@ from .trace import Trace
 
 SHARES = {"shopify": 0.35, "amazon": 0.3, "ebay": 0.2, "etsy": 0.15}
 #: How many buyers are regulars, where most are; and how many of those whom Amazon lends an address type it elsewhere too.
-RETURNING, SELDOM, TYPES_LENT = 0.65, 0.3, 0.4
+RETURNING, SELDOM, TYPES_LENT = 0.65, 0.3, 0.8
 #: How many of those who want a SKU take a pack of it where there is one.
 PACK_SHARE = 0.5
 
