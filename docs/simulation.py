@@ -66,6 +66,9 @@ In about half of the worlds a few listings at marketplaces are packs of two to s
 others, listed at one to three marketplaces. Buyers take them like anything else; hands type their numbers. The judge counts pieces: a listing
 shows whole packs, a bundle the least that its parts make. Several locations do not live in these worlds yet.
 
+In half of the worlds most buyers come back, on any channel, and some type an address into the web shop that Amazon lends them. The judge knows
+who typed what: two purchases may be one customer's by one channel's buyer, one real e-mail, or one phone with one family name.
+
 Profiles: `calm` (a slow shop, few losses), `busy`, `flash` (a rush on all products), `hostile` (every fault, often). Each seed draws its own
 mixture: in most runs some faults are off, in some a few are heavy.
 

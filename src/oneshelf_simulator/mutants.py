@@ -13,9 +13,10 @@ from unittest.mock import patch
 
 import msgspec
 
-from oneshelf.core import coverage
+from oneshelf.core import coverage, person
 from oneshelf.core.instants import from_us
 from oneshelf.core.outcome import Accepted, Unknown
+from oneshelf.customers import counting, matching
 from oneshelf.imports import draft
 from oneshelf.imports import worker as imports_worker
 from oneshelf.intake import poll, webhook
@@ -404,7 +405,44 @@ def _bundle_without_its_last_part(stack: ExitStack) -> None:
     _put(stack, draft, "_line_drafts", wrong)
 
 
+def _purchase_counted_twice(stack: ExitStack) -> None:
+    """A customer's counter counts each purchase twice."""
+    right = counting.sums_of
+
+    def wrong(*arguments: Any) -> Any:
+        sums = right(*arguments)
+        for one in sums.values():
+            one.purchases *= 2
+        return sums
+
+    _put(stack, counting, "sums_of", wrong)
+
+
+def _lent_address_joins(stack: ExitStack) -> None:
+    """An address that a marketplace lends is taken for a person's own."""
+    right = person.signs_of
+
+    def wrong(tenant_id: int, channel: Any, whose: Any) -> Any:
+        buyer = whose.buyer and msgspec.structs.replace(whose.buyer, email_is_relay=False)
+        return right(tenant_id, channel, msgspec.structs.replace(whose, buyer=buyer))
+
+    _put(stack, matching, "signs_of", wrong)
+    _put(stack, person, "is_relay", lambda address: False)
+    _put(stack, person, "real_email", lambda address: address and address.strip().lower())
+
+
+def _cancelled_counts(stack: ExitStack) -> None:
+    """What was counted once is not taken back by a cancel."""
+    right = matching.Row.take
+
+    def wrong(self: Any, counts: Any) -> bool:
+        return right(self, counts) if counts.counted or not self.counted else False
+
+    _put(stack, matching.Row, "take", wrong)
+
+
 _LOSSY = {"timeout_after": 0.08}
+_REGULARS = {"regulars": True}
 _BUNDLES = {"bundles": 3, "stock_max": 20}
 _PACKS = {"packs": 6}
 _CRASHY = {"crash_at_await": 4, "crash_at_answer": 4, "crash_after_commit": 3}
@@ -477,8 +515,15 @@ MUTANTS: dict[str, Mutant] = {
         "a bundle shows what its richest part makes", _bundle_by_its_richest_part, _BUNDLES, "I11"
     ),
     "bundle_without_its_last_part": Mutant(
-        "a bundle stands in the shop without its last part", _bundle_without_its_last_part, _BUNDLES, "I13"
+        "a bundle stands in the shop without its last part", _bundle_without_its_last_part, _BUNDLES, "I5"
     ),
+    "purchase_counted_twice": Mutant(
+        "a customer's counter counts each purchase twice", _purchase_counted_twice, _REGULARS, "I23"
+    ),
+    "lent_address_joins": Mutant(
+        "an address that a marketplace lends counts as a person's own", _lent_address_joins, _REGULARS, "I23"
+    ),
+    "cancelled_counts": Mutant("a cancel takes no purchase back", _cancelled_counts, _REGULARS, "I23"),
 }
 
 

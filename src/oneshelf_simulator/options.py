@@ -38,6 +38,8 @@ class Options(msgspec.Struct):
     packs: int = 0
     #: So many SKUs are made of others (S1.11), each listed at one to three marketplaces.
     bundles: int = 0
+    #: Most buyers come back, on any channel, and some type an address into the web shop that a marketplace lends them (S11.2).
+    regulars: bool = False
     restocks_per_h: float = 1.5
     edits_per_h: float = 0.7
     cancels_per_h: float = 1.0
@@ -128,6 +130,7 @@ def _draw_wishes(rng: random.Random, options: Options) -> None:
 def _draw_goods(options: Options) -> None:
     """What lives in only some worlds, each by a stream of its own: who has it not stays as he was."""
     options.packs = max(0, random.Random(f"{options.seed}:packs:{options.profile}").randint(-2, 4))
+    options.regulars = random.Random(f"{options.seed}:regulars:{options.profile}").random() < 0.5
     options.bundles = max(0, random.Random(f"{options.seed}:bundles:{options.profile}").randint(-1, 2))
 
 

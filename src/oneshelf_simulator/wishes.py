@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
 
 from oneshelf_emulator.world import Product, Sale
 
+from .auditor import Auditor
 from .engine import Engine
 from .goods import Goods
 from .options import Options
 
 
 class Wishes:
-    """One run's. `rows(sql)` reads the database. `counts`: what was asked for, and what buyers took of it."""
+    """One run's. `counts`: what was asked for, and what buyers took of it."""
 
     def __init__(self, options: Options, products: list[Product], goods: Goods) -> None:
         self.options = options
@@ -60,11 +59,13 @@ class Wishes:
             if made is not None:
                 self.counts["packs_sold" if made.is_pack else "bundles_sold"] += count
 
-    def came_to(self, rows: Callable[[str], list[tuple[Any, ...]]]) -> dict[str, int]:
+    def came_to(self, auditor: Auditor) -> dict[str, int]:
         """The counts, with what the engine did of it."""
+        rows, customers = auditor.rows, auditor.customers
         ((cancelled,),) = rows("SELECT COUNT(*) FROM intent WHERE kind = 'cancel' AND state = 'DONE'")
         ((settled,),) = rows("SELECT COUNT(*) FROM release WHERE why = 'settled'")
         found = self.counts + Counter(cancelled_short=cancelled, released_settled=settled)
+        found += Counter(bought_elsewhere_too=customers.again_elsewhere(), lent_address_typed=customers.lent())
         return dict(sorted(found.items()))
 
 

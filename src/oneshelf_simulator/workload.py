@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from oneshelf_emulator.people import Crowd
+from oneshelf_emulator.world import Buyer, Sale
 
 from .net import Net
 from .options import Options
@@ -17,12 +19,15 @@ from .shelf import MARKETPLACES, Key, Shelf
 from .trace import Trace
 
 SHARES = {"shopify": 0.35, "amazon": 0.3, "ebay": 0.2, "etsy": 0.15}
+#: How many buyers are regulars, where most are; and how many of those whom Amazon lends an address type it elsewhere too.
+RETURNING, SELDOM, TYPES_LENT = 0.65, 0.3, 0.8
 #: How many of those who want a SKU take a pack of it where there is one.
 PACK_SHARE = 0.5
 
 
 class Workload:
-    """Everybody outside. `edited(channel, sku)`: told of each number that a hand changed; `sold(sale)`: of each purchase."""
+    """Everybody outside. `edited(channel, sku)`: told of each number that a hand changed; `sold(sale,
+    buyer)`: of each purchase."""
 
     def __init__(
         self,
@@ -33,7 +38,7 @@ class Workload:
         *,
         count: Callable[[str], None],
         edited: Callable[[str, str], None],
-        sold: Callable[[Any], None],
+        sold: Callable[[Sale, Buyer], None],
     ) -> None:
         self.net = net
         self.loop = net.loop
@@ -44,7 +49,9 @@ class Workload:
         self.edited = edited
         self.sold = sold
         self.rng = random.Random(f"{options.seed}:people")
-        self.crowd = Crowd(random.Random(f"{options.seed}:crowd"))
+        self.crowd = Crowd(
+            random.Random(f"{options.seed}:crowd"), returning_chance=RETURNING if options.regulars else SELDOM
+        )
         #: Who takes a pack: a stream of its own, so that a world without packs stays as it is.
         self.choice = random.Random(f"{options.seed}:choice")
         self.shops = net.emulation.marketplaces
@@ -115,11 +122,21 @@ class Workload:
         if not cart:
             self.trace.note("turned_away", channel)
             return False
-        sale = shop.buy(self.crowd.next(), cart)
+        buyer = self._as_typed(channel, self.crowd.next())
+        sale = shop.buy(buyer, cart)
         self.trace.note("sale" if sale else "refused_sale", channel, *sorted(cart.items()))
         if sale is not None:
-            self.sold(sale)
+            self.sold(sale, buyer)
         return sale is not None
+
+    def _as_typed(self, channel: str, buyer: Buyer) -> Buyer:
+        """What a regular types into the web shop: now and then the address that Amazon lends, and no phone."""
+        if channel != "shopify" or not self.options.regulars:
+            return buyer
+        lent = [one.relay_email for one in self.shops["amazon"].book.orders.values() if one.buyer.key == buyer.key]
+        if not lent or self.choice.random() >= TYPES_LENT:
+            return buyer
+        return replace(buyer, email=lent[0], address=replace(buyer.address, phone=None))
 
     def _listing(self, channel: str, sku: str) -> str:
         """Under which SKU somebody there finds it."""

@@ -20,7 +20,7 @@ import msgspec
 from oneshelf_emulator.catalogue import demo_products
 from oneshelf_emulator.clock import Clock
 from oneshelf_emulator.emulation import Emulation
-from oneshelf_emulator.world import Happening, Product
+from oneshelf_emulator.world import Buyer, Happening, Product, Sale
 
 from .auditor import Auditor, Breach
 from .engine import CHANNELS, START, Engine, log_lines, slow_looks
@@ -212,7 +212,8 @@ class World:
                 if detail.get("by") in ("AMAZON", "BUYER"):
                     self.faults["pending_cancelled"] += 1
 
-    def _sold(self, sale: Any) -> None:
+    def _sold(self, sale: Sale, buyer: Buyer) -> None:
+        self.auditor.customers.bought.append((sale, buyer))
         self._judge(self.auditor.check_strict)
         self.oversold.sold(sale)
         self.wishes.sold(sale)
@@ -446,7 +447,7 @@ class World:
             if not self.engine.is_up or self.engine.has_stopped_itself:
                 continue
             self._judge(self.auditor.look)
-            reasons = self.auditor.rest.why_not()
+            reasons = self.auditor.why_no_rest()
             calm = calm + 1 if not reasons else 0
             if calm == 1:
                 self.rest_at = self.loop.time() - began
@@ -477,12 +478,12 @@ class World:
 
     async def _rest_again(self) -> None:
         """It is at rest still. An hourly reading again may be under way at this very moment."""
-        reasons = self.auditor.rest.why_not()
+        reasons = self.auditor.why_no_rest()
         for _ in range(10):
             if not reasons or self.failure is not None:
                 return
             await asyncio.sleep(30.0)
-            reasons = self.auditor.rest.why_not()
+            reasons = self.auditor.why_no_rest()
         if reasons and self.failure is None:
             self.failure = Breach(reasons[0].split()[0], "after rest: " + "; ".join(reasons[:6]))
 
@@ -531,7 +532,7 @@ class World:
             oversold=dict(sorted(self.oversold.counts.items())),
             checks=dict(sorted(self.auditor.checks.items())),
             rest_s=self.rest_at,
-            wishes=self.wishes.came_to(self.auditor.rows) if self.engine.database.exists() else {},
+            wishes=self.wishes.came_to(self.auditor) if self.engine.database.exists() else {},
             breach=failure,
         )
 

@@ -158,6 +158,45 @@ class TestOlderPromises:
         check(world)
 
 
+class TestAnOrderHeardAfterTheCount:
+    """S0.4, S0.5: an order from just before the first count, which the shop's search shows only later."""
+
+    @pytest.fixture
+    def world(self, world: World) -> World:
+        self.order_id = world.hub.sell(world.now, MUG=2)
+        world.open_stock()
+        world.settle_opening()
+        world.live(SHOP)
+        assert world.level("MUG") == (10, 2, 0, 0)
+        world.tick(15)
+        return world
+
+    def test_S0_5_its_pieces_leave_the_remainder_and_count_once(self, world: World) -> None:
+        world.hub_news()
+        assert (world.level("MUG"), world.k("MUG")) == ((10, 2, 0, 0), 8)
+        assert world.value("SELECT pull FROM hub_level WHERE location_id = 'L1'") == 0
+        assert world.read("MUG").echoes == 1
+        world.hub_news()
+        assert world.level("MUG") == (10, 2, 0, 0)
+        check(world)
+
+    def test_S0_5_once_shipped_they_are_gone_once(self, world: World) -> None:
+        world.hub_news()
+        world.hub.fulfil(world.tick(60), self.order_id)
+        world.hub_news()
+        world.read("MUG")
+        with transaction(world.store) as tx:
+            opening.shrink_rest(tx, TENANT, load_accounts(tx, TENANT)[SHOP], world.ask("MUG"), world.now)
+        assert (world.level("MUG"), world.k("MUG")) == ((8, 0, 0, 0), 8)
+        check(world)
+
+    def test_S0_5_an_order_from_after_the_count_is_no_part_of_it(self, world: World) -> None:
+        world.hub.sell(world.tick(60), MUG=1)
+        world.hub_news()
+        assert (world.level("MUG"), world.k("MUG")) == ((10, 3, 0, 0), 7)
+        assert world.read("MUG").echoes == 1
+
+
 class TestBeforeLive:
     """S0.6: marketplace orders placed before their account went live."""
 

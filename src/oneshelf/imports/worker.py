@@ -12,7 +12,8 @@ from oneshelf.channels.abilities import ChangesCopy, FulfilsCopy, HoldsCopy, Mov
 from oneshelf.channels.contract import Http, Hub, NoAnswer
 from oneshelf.core.errors import Park, Retry, Stop
 from oneshelf.core.instants import SECOND, to_us, until_s
-from oneshelf.core.outcome import Outcome, Throttled, Unknown
+from oneshelf.core.outcome import Outcome, Rejected, Throttled, Unknown
+from oneshelf.core.slot import SIGN_IN_S
 from oneshelf.db.tx import Tx
 from oneshelf.orders import intents, keeping_up, manual_holds, routing
 from oneshelf.runtime.bell import Bell
@@ -199,9 +200,13 @@ def _look(tx: Tx, tenant_id: int, kinds: tuple[str, ...], now: int) -> tuple[set
 
 
 async def outcome_of(call: Awaitable[Outcome]) -> Outcome:
-    """Return the outcome; whatever a call raises is never a yes and never a no (I18)."""
+    """Return the outcome; whatever a call raises is never a yes and never a no (I18). A shop that lets us in no more has refused none of
+    them: each is made when somebody has signed in again."""
     try:
-        return await call
+        outcome = await call
+        if isinstance(outcome, Rejected) and outcome.code == "unauthorized":
+            return Throttled(SIGN_IN_S, outcome.reason)
+        return outcome
     except NoAnswer as error:
         return Unknown(error.reason)
     except Retry as error:

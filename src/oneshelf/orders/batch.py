@@ -62,6 +62,7 @@ class Batch:
         self.new_orders: list[OrderRow] = []
         self.touched: set[str] = set()  # SKUs of which a line changed, with or without an entry
         self.paces = Counter()
+        self._kept_back: dict[tuple[str, str], int] | None = None
         self.on_copy: dict[str, int] = {}  # line key → pieces still open on its hub copy
         self._load(heard)
 
@@ -180,6 +181,27 @@ class Batch:
         copied = self.copied_order(h)
         source = None if copied is None else self.orders.get(copied)
         return source if source is not None and source.standing in _COPIED else None
+
+    def kept_back(self, sku: str, location_id: str) -> int:
+        """Return how many pieces the shop had committed before us, for orders that we have not heard of (S0.5)."""
+        if self._kept_back is None:
+            rows = self.tx.all(
+                "SELECT sku, location_id, pull FROM hub_level WHERE tenant_id = :t AND pull > 0", t=self.tenant_id
+            )
+            self._kept_back = {(sku, place): pull for sku, place, pull in rows}
+        return self._kept_back.get((sku, location_id), 0)
+
+    def let_go(self, sku: str, location_id: str, pieces: int) -> None:
+        """So many of these are kept back no more."""
+        assert self._kept_back is not None
+        self._kept_back[(sku, location_id)] -= pieces
+        self.tx.run(
+            "UPDATE hub_level SET pull = pull - :n WHERE tenant_id = :t AND sku = :s AND location_id = :l",
+            n=pieces,
+            t=self.tenant_id,
+            s=sku,
+            l=location_id,
+        )
 
     def move(self, entry: Entry) -> None:
         """Take an entry up: it will be posted, and later choices in this batch see it."""

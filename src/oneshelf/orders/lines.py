@@ -148,8 +148,32 @@ def _post(batch: Batch, account: Account, order: OrderRow, line: LineRow, reserv
         )
     )
     line.reserved, line.committed = reserved, committed
+    if account.is_hub and line.version == 1:
+        _out_of_the_remainder(batch, account, order, line, d_reserved + d_committed)
     if d_reserved + d_committed > 0:
         batch.new_takers.append((line, order.placed_at, d_reserved + d_committed))
+
+
+def _out_of_the_remainder(batch: Batch, account: Account, order: OrderRow, line: LineRow, pieces: int) -> None:
+    """S0.5: what the shop had committed beyond the orders that we knew at the start was kept back. An order from before then which is
+    heard only now is among it: its pieces stand under its own name from here on, and once."""
+    if account.live_at is None or order.placed_at > account.live_at:
+        return
+    place = parcels.place(batch, line)
+    kept = min(pieces, batch.kept_back(line.sku, place))
+    if kept <= 0:
+        return
+    batch.move(
+        Entry(
+            key=f"open:{line.key}:rest",
+            sku=line.sku,
+            location_id=place,
+            reason="an order from before Oneshelf has come",
+            committed=-kept,
+            source=f"{account.channel} order {order.order_id}",
+        )
+    )
+    batch.let_go(line.sku, place, kept)
 
 
 def _uncover(batch: Batch, line: LineRow) -> None:
