@@ -30,7 +30,8 @@ demo: ## four marketplaces and a shelf on this machine, until Ctrl-C
 sim: ## eight small worlds full of faults, audited; one again: .venv/bin/oneshelf sim --seed 5 --days 0.05 --profile hostile
 	$(BIN)/oneshelf sim --seed 5 --runs 8 --days 0.05 --profile hostile
 
-sim-release: ## until it breaks or is stopped: 1,000 hostile worlds of six hours, then 20,000 crashes at commits and awaits, then every planted fault
+sim-release: ## until it breaks or is stopped: 20 worlds twice, 1,000 hostile worlds of six hours, then 20,000 crashes at commits and awaits, then every planted fault
+	$(BIN)/oneshelf sim --runs 20 --seed 100 --profile hostile --days 0.05 --twice --json
 	$(BIN)/oneshelf sim --runs 1000 --profile hostile --json
 	$(BIN)/oneshelf sim --crash-points 20000 --json
 	$(BIN)/oneshelf sim --teeth

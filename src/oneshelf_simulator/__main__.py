@@ -1,6 +1,6 @@
 """The simulator's command line: `python -m oneshelf_simulator`, also `oneshelf sim`.
 
-Exit code 0: every invariant held. 1: a breach. 2: the command was wrong.
+Exit code 0: every invariant held. 1: a breach, or a seed that was not the same when played twice. 2: the command was wrong.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from oneshelf.watch.recording import NoRecording, decode
 
 from .options import PROFILES, Options, read_options
 from .playback import is_recording, play_recording, tell
-from .runs import Summary, line_of, run_many, shrink, sweep, together
+from .runs import Summary, line_of, run_many, run_twice, shrink, sweep, together
 from .world import Failure, play
 
 
@@ -48,7 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
         summary = sweep(asked.crash_points, asked.seed, say=say)
     else:
         seeds = range(asked.seed, asked.seed + asked.runs)
-        summary = run_many(seeds, asked.profile, asked.days, say=say, processes=1 if asked.runs == 1 else 2)
+        play_all = run_twice if asked.twice else run_many
+        summary = play_all(seeds, asked.profile, asked.days, say=say, processes=1 if asked.runs == 1 else 2)
     for place, failure in enumerate(summary.breaches):
         if asked.shrink and place == 0:
             say("making it smaller …")
@@ -58,13 +59,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps(msgspec.to_builtins(summary)))
     else:
         _tell(summary)
-    return 1 if summary.breaches else 0
+    return 1 if summary.breaches or summary.differing else 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("oneshelf sim", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
     parser.add_argument("--runs", type=int, default=1, help="so many seeds, in two processes")
+    parser.add_argument("--twice", action="store_true", help="play each seed twice and compare the traces")
     parser.add_argument("--days", type=float, default=0.25, help="simulated days of faults a run")
     parser.add_argument("--profile", choices=PROFILES, default="busy")
     parser.add_argument(
@@ -123,6 +125,10 @@ def _tell(summary: Summary) -> None:
         f"{summary.crashes} crashes, {sum(summary.faults.values())} faults, {len(summary.breaches)} breaches, "
         f"at rest after {summary.rest_s_max:g} s at most. Trace {summary.trace_hash[:16]}"
     )
+    if summary.differing:
+        print(f"NOT the same when played again: seeds {', '.join(map(str, summary.differing))}")
+    elif summary.twice:
+        print(f"{summary.twice} seeds played again: the same traces, byte by byte")
 
 
 if __name__ == "__main__":

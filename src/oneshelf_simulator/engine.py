@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 
 from oneshelf.core.instants import to_us
 from oneshelf.customers import worker as customers
+from oneshelf.db.backup import back_up
 from oneshelf.db.tx import Tx
 from oneshelf.demo.emulator import entered
 from oneshelf.imports import worker as imports_worker
@@ -336,8 +337,22 @@ class Engine:
                 future.set_exception(ConnectionError("the engine died"))
         self.on_death(how)
 
-    async def person_looks(self, *, parked: bool) -> None:
-        """A person signs in again where that is asked for, and (`parked`) tells parked listings to try again."""
+    def back_up(self) -> Path:
+        """Make a copy of the database, as a merchant does it every night, whether the engine runs or not."""
+        copy = self.settings.data_dir / f"backup-{self.loop.time():.6f}.db"
+        back_up(self.settings.database, copy, to_us(self.clock.now()))
+        return copy
+
+    def put_back(self, copy: Path) -> None:
+        """End this life and put a copy in the place of the database; whoever supervises starts it again."""
+        self.die("restored")
+        for name in ("", "-wal", "-shm"):
+            self.database.with_name(self.database.name + name).unlink(missing_ok=True)
+        copy.rename(self.database)
+
+    async def person_looks(self, *, parked: bool) -> list[Reserved]:
+        """A person signs in again where that is asked for, and (`parked`) tells parked listings to try again. Returns what is asked of her in
+        the shop."""
         assert self.life is not None and self.life.service is not None
         service = self.life.service
         asked = await self.do(service.writer.do(_what_is_asked))
@@ -353,6 +368,7 @@ class Engine:
             now = to_us(self.clock.now())
             await self.do(service.writer.do(lambda tx: retry(tx, service.tenant_id, asked.parked, now, "merchant")))
             service.wake_all()
+        return asked.reserved
 
     async def do(self, work: Any, timeout_s: float = 60.0) -> Any:
         """Do something inside the engine, as a command of a person. Raises ConnectionError if it is down or dies meanwhile."""
@@ -363,6 +379,14 @@ class Engine:
 
 async def _accept(_: Preview) -> bool:
     return True
+
+
+class Reserved(NamedTuple):
+    """A task that asks for reserved pieces to be given back in the shop, if nobody there reserved them."""
+
+    task_no: int
+    sku: str
+    pieces: int
 
 
 def _outlet_of(tx: Tx, channel: str, listing: str) -> int:
@@ -381,12 +405,21 @@ class Asked(NamedTuple):
 
     accounts: list[int]
     parked: list[int]
+    reserved: list[Reserved]
 
 
 def _what_is_asked(tx: Tx) -> Asked:
     accounts = tx.all("SELECT DISTINCT subject FROM task WHERE kind = 'connect_again' AND closed_at IS NULL ORDER BY 1")
     parked = tx.all("SELECT outlet_id FROM slot WHERE state = 'PARKED' ORDER BY 1")
-    return Asked([int(subject) for (subject,) in accounts], [outlet_id for (outlet_id,) in parked])
+    reserved = tx.all(
+        "SELECT task_no, subject, what FROM task WHERE kind = 'reserved_since_backup' AND closed_at IS NULL ORDER BY 1"
+    )
+    return Asked(
+        [int(subject) for (subject,) in accounts],
+        [outlet_id for (outlet_id,) in parked],
+        # As she reads it: "Give 2 reserved …".
+        [Reserved(number, sku, int(what.split()[1])) for number, sku, what in reserved],
+    )
 
 
 #: Where the product keeps how often its loops look.

@@ -32,7 +32,7 @@ FAULTS: dict[int, Fault] = {
     8: Fault("disk full on write", ("disk_full",)),
     9: Fault("I/O error on writing", ("io_error",)),
     10: Fault("damaged or truncated database file", elsewhere="tests/unit/test_store.py"),
-    11: Fault("backup of an hour ago restored", elsewhere="not yet: backups are not built"),
+    11: Fault("backup of an hour ago restored", ("restored",)),
     12: Fault("restart in the middle of a migration", elsewhere="tests/unit/test_migrations.py"),
     13: Fault("out of memory; a task cancelled", ("memory",)),
     14: Fault("webhook doubled, up to 50 times", ("webhook_double", "webhook_flood")),

@@ -12,6 +12,8 @@ import msgspec
 
 PROFILES = ("calm", "busy", "flash", "hostile")
 DAY_S = 86_400.0
+#: In this share of hostile worlds a backup is put back.
+RESTORED_SHARE = 0.05
 #: Polls, seconds. Three to six times as long as by default: each costs the emulated marketplace some milliseconds.
 POLL_S = {"shopify": 60.0, "amazon": 180.0, "ebay": 90.0, "etsy": 180.0}
 
@@ -109,6 +111,8 @@ def draw(seed: int, profile: str, days: float) -> Options:
     _draw_goods(options)
     _draw_channels(rng, options)
     _draw_faults(rng, options, heavy=3.0 if profile == "hostile" else 1.0)
+    if profile == "hostile" and random.Random(f"{seed}:restores:{profile}").random() < RESTORED_SHARE:
+        options.counts["restored"] = 1
     return options
 
 

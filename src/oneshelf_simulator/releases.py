@@ -31,11 +31,11 @@ class Releases:
         self.rows = rows
         self.channel = channel
         self.stored_ids = stored_ids
-        self._judged = 0
+        self.judged = 0
 
     def new(self, count: int) -> list[tuple[str, str, int, str]]:
         """Return (channel, order id, placed at, SKU) of what was released as settled since the last call. `count`: how many ever were."""
-        if count <= self._judged:
+        if count <= self.judged:
             return []
         found = self.rows(
             "SELECT o.account_id, o.order_id, o.placed_at, l.sku, r.order_no FROM release r "
@@ -43,9 +43,9 @@ class Releases:
             "JOIN order_line l ON l.tenant_id = o.tenant_id AND l.order_no = o.order_no "
             "WHERE r.why = 'settled' AND l.sku <> '' AND r.order_no IN "
             "(SELECT order_no FROM release WHERE why = 'settled' ORDER BY released_at DESC, order_no DESC LIMIT ?)",
-            count - self._judged,
+            count - self.judged,
         )
-        self._judged = count
+        self.judged = count
         return [(self.channel(row[0]), plain_id(row[1]), row[2], row[3]) for row in found]
 
     def contested(self, sku: str, channel: str) -> bool:

@@ -22,7 +22,8 @@ SHRINKS_MAX = 24
 
 
 class Summary(msgspec.Struct):
-    """`faults`: how often each struck. `wishes`: what merchants asked for, and what came of it. `trace_hash`: over the runs' hashes in order of their seeds."""
+    """`faults`: how often each struck. `wishes`: what merchants asked for, and what came of it. `trace_hash`: over the runs' hashes in order of their seeds.
+    `twice`: of how many seeds a second play was compared; `differing`: seeds whose second play had another trace."""
 
     runs: int
     simulated_s: float
@@ -35,6 +36,8 @@ class Summary(msgspec.Struct):
     checks: dict[str, int] = {}
     rest_s_max: float = 0.0
     wishes: dict[str, int] = {}
+    twice: int = 0
+    differing: list[int] = []
 
 
 def run_many(
@@ -44,6 +47,20 @@ def run_many(
     return together(_reports([draw(seed, profile, days) for seed in seeds], say, processes))
 
 
+def run_twice(
+    seeds: Iterable[int], profile: str, days: float, *, say: Callable[[str], None], processes: int = PROCESSES
+) -> Summary:
+    """Play each seed, and then again in fresh processes, where strings hash otherwise: the traces have to be equal, byte by byte."""
+    wanted = [draw(seed, profile, days) for seed in seeds]
+    first = _reports(wanted, say, processes)
+    again = _in_fresh_processes(wanted, lambda line: None, processes)
+    summary = together(first)
+    summary.twice = len(again)
+    pairs = zip(first, again, strict=True)
+    summary.differing = [one.seed for one, other in pairs if one.trace_hash != other.trace_hash]
+    return summary
+
+
 def _reports(wanted: list[Options], say: Callable[[str], None], processes: int) -> list[Report]:
     reports = []
     if processes <= 1 or len(wanted) <= 1:
@@ -51,6 +68,11 @@ def _reports(wanted: list[Options], say: Callable[[str], None], processes: int) 
             reports.append(play(options))
             say(line_of(reports[-1]))
         return reports
+    return _in_fresh_processes(wanted, say, processes)
+
+
+def _in_fresh_processes(wanted: list[Options], say: Callable[[str], None], processes: int) -> list[Report]:
+    reports = []
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
         for report in pool.map(play, wanted):
             reports.append(report)

@@ -29,6 +29,7 @@ from .loop import SimLoop
 from .net import Net, queue_of
 from .options import Options, expanded
 from .oversold import LIE_S, Oversold
+from .restores import Restores
 from .shelf import RENEWAL_S, Shelf
 from .trace import Trace
 from .wishes import Wishes
@@ -171,6 +172,7 @@ class World:
             self._now_us,
             self.auditor.raised,
         )
+        self.restores = Restores(self.engine, self.auditor, options, self.trace, self._may_restore)
         self._wire()
 
     def _wire(self) -> None:
@@ -321,9 +323,19 @@ class World:
         self.engine.fates.memory_chance = self.options.chances.get("memory", 0.0)
         self.engine.fates.sweep(self.options.crash_point, self.options.crash_every, self.options.crash_offset)
         for fault, times in self.options.counts.items():
+            if fault == "restored":
+                self.restores.plan(times)
+                continue
             for _ in range(times):
                 at = self.rng.uniform(0.0, self.options.fault_s)
                 self.loop.call_later(at, self._happen, fault, context=self.net.outside)
+
+    def _may_restore(self) -> bool:
+        """Whether a database may be lost now; it is counted."""
+        if not self.is_raining or self.failure is not None:
+            return False
+        self.struck("restored")
+        return True
 
     def _stop_rain(self) -> None:
         self.is_raining = False
@@ -421,7 +433,8 @@ class World:
 
     async def _person_looks(self) -> None:
         try:
-            await self.engine.person_looks(parked=not self.is_raining)
+            reserved = await self.engine.person_looks(parked=not self.is_raining)
+            self.restores.give_back(self.workload, reserved)
         except Exception as error:
             self.trace.note("person_failed", type(error).__name__)
 

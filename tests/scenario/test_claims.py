@@ -170,6 +170,23 @@ class TestHolds:
         world.to_rest()
         check_at_rest(world, {})
 
+    @pytest.mark.parametrize("refused", [True, False], ids=["refused", "not needed any more"])
+    def test_I13_a_claim_that_wanted_less_while_a_further_hold_was_under_way_gives_back_what_it_has(
+        self, world: World, refused: bool
+    ) -> None:
+        """One call at a time a claim: its return could not be written while the hold was there, so the hold's end has to."""
+        sold = order("A-1", world.now, paid=False, MUG=8)
+        world.hear(AMAZON, sold)
+        world.run_hub()
+        world.hub.sell(world.tick(), MUG=2)  # unheard: the shop has none left
+        world.hear(AMAZON, order("A-1", world.now - SECOND, paid=False, updated=world.tick(), MUG=10))
+        call = world.plan_moves() if refused else None
+        world.hear(AMAZON, order("A-1", world.now, paid=False, updated=world.tick(), cancelled=True, MUG=10))
+        if call is not None:
+            world.settle(call, world.do(call))
+        world.to_rest()
+        assert world.row("MUG") == "10/8/2/0"
+
 
 class TestUnanswered:
     @pytest.fixture

@@ -228,9 +228,9 @@ class Session:
             await self._acquire(request)
 
     async def _acquire(self, request: Request) -> None:
-        wish = self._limiter.acquire(request.operation, self._priority, request.cost)
         try:
-            await asyncio.wait_for(wish, self._patience_s)
+            async with asyncio.timeout(self._patience_s):
+                await self._limiter.acquire(request.operation, self._priority, request.cost)
         except TimeoutError:
             raise UsedUp(f"no call of {request.operation} is free within {self._patience_s:g} s") from None
 

@@ -21,6 +21,7 @@ from oneshelf.core.errors import OneshelfError
 # The order of the help.
 from . import (
     alerts,
+    backup,
     bench,
     bundles,
     channels,

@@ -19,6 +19,7 @@ def sim(
     seed: Annotated[int, typer.Option(help="The first seed.")] = 1,
     runs: Annotated[int, typer.Option(help="So many seeds, in two processes.", min=1)] = 1,
     days: Annotated[float, typer.Option(help="Simulated days of faults a run.", min=0.01)] = 0.25,
+    twice: Annotated[bool, typer.Option(help="Play each seed twice; exit 1 if a trace differs.")] = False,
     profile: Annotated[str, typer.Option(help=f"One of {', '.join(PROFILES)}.")] = "busy",
     replay: Annotated[
         Path | None,
@@ -38,6 +39,7 @@ def sim(
         raise typer.BadParameter(f"one of {', '.join(PROFILES)}", param_hint="--profile")
     arguments = ["--seed", str(seed), "--runs", str(runs), "--days", str(days), "--profile", profile]
     arguments += ["--replay", str(replay)] if replay is not None else []
+    arguments += ["--twice"] if twice else []
     arguments += [] if shrink else ["--no-shrink"]
     arguments += ["--teeth"] if teeth else []
     arguments += ["--crash-points", str(crash_points)] if crash_points else []

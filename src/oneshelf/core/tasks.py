@@ -153,6 +153,8 @@ KINDS: Mapping[str, TaskKind] = MappingProxyType(
         "departed_message": _account("notice", "Connect the account again to have its orders read", "oneshelf inbox list", "its messages are set aside"),
         "privacy_export": TaskKind(About.REQUEST, "urgent", "Make the file and send it to the customer yourself", "oneshelf privacy export {subject}", "the request is closed"),
         "books_differ": TaskKind(About.SERVICE, "urgent", "Have the books put right: the ledger's sums are not its entries", "oneshelf check --repair", "the nightly look finds them equal", HOUR_S),
+        "restored": TaskKind(About.SERVICE, "warning", "Enter again what was entered since the backup; connect again where a task asks for it", "oneshelf tasks list"),
+        "reserved_since_backup": TaskKind(About.SKU, "warning", "See in the shop who reserved them, and give back what nobody did", "oneshelf explain {sku}", "the shop reserves no more of it"),
         "alerts_not_sent": TaskKind(About.SERVICE, "warning", "See why they are not taken", "oneshelf alerts list", "one is taken again"),
         "webhook_disabled": TaskKind(About.ENDPOINT, "warning", "See why its receiver takes nothing, then send it what it missed", "oneshelf webhooks enable {subject}", "it is enabled or removed"),
         "customers_differ": TaskKind(About.SERVICE, "warning", "Look at whose counters are not the sum of their orders", "oneshelf check", "the nightly look finds them equal"),

@@ -58,6 +58,16 @@ class SqliteStore:
             self.close()
             raise
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Have the right to write this file without opening it. Raises Stop when somebody else has it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._take_lock()
+            yield
+        finally:
+            self.close()
+
     def _take_lock(self) -> bool:
         """Take the right to write this file. Returns whether a Oneshelf has had it before."""
         was_here = os.path.exists(f"{self.path}.lock")
@@ -104,12 +114,12 @@ class SqliteStore:
             if was_here:  # SQLite would take it for a new database and begin with an empty shelf
                 raise self._damaged("it was cut off to 0 bytes")
             return
-        with contextlib.closing(self._open_for_reading()) as connection:
+        with contextlib.closing(self.open_for_reading()) as connection:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise self._damaged(found)
 
-    def _open_for_reading(self) -> sqlite3.Connection:
+    def open_for_reading(self) -> sqlite3.Connection:
         address = f"{self.path.absolute().as_uri()}?mode=ro"
         connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
@@ -170,7 +180,7 @@ class SqliteStore:
 
     @contextmanager
     def reader(self) -> Iterator[SqliteTx]:
-        with contextlib.closing(self._open_for_reading()) as connection:
+        with contextlib.closing(self.open_for_reading()) as connection:
             connection.execute("BEGIN")
             yield SqliteTx(connection)
 

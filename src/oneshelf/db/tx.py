@@ -182,13 +182,18 @@ def rehearse(tx: Tx, step: Callable[[Tx], T]) -> T:
         return done[0]
 
 
+#: The counter of numbers that may have been given out by what a backup has replaced: every counter begins behind it (db/backup).
+LEFT_OUT = "left_out"
+
+
 def next_values(tx: Tx, tenant_id: int, name: str, count: int = 1) -> range:
     """Take `count` numbers of the tenant's own counter `name`; they are given out once and grow.
 
     The writer owns the tenant, so nobody else takes from it at the same time.
     """
     row = tx.one(
-        """INSERT INTO counter (tenant_id, name, value) VALUES (:tenant, :name, :count)
+        f"""INSERT INTO counter (tenant_id, name, value) VALUES (:tenant, :name, :count + COALESCE(
+               (SELECT value FROM counter WHERE tenant_id = :tenant AND name = '{LEFT_OUT}'), 0))
            ON CONFLICT (tenant_id, name) DO UPDATE SET value = counter.value + :count RETURNING value""",
         tenant=tenant_id,
         name=name,

@@ -50,7 +50,8 @@ class Marketplaces:
         )
         assert process.stdout is not None and process.stderr is not None
         try:
-            line = await asyncio.wait_for(process.stdout.readline(), within_s)
+            async with asyncio.timeout(within_s):
+                line = await process.stdout.readline()
         except TimeoutError:
             line = b""
         if not line:
@@ -87,7 +88,8 @@ class Marketplaces:
         if self._process.returncode is None:
             self._process.terminate()
             try:
-                await asyncio.wait_for(self._process.wait(), 10)
+                async with asyncio.timeout(10):
+                    await self._process.wait()
             except TimeoutError:
                 self._process.kill()
 

@@ -26,6 +26,7 @@ from oneshelf.orders.intents import Intent
 from oneshelf.orders.rows import LineRow, OrderRow, load_lines, load_orders_by_no
 from oneshelf.tenants.rates import rates_of
 
+from . import adopting
 from .draft import CannotImport, HubItem, draft
 
 KIND = "import"
@@ -88,10 +89,16 @@ def _plan_create(
         intents.settle(tx, tenant_id, intent, "DONE", now, reason="nothing of it is open any more")
         return None
     mine = claims.load(tx, tenant_id, [line.key for line in lines])
-    if any(_hold_under_way(tx, tenant_id, claim_key) for claim_key in mine):
+    wait = "a hold is under way" if any(_hold_under_way(tx, tenant_id, claim_key) for claim_key in mine) else ""
+    if not wait and adopting.waits_for_read(tx, tenant_id, mine.values()):
+        wait = "a level was not read since a backup was put back"
+    if wait:
         due_at = now + int(HOLD_WAIT_S * SECOND)
-        intents.settle(tx, tenant_id, intent, "WAITING", now, reason="a hold is under way", due_at=due_at)
+        intents.settle(tx, tenant_id, intent, "WAITING", now, reason=wait, due_at=due_at)
         return None
+    for claim in mine.values():
+        adopting.adopt(tx, tenant_id, claim, claim.want - claim.held - claim.imported, str(intent.intent_no), now)
+    claims.save(tx, tenant_id, mine.values())
     try:
         made = _draft(tx, tenant_id, order, lines, key, accounts, not intent.payload.get("without_customer"))
     except (CannotImport, ArithmeticError, LookupError, ValueError) as error:  # one odd order never stops the others

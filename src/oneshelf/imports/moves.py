@@ -19,6 +19,8 @@ from oneshelf.db.tx import Tx, next_values
 from oneshelf.orders import claims, intents
 from oneshelf.orders.intents import Intent
 
+from . import adopting
+
 KINDS = ("hold", "unhold")
 BATCH_KIND = "move_batch"
 ALL_KINDS = (*KINDS, BATCH_KIND)
@@ -81,14 +83,31 @@ def _needed(tx: Tx, tenant_id: int, intent: Intent, now: int) -> Member | None:
     pieces = missing if intent.kind == "hold" else -min(claim.held, max(0, -missing))
     if pieces == 0 or (pieces > 0) != (intent.kind == "hold"):
         intents.settle(tx, tenant_id, intent, "DONE", now, reason="not needed any more")
+        _plan_next(tx, tenant_id, claim, now)
+        return None
+    if pieces > 0 and adopting.waits_for_read(tx, tenant_id, [claim]):
+        why = "its level was not read since a backup was put back"
+        intents.settle(tx, tenant_id, intent, "WAITING", now, reason=why, due_at=now + 2 * SECOND)
         return None
     if pieces > 0 and _import_under_way(tx, tenant_id, claim):
         intents.settle(tx, tenant_id, intent, "WAITING", now, reason="its import has begun", due_at=now + 2 * SECOND)
         return None
+    if pieces > 0 and (adopted := adopting.adopt(tx, tenant_id, claim, pieces, str(intent.intent_no), now)):
+        claims.save(tx, tenant_id, [claim])
+        pieces -= adopted
+        if pieces == 0:
+            intents.settle(tx, tenant_id, intent, "DONE", now, reason="was held before the backup was put back")
+            return None
     if pieces > 1:
         pieces = min(pieces, _there(tx, tenant_id, claim, pieces))
     # S9.5: at the location that the hub knows it by; a held claim stays where it was held.
     return [intent.intent_no, claim.claim_key, claim.sku, claim.location_id, pieces, item[0]]
+
+
+def _plan_next(tx: Tx, tenant_id: int, claim: claims.ClaimRow, now: int) -> None:
+    """A claim that wanted less while its hold was on its way got no return then: one at a time (I13)."""
+    claims.plan(tx, tenant_id, [claim], now, at_once=True)
+    claims.save(tx, tenant_id, [claim])
 
 
 def _there(tx: Tx, tenant_id: int, claim: claims.ClaimRow, wanted: int) -> int:
@@ -209,6 +228,7 @@ def _refuse(tx: Tx, tenant_id: int, member: Member, now: int) -> None:
     for claim in found.values():
         if member[4] > 0:
             claim.refused = claims.NOT_THERE
+            _plan_next(tx, tenant_id, claim, now)
         else:
             claim.held = max(0, claim.held + member[4])
         tx.run(

@@ -170,6 +170,7 @@ async def _keep(message: dict[str, Any], accounts: list[QueueAccount], writer: W
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:
     try:
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()
     except TimeoutError:
         pass

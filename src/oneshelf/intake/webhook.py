@@ -96,7 +96,8 @@ def routes(
         if door is None:
             return PlainTextResponse(f"No {channel} account that sends webhooks is connected here.", 404)
         try:
-            body = await asyncio.wait_for(_body(request, body_max), BODY_WITHIN_S)
+            async with asyncio.timeout(BODY_WITHIN_S):
+                body = await _body(request, body_max)
         except TimeoutError:
             return PlainTextResponse(f"A message has to arrive within {BODY_WITHIN_S:g} s.", 408)
         except ClientDisconnect:
@@ -176,7 +177,8 @@ async def _take(
         received_at=to_us(clock.now()),
     )
     try:
-        kept = await asyncio.wait_for(writer.do_item(keep, message), ANSWER_WITHIN_S)
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            kept = await writer.do_item(keep, message)
     except Exception as error:  # whatever it was, it is not stored, so they must send it again
         log.error("webhook_not_stored", channel=str(channel), topic=claimed.topic, problem=type(error).__name__)
         return PlainTextResponse("Could not be stored; send it again.", 503)
@@ -249,6 +251,7 @@ def _note_taken(
 
 async def _in_time(fetching: Awaitable[str | None]) -> str | None:
     try:
-        return await asyncio.wait_for(fetching, ANSWER_WITHIN_S)
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            return await fetching
     except TimeoutError:
         return None

@@ -14,6 +14,7 @@ from oneshelf.channels.contract import Channel, Cursor, Http, NoAnswer
 from oneshelf.core.errors import Park, Retry, SignInAgain, Stop
 from oneshelf.core.instants import SECOND, to_us, until_s
 from oneshelf.core.outcome import Unknown
+from oneshelf.db.backup import restored_at
 from oneshelf.db.journal import close_task, open_task
 from oneshelf.db.tx import Tx
 from oneshelf.orders import claims, intents
@@ -277,7 +278,8 @@ async def _fetch(
 
 
 def reread_open_orders(tx: Tx, tenant_id: int, account_id: int, now: int, every_s: float, limit: int = 50) -> int:
-    """S4.6: orders that may change without moving the feed (Etsy cancels) are read again by id, the longest unread first.
+    """S4.6: orders that may change without moving the feed (Etsy cancels) are read again by id, the longest unread first; after a restore
+    every one that was not read since: what was heard of it meanwhile is forgotten (F11).
 
     Returns how many were asked for.
     """
@@ -286,7 +288,7 @@ def reread_open_orders(tx: Tx, tenant_id: int, account_id: int, now: int, every_
         "'MERCHANT', 'CANCEL_WANTED') AND fetched_at <= :bound ORDER BY fetched_at LIMIT :limit",
         t=tenant_id,
         a=account_id,
-        bound=now - int(every_s * SECOND),
+        bound=max(now - int(every_s * SECOND), restored_at(tx, tenant_id) or 0),
         limit=limit,
     )
     for (order_id,) in rows:

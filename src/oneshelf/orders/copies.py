@@ -210,7 +210,9 @@ def _claims_of(
         held = handed_over.get(key, 0)
         claim = found.get(key)
         if claim is None:
-            if not want and not held:
+            # A copy may stand of what was cancelled when we first heard of it: it is taken back as any other (S5.6, S14.2).
+            cancelled_there = order.standing == "live" and line.line_state is LineState.CANCELLED
+            if not want and not held and not (cancelled_there and batch.on_copy.get(key)):
                 continue
             claim = claims.ClaimRow(
                 key, line.sku, line.location_id, 0, 0, 0, 0, order.order_no, line.line_id, batch.now, 0, 1

@@ -153,8 +153,8 @@ def _booked_since(tx: Tx, tenant_id: int, hub: Account, sku: str, location_id: s
     return [int(took) for (took,) in rows if took]
 
 
-def remember(tx: Tx, tenant_id: int, sku: str, level: HubLevel, *, wanted: bool) -> None:
-    """Keep what the hub showed. `wanted`: it must be read again."""
+def remember(tx: Tx, tenant_id: int, sku: str, level: HubLevel, *, wanted: bool, known: bool = True) -> None:
+    """Keep what the hub showed. `wanted`: it must be read again; `known` False: as if it had not been read yet."""
     tx.run(
         """INSERT INTO hub_level (tenant_id, sku, location_id, on_hand, available, committed, reserved, unavailable, incoming, read_at, wanted)
            VALUES (:t, :sku, :loc, :on_hand, :available, :committed, :reserved, :unavailable, :incoming, :read_at, :wanted)
@@ -170,6 +170,6 @@ def remember(tx: Tx, tenant_id: int, sku: str, level: HubLevel, *, wanted: bool)
         reserved=level.reserved,
         unavailable=level.unavailable,
         incoming=level.incoming,
-        read_at=to_us(level.read_at),
+        read_at=to_us(level.read_at) if known else 0,
         wanted=int(wanted),
     )

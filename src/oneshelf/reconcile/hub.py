@@ -17,6 +17,7 @@ from oneshelf.core.instants import SECOND, to_us
 from oneshelf.core.stock import Entry, Level
 from oneshelf.db.journal import note, open_task
 from oneshelf.db.tx import Tx
+from oneshelf.imports import adopting
 from oneshelf.listings import dirty
 from oneshelf.orders import claims, covering, intents, provisional
 from oneshelf.orders.accounts import Account
@@ -97,16 +98,24 @@ def _judge_sku(
     for level in levels:
         ours = known.setdefault((sku, level.location_id), Level())
         may_show, moves_in_flight = in_flight(tx, tenant_id, hub, sku, level.location_id, read.asked_at)
+        restored = adopting.is_first_read(tx, tenant_id, sku, level.location_id)
         if not moves_in_flight:
-            _holds_undone(tx, tenant_id, sku, level, now)
+            _holds_undone(tx, tenant_id, sku, level, now, by_us=restored)
             claims.ask_again(tx, tenant_id, sku, level.location_id, level.available)
         held, _ = claimed_at(tx, tenant_id, sku, level.location_id)
-        for entry in _posted_as_read(sku, level, ours, held, moves_in_flight, read.read_id):
+        for entry in _posted_as_read(sku, level, ours, held, moves_in_flight, read.read_id, restored):
             entries.append(entry)
             ours.add(entry)
         value = expected(tx, tenant_id, hub, sku, level.location_id, ours)
         verdict = rules.judge(level.available, value, may_show)
-        remember(tx, tenant_id, sku, level, wanted=verdict is None or bool(may_show))
+        remember(
+            tx,
+            tenant_id,
+            sku,
+            level,
+            wanted=verdict is None or bool(may_show),
+            known=not (restored and moves_in_flight),
+        )
         if verdict is None:
             continue
         offs[level.location_id] = verdict.off
@@ -123,10 +132,10 @@ def _judge_sku(
     return changed
 
 
-def _holds_undone(tx: Tx, tenant_id: int, sku: str, level: HubLevel, now: int) -> None:
+def _holds_undone(tx: Tx, tenant_id: int, sku: str, level: HubLevel, now: int, *, by_us: bool) -> None:
     """The hub has fewer pieces reserved than we hold there: somebody gave holds back by hand. They are no claim any more.
 
-    They are not held again against him; the newest go first.
+    They are not held again against him; the newest go first. `by_us`: it was we, before a backup was put back: what is still owed a hold is held.
     """
     held, _ = claimed_at(tx, tenant_id, sku, level.location_id)
     undone = held - level.reserved
@@ -143,9 +152,13 @@ def _holds_undone(tx: Tx, tenant_id: int, sku: str, level: HubLevel, now: int) -
     for (key,) in rows:
         part = min(undone, found[key].held)
         found[key].held -= part
-        found[key].refused = claims.GIVEN_BACK if part else found[key].refused
+        found[key].refused = claims.GIVEN_BACK if part and not by_us else found[key].refused
         undone -= part
+    if by_us:
+        claims.plan(tx, tenant_id, found.values(), now, at_once=True)
     claims.save(tx, tenant_id, found.values())
+    if by_us:
+        return
     note(
         tx,
         tenant_id,
@@ -226,7 +239,7 @@ def _post_edit(
 
 
 def _posted_as_read(
-    sku: str, level: HubLevel, ours: Level, held: int, moves_in_flight: bool, read_id: str
+    sku: str, level: HubLevel, ours: Level, held: int, moves_in_flight: bool, read_id: str, restored: bool
 ) -> list[Entry]:
     """S0.3: unavailable, incoming and what the hub reserves for itself are never sales; they post as read."""
     entries = []
@@ -255,7 +268,7 @@ def _posted_as_read(
         entries.append(
             Entry(
                 key=f"edit:{sku}:{level.location_id}:{read_id}:reserved",
-                reason="reserved in Shopify",
+                reason=adopting.SINCE_BACKUP if restored else "reserved in Shopify",
                 reserved=change,
                 foreign_reserved=change,
                 **where,

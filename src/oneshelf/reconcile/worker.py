@@ -11,6 +11,7 @@ from oneshelf.channels.contract import ExportState, Http, Hub, HubLevel, NoAnswe
 from oneshelf.core.errors import Park, Retry, Stop
 from oneshelf.core.instants import SECOND, to_us
 from oneshelf.db.tx import Tx
+from oneshelf.imports import adopting
 from oneshelf.orders.accounts import Account, load_accounts
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
@@ -199,7 +200,12 @@ async def export_once(tenant_id: int, account_id: int, hub: Hub, http: Http, wri
             return judging.compare_export(tx, tenant_id, account, levels, asked_at)
 
         differ += await writer.do(compare)
-    await writer.do(lambda tx: note_export(tx, tenant_id, account_id, asked_at))
+
+    def note_it(tx: Tx) -> None:
+        note_export(tx, tenant_id, account_id, asked_at)
+        adopting.tell_of_unclaimed(tx, tenant_id, to_us(clock.now()))
+
+    await writer.do(note_it)
     return differ
 
 

@@ -16,6 +16,7 @@ from oneshelf.core.instants import SECOND, from_us
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled
 from oneshelf.core.shipment import ShipmentEvent, ShipmentState
 from oneshelf.db import events
+from oneshelf.db.backup import restored_at
 from oneshelf.db.journal import close_task, note, open_task
 from oneshelf.db.tx import Tx
 from oneshelf.orders.accounts import Account, load_accounts
@@ -27,6 +28,8 @@ FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 300.0
 #: A parcel without the tracking number that its marketplace asks for is looked at again so often.
 TRACKING_WAIT_S = 300.0
+#: How far the shop's clock, which says when a parcel left, and ours may be apart.
+CLOCKS_APART_S = 600
 #: How many parcels that can't go now are passed over in one look.
 LOOK_AT = 50
 
@@ -161,7 +164,9 @@ def _plan_parcel(
     if any(row.told_version for row in mine):
         return _plan_change(tx, tenant_id, ability, order, mine, now)
     if not mine[0].looked and (
-        any(units[row.line_id].foreign for row in mine) or not _made_by_us(tx, tenant_id, order)
+        any(units[row.line_id].foreign for row in mine)
+        or not _made_by_us(tx, tenant_id, order)
+        or _may_be_forgotten(tx, tenant_id, mine[0])
     ):
         return LookCall(order.order_id, mine)
     if _needless(ability, account_mode(tx, tenant_id, order.account_id), rows, mine, units):
@@ -244,6 +249,12 @@ def _made_by_us(tx: Tx, tenant_id: int, order: OrderRow) -> bool:
         e=f"{order.account_id}/{order.order_id}",
     )
     return row is not None
+
+
+def _may_be_forgotten(tx: Tx, tenant_id: int, row: ShipmentRow) -> bool:
+    """Whether the parcel left before a backup was put back: then it may have been told, and the copy does not know."""
+    restored = restored_at(tx, tenant_id)
+    return restored is not None and row.shipped_at <= restored + CLOCKS_APART_S * SECOND
 
 
 def _plan_change(

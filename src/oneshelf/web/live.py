@@ -120,7 +120,8 @@ class Live:
         told_at = time.monotonic()
         while not self._stopped():
             try:
-                events = await asyncio.wait_for(queue.get(), LOOK_EVERY_S)
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    events = await queue.get()
             except TimeoutError:
                 events = ""
             if events is None:

@@ -33,6 +33,7 @@ from oneshelf.intake.handle import Handled
 from oneshelf.intake.signing_keys import SigningKeys
 from oneshelf.intake.webhook import Counts, Receiver
 from oneshelf.onboarding.leaving import forget_old_secrets, leave
+from oneshelf.onboarding.restored import begin_if_restored
 from oneshelf.onboarding.signing_in import SignInState as SignInState
 from oneshelf.orders import intents, short
 from oneshelf.publish import spent, tick_loop
@@ -196,6 +197,7 @@ class Service:
         ]
 
     def _recover(self, tx: Tx) -> None:
+        begin_if_restored(tx, self.tenant_id, to_us(self.clock.now()))
         intents.recover(tx, self.tenant_id)
         telling.recover(tx, self.tenant_id)
         recover_slots(tx, self.tenant_id, to_us(self.clock.now()))

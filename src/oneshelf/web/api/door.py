@@ -69,7 +69,8 @@ class Door:
             await problem("too-many", words, headers={"retry-after": str(left.wait_s)})(scope, receive, send)
             return
         try:
-            body = await asyncio.wait_for(_body(Request(scope, receive)), BODY_WITHIN_S)
+            async with asyncio.timeout(BODY_WITHIN_S):
+                body = await _body(Request(scope, receive))
         except TimeoutError:
             words = f"A request has to arrive within {BODY_WITHIN_S:g} s."
             await problem("too-slow", words, headers={"connection": "close"})(scope, receive, send)
