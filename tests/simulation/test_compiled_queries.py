@@ -45,7 +45,7 @@ def test_what_does_not_go_well_is_left_to_graphql_core() -> None:
         '{ order(id: "nonsense") { id } }',
         "{ __schema { types { name } } }",
     ):
-        document = api._document(text)
+        document = graphql_api._document(text)
         query = graphql_api.compiled(api.schema, api._operation(document, None), document.fragments)
         assert query is not None
         assert query.read({}, graphql_api.Context(frozenset(), "r")) is None, text
