@@ -45,7 +45,7 @@ back with it: appended entries, stored messages, answered webhooks, how far a fe
 no order twice in the shop, no parcel told twice, none lost, levels true at rest. A strict SKU is promised again from when the engine knows of it all.
 
 Not mended there: an order that was imported and then cancelled at its marketplace since the backup, whose copy in the shop is heard of before
-the order and was not cancelled yet: the copy stays open (hostile seeds 5 and 502 with `"restored": 1` in their `counts`). Nobody is sent
+the order and was not cancelled yet: the copy stays open (hostile seed 19). Nobody is sent
 anything twice by that; the piece is off sale until a person cancels the copy.
 
 First the *safety phase*: people buy, faults strike, the process dies between statements, around commits, at answers and at awaits. The
