@@ -151,6 +151,24 @@ def test_S2_9_what_was_imported_beside_what_is_held_back_gives_that_back(store: 
     assert at.rest() == []
 
 
+def test_I15_nothing_is_given_back_to_a_shop_that_no_read_has_shown_below_zero(store: Store) -> None:
+    """Found by the simulator: two pieces had come in and nobody had heard. By our books the shop stood at -1 after its sale; in truth the
+    return put a second piece on sale there, beside the one that Amazon still showed."""
+    at = fair(store, 1, 1)
+    for _ in range(60):
+        at.second()
+    world = at.world
+    assert world.row("MUG") == "1/0/0/1"
+    world.hub.cell("MUG", "L1").on_hand += 2
+    world.hub.sell(world.tick(), MUG=1)
+    world.hub_news()
+    with transaction(store) as tx:
+        hold_back(tx, TENANT, world.now)
+    assert world.k("MUG") == 0
+    assert world.value("SELECT want FROM claim WHERE claim_key LIKE 'strict:%'") == 1
+    assert world.value("SELECT wanted FROM hub_level") == 1
+
+
 def test_S2_9_with_one_piece_left_one_outlet_shows_it(store: Store) -> None:
     at = fair(store, 1, 1)
     for _ in range(60):

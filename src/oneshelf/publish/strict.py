@@ -1,6 +1,6 @@
 """Strict SKUs: no number is told that could promise a piece twice; the hub is held back too (SEMANTICS 2.9, 8.7, 8.8).
 
-In: numbers about to be told, exposures. Out: the number, or 0, or a wait; claims and holds for the hub. Tables: writes slot, claim, intent.
+In: numbers about to be told, exposures. Out: the number, or 0, or a wait; claims and holds for the hub. Tables: writes slot, claim, intent, hub_level (asks for a read).
 Never: delays a zero; gives a piece back to the hub before the other outlets have let go of it.
 """
 
@@ -63,7 +63,8 @@ def hold_back(tx: Tx, tenant_id: int, now: int) -> int:
     # One that was given back whole is closed. It goes on with its versions: with the first ones again, its calls would be those made before.
     held = claims.load(tx, tenant_id, [f"{_PREFIX}{sku}:{location}" for sku, location in sorted(bare)]) | held
     promised = exposures(tx, tenant_id, strict, now, k=k, at_hub=at_hub.most)
-    changed = []
+    read = _read_there(tx, tenant_id, skus)
+    changed, to_read = [], []
     for sku in sorted(skus):
         places = sorted((place for place in bare if place[0] == sku), key=lambda place: (-bare[place], place))
         left = shares.get(sku, sum(max(0, bare[place]) for place in places))
@@ -75,14 +76,29 @@ def hold_back(tx: Tx, tenant_id: int, now: int) -> int:
             key = f"{_PREFIX}{sku}:{place[1]}"
             claim = held.get(key) or claims.ClaimRow(key, sku, place[1], 0, 0, 0, 0, 0, "", now, 0, 1)
             if want < claim.want and room is not None:
-                # Imported beside what is held back, the hub stands below 0: up to 0 a return puts nothing on sale.
-                free = max(0, min(claim.want, claim.held) - max(0, bare[place]))
+                # Imported beside what is held back, the hub stands below 0: up to 0 a return puts nothing on sale. Pieces that have come
+                # in there, and that nobody has heard of, would make that wrong: a read has to show it below 0.
+                below = max(0, min(claim.want, claim.held) - max(0, bare[place]))
+                free = min(below, max(0, -read.get(place, 0)))
+                if free < below:
+                    to_read.append((tenant_id, *place))
                 back = min(claim.want - want, free + max(0, room))
                 want = claim.want - back
                 room -= max(0, back - free)
             if want != claim.want:
                 claim.want, claim.refused, claim.since_at = want, 0, now
                 changed.append(claim)
+    tx.many("UPDATE hub_level SET wanted = 1 WHERE tenant_id = ? AND sku = ? AND location_id = ?", to_read)
     claims.plan(tx, tenant_id, changed, now, at_once=True)
     claims.save(tx, tenant_id, changed)
     return len(changed)
+
+
+def _read_there(tx: Tx, tenant_id: int, skus: Iterable[str]) -> dict[tuple[str, str], int]:
+    """Return {(SKU, location): what the last read of the hub showed available there}."""
+    rows = tx.all(
+        "SELECT sku, location_id, available FROM hub_level WHERE tenant_id = :t AND sku {in:skus}",
+        t=tenant_id,
+        skus=sorted(skus),
+    )
+    return {(sku, location): available for sku, location, available in rows}
