@@ -63,6 +63,7 @@ class Oversold:
         self._troubles: dict[str, list[tuple[int, int]]] = {}
         self._edits: list[tuple[int, str, int]] = []
         self._hands: dict[tuple[str, str], int] = {}
+        self._received: dict[str, int] = {}
 
     def trouble(self, channel: str, seconds: float = TROUBLE_S) -> None:
         """Something went wrong there (`*`: with the engine); it may take so long until it is made up for."""
@@ -77,6 +78,10 @@ class Oversold:
     def edited(self, sku: str, pieces: int) -> None:
         """Pieces left the shelf without a sale."""
         self._edits.append((self.now_us(), sku, pieces))
+
+    def received(self, sku: str) -> None:
+        """Pieces have come in at the shop, which shows them at once, whoever waits for them elsewhere."""
+        self._received[sku] = self.now_us()
 
     def hand(self, channel: str, sku: str) -> None:
         self._hands[(channel, sku)] = self.now_us()
@@ -95,19 +100,23 @@ class Oversold:
 
     def _cause(self, sale: Any, sku: str, k: int) -> str:
         now = self.now_us()
-        hand = self._hands.get((sale.channel, sku))
-        if hand is not None and now < (found := hand + int(HAND_S * SECOND)) + self._troubled(
-            hand, found, {sale.channel, "*"}
-        ):
-            return "hand"
+        typed = [(self._hands.get((sale.channel, sku)), HAND_S)]
+        typed += [(self._received.get(sku), EDIT_S)] if sale.channel == "shopify" else []
+        for at, seconds in typed:
+            if at is not None and now < (end := at + int(seconds * SECOND)) + self._troubled(
+                at, end, {sale.channel, "*"}
+            ):
+                return "hand"
+        put_back = 0
         unknown = sum(pieces for at, one, pieces in self._edits if one == sku and now - at < EDIT_S * SECOND)
         for other in self.shelf.sales():
             here, elsewhere = self._taken(other, sale, sku)
             if elsewhere and not other.cancelled_at and self._known_from(other, sale.channel) > now:
                 unknown += elsewhere
             if here and self._put_back_known_from(other) > now:
-                unknown += here
-        if k + unknown >= 0:
+                put_back += here
+        # What the channel put back itself stands there, however many were sold too often before.
+        if k + unknown + put_back >= 0 or put_back >= self.shelf.pieces(sale)[sku]:
             return "window"
         if not self.raised(sale.channel, sku, now - int(LIE_S * SECOND)):
             return "late"

@@ -26,8 +26,8 @@ PACK_SHARE = 0.5
 
 
 class Workload:
-    """Everybody outside. `edited(channel, sku)`: told of each number that a hand changed; `sold(sale,
-    buyer)`: of each purchase."""
+    """Everybody outside. `edited(channel, sku)`: told of each number that a hand changed; `received(sku)`: of pieces that came in at the
+    shop; `sold(sale, buyer)`: of each purchase."""
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class Workload:
         *,
         count: Callable[[str], None],
         edited: Callable[[str, str], None],
+        received: Callable[[str], None],
         sold: Callable[[Sale, Buyer], None],
     ) -> None:
         self.net = net
@@ -47,6 +48,7 @@ class Workload:
         self.trace = trace
         self.count = count
         self.edited = edited
+        self.received = received
         self.sold = sold
         self.rng = random.Random(f"{options.seed}:people")
         self.crowd = Crowd(
@@ -199,6 +201,7 @@ class Workload:
         pieces = self.rng.randint(1, max(2, self.options.stock_max // 2)) + self.shelf.goods.most(sku) - 1
         if self.console("shopify", "receive", sku=sku, quantity=pieces):
             self.shelf.move(sku, pieces)
+            self.received(sku)
 
     def count_shelf(self) -> None:
         """A count finds a piece more or less; or a piece is damaged."""

@@ -163,6 +163,7 @@ class World:
             self.trace,
             count=self.struck,
             edited=self._edited,
+            received=lambda sku: self.oversold.received(sku),
             sold=self._sold,
         )
         self.oversold = Oversold(
