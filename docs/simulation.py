@@ -74,14 +74,18 @@ mixture: in most runs some faults are off, in some a few are heavy.
 
 ## How much is played
 
-Eight hostile seeds of 0.05 days (5 to 11 and 14), in two processes on a machine of two cores that was busy otherwise:
+Hostile seeds 1 to 120 of 0.05 days, in two processes on a machine of two cores, in six minutes: `oneshelf sim --seed 1 --runs 120 --profile
+hostile --days 0.05 --no-shrink --json`.
 
-| runs | simulated | processor | simulated days a minute of processor | sales | crashes | stood at rest | breaches |
-|---|---|---|---|---|---|---|---|
-| 8 | 0.61 days | 43 s | 0.85 | 196 | 29 | 8 | 0 |
+| runs | simulated | sales | crashes | backups put back | stood at rest | breaches |
+|---|---|---|---|---|---|---|
+| 120 | 9.3 days | 4,219 | 652 | 6 | 119 | 1 |
 
-Pieces sold twice: 24 in the window, 2 by hand, none late, none by a race. Again: `oneshelf sim --seed 5 --runs 7 --profile hostile --days 0.05
---json`, and `--seed 14`.
+Pieces sold twice: 356 in the window, 53 by hand, 3 by a race with a whole number, none late, none by a race with compare-and-set.
+
+The breach (seed 99, I13) is a sold-out Etsy listing: a reopening whose call got no answer counts as the hour's own, although it never arrived, and
+the listing waits (S8.16). Of other seeds 306 (I14: two writes after rest), 340 (I13, a strict SKU) and 341 (I19: one call refused for its pace) are
+known to break and not yet understood.
 
 ## Who judges
 
