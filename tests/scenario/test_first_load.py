@@ -190,6 +190,21 @@ class TestAnOrderHeardAfterTheCount:
         assert (world.level("MUG"), world.k("MUG")) == ((8, 0, 0, 0), 8)
         check(world)
 
+    def test_F28_with_our_clock_five_minutes_fast_an_order_from_after_the_count_is_no_part_of_it_either(
+        self, world: World
+    ) -> None:
+        """By our clock it was placed before we were live; its pieces are others than those kept back."""
+        world.rows(
+            "INSERT INTO channel_window (tenant_id, account_id, notice, publish, grace, absolute, ahead, measured_at) "
+            "VALUES (:t, :a, 0, 0, 0, 0, :ahead, 0) RETURNING 1",
+            t=TENANT,
+            a=SHOP,
+            ahead=-300 * SECOND,
+        )
+        world.tick(60)
+        world.hear(SHOP, order("W-1", world.now - 300 * SECOND, MUG=1))
+        assert (world.level("MUG"), world.k("MUG")) == ((10, 3, 0, 0), 7)
+
     def test_S0_5_an_order_from_after_the_count_is_no_part_of_it(self, world: World) -> None:
         world.hub.sell(world.tick(60), MUG=1)
         world.hub_news()

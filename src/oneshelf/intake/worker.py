@@ -134,11 +134,11 @@ async def poll_once(
         # The first answer after a start is what tells that the channel's clock is behind ours: then its present, up to which this page
         # was thought to be complete, had not come there (F28, I22). A run of several pages is asked up to that instant: it begins anew.
         behind = ahead() - believed
-        anew = behind < -CLOCK_STEP and page.complete_through_at is None
-        if anew:
-            page = msgspec.structs.replace(page, cursor=Cursor(page.cursor.since))
-        elif behind < -CLOCK_STEP and page.complete_through_at is not None:
+        anew = False
+        if behind < -CLOCK_STEP and page.complete_through_at is not None:
             page = msgspec.structs.replace(page, complete_through_at=page.complete_through_at + behind)
+        elif behind < -CLOCK_STEP:
+            anew, page = True, msgspec.structs.replace(page, cursor=Cursor(page.cursor.since))
         now = to_us(clock.now())
         answers = await writer.do(
             partial(poll.keep_page, tenant_id=tenant_id, account_id=account_id, page=page, now=now)

@@ -63,6 +63,7 @@ class Batch:
         self.touched: set[str] = set()  # SKUs of which a line changed, with or without an entry
         self.paces = Counter()
         self._kept_back: dict[tuple[str, str], int] | None = None
+        self._ahead: dict[int, int] = {}
         self.on_copy: dict[str, int] = {}  # line key → pieces still open on its hub copy
         self._load(heard)
 
@@ -190,6 +191,17 @@ class Batch:
             )
             self._kept_back = {(sku, place): pull for sku, place, pull in rows}
         return self._kept_back.get((sku, location_id), 0)
+
+    def ahead(self, account_id: int) -> int:
+        """Return by how much a channel's clock is ahead of ours, when that was last known, microseconds."""
+        if account_id not in self._ahead:
+            row = self.tx.one(
+                "SELECT ahead FROM channel_window WHERE tenant_id = :t AND account_id = :a",
+                t=self.tenant_id,
+                a=account_id,
+            )
+            self._ahead[account_id] = 0 if row is None else int(row[0])
+        return self._ahead[account_id]
 
     def let_go(self, sku: str, location_id: str, pieces: int) -> None:
         """So many of these are kept back no more."""

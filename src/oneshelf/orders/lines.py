@@ -156,8 +156,8 @@ def _post(batch: Batch, account: Account, order: OrderRow, line: LineRow, reserv
 
 def _out_of_the_remainder(batch: Batch, account: Account, order: OrderRow, line: LineRow, pieces: int) -> None:
     """S0.5: what the shop had committed beyond the orders that we knew at the start was kept back. An order from before then which is
-    heard only now is among it: its pieces stand under its own name from here on, and once."""
-    if account.live_at is None or order.placed_at > account.live_at:
+    heard only now is among it: its pieces stand under its own name from here on, and once. When it was placed is by the shop's clock."""
+    if account.live_at is None or order.placed_at > account.live_at + batch.ahead(account.account_id):
         return
     place = parcels.place(batch, line)
     kept = min(pieces, batch.kept_back(line.sku, place))
