@@ -148,7 +148,8 @@ STATES: list[tuple[str, str, Mapping[str, Any], str, str, str, str]] = [
     ("etsy", "vacation", {}, "feature", "vacation", "End the vacation on etsy.com", BY_ITSELF),
     ("etsy", "no_shipping", {}, "feature", "shipping", "enter tracking numbers on etsy.com", BY_ITSELF),
     ("etsy", "quota_used_up", {"left": 900}, "quota", "", "Poll less often", BY_ITSELF),
-    ("etsy", "quota_used_up", {"frees_in_s": 12}, "quota", "", "Etsy lets us make no more calls", BY_ITSELF),
+    # Longer than a check has patience (15 s): a poll that is refused first makes the check wait for what is left of it.
+    ("etsy", "quota_used_up", {"frees_in_s": 35}, "quota", "", "Etsy lets us make no more calls", BY_ITSELF),
     ("etsy", "refresh_expired", {}, "access", "", "oneshelf channels connect etsy", PERSON),
     ("etsy", "disconnected", {}, "access", "", "oneshelf channels connect etsy", PERSON),
     ("etsy", "down", {}, "answer", "", "Nothing to do but wait", BY_ITSELF),
