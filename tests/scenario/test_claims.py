@@ -147,6 +147,22 @@ class TestHolds:
         world.to_rest()
         assert world.k("CUP") == 2
 
+    def test_S9_5_refused_it_is_asked_for_again_when_another_gives_back_what_it_held(self, world: World) -> None:
+        """Found by the simulator: with the shop's messages lost no read came, and for an hour three pieces stood on sale that a strict
+        SKU's shares had dealt to nobody."""
+        sold = order("A-1", world.now, paid=False, CUP=1)
+        world.hear(AMAZON, sold)
+        world.run_hub()
+        world.hear(AMAZON, order("A-2", world.now, paid=False, CUP=1))
+        world.run_hub()
+        world.read_wanted()
+        assert claim(world, "A-2") == (1, 0, 0)
+        world.hear(AMAZON, msgspec.structs.replace(sold, cancelled=True, updated_at=from_us(world.tick())))
+        world.run_hub()
+        world.tick(3)
+        world.run_hub()
+        assert (world.row("CUP"), claim(world, "A-2")) == ("1/0/0/1", (1, 1, 0))
+
     def test_FC_D10_one_impossible_hold_does_not_keep_the_others_waiting(self, world: World) -> None:
         world.hub.sell(world.now, CUP=1)  # nobody has told us
         world.hear(AMAZON, order("A-1", world.now, paid=False, CUP=2), handled=False)
