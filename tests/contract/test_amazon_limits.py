@@ -56,6 +56,26 @@ def seller() -> Seller:
     return Seller("S1", ManualClock())
 
 
+@pytest.mark.parametrize(("operation", "rate_per_s", "burst"), [("searchListingsItems", 5, 5), (SEARCH, 0.0056, 20)])
+def test_I19_calls_that_are_slow_on_their_way_make_those_after_them_none_too_many(
+    seller: Seller, operation: str, rate_per_s: float, burst: int
+) -> None:
+    """Found by the simulator: Amazon's bucket begins to refill when the first call arrives, ours when it was sent. The rates are those of
+    Amazon's plans, counted here as Amazon says it counts: a token bucket by the instant a call arrives."""
+    begin, sent = seller.clock.now(), []
+    while len(sent) < burst * 2:
+        wait_s = seller.limiter.try_take(operation, Priority.POLL, seller.clock.now())
+        if wait_s > 0:
+            seller.clock.advance(wait_s)
+        else:
+            sent.append((seller.clock.now() - begin).total_seconds())
+    late_s, tokens, last = 0.9 / rate_per_s, float(burst), 0.0
+    for at in sorted(at + late_s if at == 0.0 else at for at in sent):
+        tokens = min(float(burst), tokens + (at - last) * rate_per_s) - 1
+        last = at
+        assert tokens >= 0, f"refused after {at:.3f} s"
+
+
 async def test_the_plans_default_holds_while_no_answer_says_otherwise(seller: Seller) -> None:
     assert seller.wait_s(SEARCH) == pytest.approx(1 / 0.0056, abs=0.1)
     assert seller.wait_s(PATCH) == pytest.approx(1 / 5, abs=1e-3)
