@@ -76,6 +76,11 @@ class Rest:
                 found.append(f"{what}: {count}")
         return found
 
+    def parked(self) -> int:
+        """How many listings wait for a person."""
+        ((count,),) = self.rows("SELECT COUNT(*) FROM slot WHERE state = 'PARKED'")
+        return int(count)
+
     def waiting(self) -> list[int]:
         """The outlets of sold-out listings that may not be reopened yet: S8.16 lets that be done once an hour."""
         waiting = [sku for sku in self.shelf.listed("etsy") if self.shelf.waits_for_its_hour(sku)]

@@ -41,6 +41,8 @@ REST_S = 1_800.0
 QUIET_S = 1_800.0
 #: How often the auditor looks at everything, seconds.
 LOOK_S = 600.0
+#: How often it looks whether the world is at rest, seconds: in no step with the sweeps, which read some listings every minute.
+REST_LOOK_S = 37.0
 #: After a death nothing can be told for so long at most, seconds (it stays down for `Options.down_s_max`).
 DOWN_S_MAX = 240.0
 #: How often a supervisor looks whether the service runs, seconds.
@@ -444,7 +446,7 @@ class World:
         reasons: list[str] = ["not looked at"]
         calm = 0
         while self.loop.time() - began < REST_S and self.failure is None:
-            await asyncio.sleep(30.0)
+            await asyncio.sleep(REST_LOOK_S)
             if not self.engine.is_up or self.engine.has_stopped_itself:
                 continue
             self._judge(self.auditor.look)
@@ -462,9 +464,11 @@ class World:
         await self._stay_at_rest()
 
     async def _stay_at_rest(self) -> None:
-        """I14: nothing that we write makes another write. A payment or a cancel meanwhile may make one an outlet of its two SKUs; a
-        sold-out listing that had to wait for its hour is reopened, once, when it is over."""
+        """I14: nothing that we write makes another write. A payment or a cancel meanwhile may make one an outlet of its two SKUs, and so
+        may a parked listing that a person sets going; a sold-out listing that had to wait for its hour is reopened, once, when it is
+        over."""
         writes, facts, waiting = self.auditor.writes(), self.outside_facts, len(self.auditor.rest.waiting())
+        facts -= self.auditor.rest.parked()
         await asyncio.sleep(QUIET_S)
         self._judge(self.auditor.look)
         more, allowed = self.auditor.writes() - writes, 6 * (self.outside_facts - facts) + waiting
@@ -483,7 +487,7 @@ class World:
         for _ in range(10):
             if not reasons or self.failure is not None:
                 return
-            await asyncio.sleep(30.0)
+            await asyncio.sleep(REST_LOOK_S)
             reasons = self.auditor.why_no_rest()
         if reasons and self.failure is None:
             self.failure = Breach(reasons[0].split()[0], "after rest: " + "; ".join(reasons[:6]))
