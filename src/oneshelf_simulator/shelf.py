@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from oneshelf_emulator.emulation import Emulation
@@ -41,6 +41,8 @@ class Shelf:
         #: Pieces by SKU that people brought, and that they took, beside all sales.
         self.brought: Counter[str] = Counter()
         self.taken: Counter[str] = Counter()
+        #: When we last asked Etsy to open a sold-out listing again, and were not told that it did not, by listing id.
+        self._renewal_asked: dict[str, datetime] = {}
 
     @property
     def skus(self) -> list[str]:
@@ -141,13 +143,22 @@ class Shelf:
         return bool(self.emulation.marketplaces["amazon"].book.orders[sale.order_id].listed)
 
     def waits_for_its_hour(self, sku: str) -> bool:
-        """Whether Etsy's listing of that SKU is sold out, and was renewed less than an hour ago: opening it again costs a fee (S8.16)."""
+        """Whether Etsy's listing of that SKU is sold out, and was renewed less than an hour ago, or a call to do so had no answer then:
+        opening it again costs a fee (S8.16)."""
         etsy = self.emulation.marketplaces["etsy"]
         found = etsy.shop.find(sku)
         if found is None or found[0].state != "sold_out":
             return False
         renewed_at = found[0].ends_at - timedelta(seconds=LISTING_LIFE_S)
-        return bool(self.emulation.clock.now() < renewed_at + timedelta(seconds=RENEWAL_S))
+        asked_at = self._renewal_asked.get(str(found[0].listing_id), renewed_at)
+        return bool(self.emulation.clock.now() < max(renewed_at, asked_at) + timedelta(seconds=RENEWAL_S))
+
+    def renewal(self, listing_id: str, *, refused: bool) -> None:
+        """A call to open a listing of Etsy's is on its way, or was refused."""
+        if refused:
+            self._renewal_asked.pop(listing_id, None)
+        else:
+            self._renewal_asked[listing_id] = self.emulation.clock.now()
 
     def shown(self, channel: str, sku: str) -> int:
         """How many of a listing a buyer may take."""

@@ -253,6 +253,8 @@ class World:
             self.paced[channel] += 1
         if status == 404 and request.operation in ("getOrder", "getShopReceipt"):
             self.faults["unreadable_yet"] += 1
+        if request.operation == "updateListing" and status is not None and 400 <= status < 500:
+            self.shelf.renewal(request.url.rsplit("/", 1)[1], refused=True)
         if request.operation == "patchListingsItem" and not self.options.apply_in_order:
             self.faults["out_of_order"] += 1
 
@@ -268,6 +270,8 @@ class World:
 
     def _before_write(self, channel: str, request: Any) -> None:
         """A write has been decided on and is on its way: the moment in which a sale or a hand hurts most (F39, F57)."""
+        if request.operation == "updateListing" and b"state=active" in request.body:
+            self.shelf.renewal(request.url.rsplit("/", 1)[1], refused=False)
         if not self.workload.open or channel == "shopify":
             return
         if self.strike("buy_in_race", channel):
