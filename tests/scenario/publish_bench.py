@@ -110,6 +110,7 @@ class Bench:
         self.can = CAN[channel]
         self.now = START
         self.ahead = ahead_s * SECOND  # by how much the channel's clock is ahead of ours
+        self.spread = False  # the day's calls have run short
         self.fresh: dict[str, Seen] = {}
         self.ids: dict[str, int] = {}
         self._orders = 0
@@ -248,7 +249,9 @@ class Bench:
         return self.tx(lambda tx: wake(tx, T, SHOP, self.can, self.now))  # type: ignore[return-value]
 
     def plan(self, kinds: Sequence[str] | None = None) -> ReadCall | WriteCall | WaitUntil:
-        return self.tx(lambda tx: plan(tx, T, SHOP, self.can, self.now, fresh=self.fresh, kinds=kinds))  # type: ignore[return-value]
+        return self.tx(
+            lambda tx: plan(tx, T, SHOP, self.can, self.now, fresh=self.fresh, kinds=kinds, spread=self.spread)
+        )  # type: ignore[return-value]
 
     def call(self, call: ReadCall | WriteCall) -> None:
         """Make a call and take in its answer."""

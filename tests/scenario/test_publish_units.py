@@ -336,6 +336,27 @@ def test_S3_4_the_publish_window_is_measured_once_there_are_twenty(store: Store)
     assert window() == (8, 4)
 
 
+def test_S3_4_what_had_to_wait_for_a_days_calls_measures_nothing(store: Store) -> None:
+    """Found by the reference days: two hours in line for a call of Etsy's made its window ten minutes long, everybody's reserve large, and
+    Etsy's own offer 0."""
+    bench = at_rest_with(store, 5)
+    account = bench.tx(lambda tx: account_row(tx, T, SHOP))
+    for number in range(24):
+        bench.stock("MUG", 1)
+        if number > 20:  # three of 24: the 99th percentile would be theirs
+            while not bench.step().startswith("write"):
+                pass
+            bench.now += 10 * MINUTE
+            bench.spread = True
+        bench.run(60)
+        bench.now += MINUTE
+    found = bench.tx(lambda tx: windows(tx, T, account))
+    assert bench.market.shown == {"MUG": 29} and found.publish < 10 * SECOND  # type: ignore[attr-defined]
+    bench.stock("MUG", 1)
+    bench.run(60)
+    assert bench.tx(lambda tx: tx.all("SELECT spread FROM attempt ORDER BY attempt_no"))[-4:] == [(1,)] * 4
+
+
 def test_S8_2_a_write_that_was_slow_is_looked_for_no_longer_than_any_can_land() -> None:
     """Windows that were measured in an outage are wide: an outlet would wait for a late write long after it can't land any more."""
     slow = LateWrite(1, 3, sent_at=0, taken_at=400 * SECOND)

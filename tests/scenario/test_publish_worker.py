@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from tests.scenario.publish_bench import EBAY, ETSY, SHOP, Bench, T
@@ -174,10 +175,8 @@ async def test_a_budget_given_for_nothing_is_given_back(store: Store, monkeypatc
     taken, back = [], []
     take, give = Limiter.try_take, Limiter.give_back
 
-    def try_take(
-        self: Limiter, operation: str, priority: int, now: datetime, cost: float = 1.0, *, evenly: bool = False
-    ) -> float:
-        wait_s = take(self, operation, priority, now, cost, evenly=evenly)
+    def try_take(self: Limiter, operation: str, priority: int, now: datetime, cost: float = 1.0, **how: Any) -> float:
+        wait_s = take(self, operation, priority, now, cost, **how)
         taken.extend([operation] if wait_s == 0 else [])
         return wait_s
 

@@ -169,6 +169,22 @@ def test_I15_nothing_is_given_back_to_a_shop_that_no_read_has_shown_below_zero(s
     assert world.value("SELECT wanted FROM hub_level") == 1
 
 
+def test_S2_9_what_the_shop_had_not_to_hold_back_is_wanted_no_more_when_it_is_sold(store: Store) -> None:
+    """Found by the simulator: refused for want of pieces, the claim went on wanting them for good, and took the next ones that came in."""
+    at = fair(store, 1, 2)
+    world = at.world
+    world.hub.sell(world.tick(), MUG=2)  # nobody has told us
+    with transaction(store) as tx:
+        hold_back(tx, TENANT, world.now)
+    world.run_hub()
+    assert world.value("SELECT want FROM claim WHERE claim_key LIKE 'strict:%' AND refused = 1") > 0
+    world.hub_news()
+    assert world.k("MUG") == 0
+    with transaction(store) as tx:
+        hold_back(tx, TENANT, world.now)
+    assert world.value("SELECT want FROM claim WHERE claim_key LIKE 'strict:%'") == 0
+
+
 def test_S2_9_with_one_piece_left_one_outlet_shows_it(store: Store) -> None:
     at = fair(store, 1, 1)
     for _ in range(60):

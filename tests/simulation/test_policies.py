@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from oneshelf.publish.slots import Mark, Slot
 from oneshelf_simulator.policies.bench import NAIVE, TITLES, Line, gap_closed, line_of, marks_of, play_one, together
 from oneshelf_simulator.policies.day import Day
 from oneshelf_simulator.policies.keeper import Keeper
@@ -76,6 +77,23 @@ def test_what_is_heard_at_the_end_is_what_was_sold_and_nothing_shows_more_than_t
         assert keeper.items[sku].k == left and keeper.items[sku].provs == []
         assert sum(market.shown[c][sku] for c in range(4)) <= max(0, left) or policy == "adaptive"
         assert market.shown[HUB][sku] <= left
+
+
+def test_S8_10_where_a_days_calls_are_short_numbers_are_told_all_day_and_the_window_is_the_channels_own() -> None:
+    """Etsy has 100 calls for this day. They come back one by one: each read took one, and its write waited until the read was stale."""
+    day = Day(world_of(SCENARIOS["flash"], 3, SCALE), 3)
+    keeper = Keeper(day, POLICIES["adaptive"])
+    told, tell = [], keeper._tell
+
+    def note(c: int, sku: int, slot: Slot, quantity: int, mark: Mark | None, now: int) -> None:
+        if c == ETSY and quantity:
+            told.append(now // (3_600 * SECOND))
+        tell(c, sku, slot, quantity, mark, now)
+
+    keeper._tell = note  # type: ignore[method-assign]
+    day.play(keeper)
+    assert len({hour for hour in told if hour >= 3}) >= 5, told
+    assert keeper.publish[ETSY] <= 30 * SECOND
 
 
 @pytest.mark.parametrize("placed_s", [(43_195, 43_205), (43_205, 43_195)])

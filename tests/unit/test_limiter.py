@@ -148,6 +148,38 @@ def test_S8_10_what_others_spend_is_taken_off_who_spends_evenly() -> None:
     assert one.try_take("put", 2, clock.now(), evenly=True) == pytest.approx(50 * 96, rel=1e-6)
 
 
+def test_S8_11_a_read_is_made_only_where_the_days_calls_let_its_write_follow() -> None:
+    """Found by the reference days: at a call every 96 s each read took the one that had come back, and was stale when the next one did. For
+    eleven hours a listing with 70 pieces to sell was read 150 times, and showed 0."""
+    one, clock = limiter(RateLimit(name="day", operations=("*",), source="test", per_day=1000))
+    while one.try_take("put", 2, clock.now(), evenly=True) == 0.0:
+        pass
+    clock.advance(96.1)
+    assert one.try_take("get", 2, clock.now(), evenly=True, calls=2) == pytest.approx(96, abs=1)
+    clock.advance(96.1)
+    assert one.try_take("get", 2, clock.now(), evenly=True, calls=2) == 0.0
+    assert one.try_take("get", 2, clock.now(), evenly=True, calls=2) > 0
+    assert one.try_take("put", 2, clock.now(), evenly=True) == 0.0
+
+
+def test_S8_11_the_days_last_call_is_no_read() -> None:
+    one, clock = limiter(RateLimit(name="day", operations=("*",), source="test", per_day=3))
+    assert one.try_take("get", 1, clock.now(), calls=2) == 0.0
+    assert one.try_take("put", 1, clock.now()) == 0.0
+    assert one.try_take("get", 1, clock.now(), calls=2) > 3600
+    assert one.try_take("put", 1, clock.now()) == 0.0
+
+
+def test_S3_4_the_limiter_says_when_a_days_calls_have_to_be_waited_for() -> None:
+    one, clock = limiter(RateLimit(name="day", operations=("put",), source="test", per_day=1000), WRITES)
+    assert not one.is_spread("put", clock.now())
+    while one.try_take("put", 2, clock.now(), evenly=True) == 0.0:
+        pass
+    assert one.is_spread("put", clock.now()) and not one.is_spread("patch", clock.now())
+    clock.advance(300)
+    assert not one.is_spread("put", clock.now())
+
+
 def test_the_last_tenth_of_a_day_is_for_priorities_1_and_2() -> None:
     one, clock = limiter(DAY)
     granted = {p: 0 for p in range(1, 7)}

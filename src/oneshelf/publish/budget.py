@@ -22,6 +22,8 @@ DAY_RESERVE = 0.1
 RESERVE_PRIORITY_MAX = 2
 #: The part of a day's calls that may be spent at once by who spends evenly; the rest comes back over the day.
 EVEN_BURST = 0.1
+#: So few calls left for who spends evenly: the last of them had to be waited for (a read needs two, and a write follows it).
+EVEN_SHORT = 2.0
 #: A granted call whose answer nobody reported counts as under way this long.
 UNDER_WAY_S_MAX = 120.0
 #: A millionth of a call is not worth a wait: rounding of floats.
@@ -62,10 +64,10 @@ class DayCount:
         slot = _slot(now)
         self.slots[slot] = max(0, self.slots.get(slot, 0) + calls)
 
-    def wait_s(self, priority: int, now: datetime) -> float:
-        """Return the seconds until one more call fits; infinite when this priority may never call."""
+    def wait_s(self, priority: int, now: datetime, calls: int = 1) -> float:
+        """Return the seconds until so many more calls fit; infinite when this priority may never call."""
         allowed = self.allowed(priority)
-        over = self.used(now) + 1 - allowed
+        over = self.used(now) + min(calls, max(1, allowed)) - allowed
         if over <= 0:
             return 0.0
         if allowed < 1:
@@ -144,15 +146,15 @@ class Budget:
         """Return what a call of `cost` takes: 1 where calls are counted; never more than a full bucket."""
         return min(self.burst, cost if self.limit.counts == "cost" else 1.0)
 
-    def closed_s(self, priority: int, now: datetime, *, evenly: bool = False) -> float:
+    def closed_s(self, priority: int, now: datetime, *, evenly: bool = False, calls: int = 1) -> float:
         """Return the seconds that a pause or the day's count keep this priority away, whatever the bucket holds.
 
         `evenly`: a call that leaves some of the day for later. Without it a busy morning spends the day, and nothing is left for a rush at
-        noon (measured: `oneshelf bench policies`).
+        noon (measured: `oneshelf bench policies`). `calls`: so many have to be free of the day, for this one and those that follow it.
         """
-        day_s = 0.0 if self.day is None else self.day.wait_s(priority, now)
+        day_s = 0.0 if self.day is None else self.day.wait_s(priority, now, calls)
         if evenly and self.day is not None:
-            day_s = max(day_s, (1.0 - self._even_level(now)) / self._even_rate)
+            day_s = max(day_s, (min(float(calls), self._even_burst) - self._even_level(now)) / self._even_rate)
         return max(day_s, self.pause_left_s(now))
 
     @property
@@ -170,6 +172,10 @@ class Budget:
         self._even = min(self._even_burst, self._even + elapsed_s * self._even_rate)
         self._even_at = now
         return self._even
+
+    def is_spread(self, now: datetime) -> bool:
+        """Whether who spends evenly has to wait for the day's calls to come back, or had to just now."""
+        return self.day is not None and self._even_level(now) < EVEN_SHORT
 
     def pause_left_s(self, now: datetime) -> float:
         """Return the seconds that a pause still lasts: never longer than it was meant, even if the clock was set back."""

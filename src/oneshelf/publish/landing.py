@@ -89,9 +89,17 @@ def doubt(tx: Tx, tenant_id: int, account: AccountRow, slots: Iterable[Slot], no
 
 
 def judge_reads(
-    tx: Tx, tenant_id: int, account: AccountRow, can: Capabilities, reads: Sequence[Read], window: Windows, now: int
+    tx: Tx,
+    tenant_id: int,
+    account: AccountRow,
+    can: Capabilities,
+    reads: Sequence[Read],
+    window: Windows,
+    now: int,
+    *,
+    spread: bool = False,
 ) -> None:
-    """Judge every read against the write not yet seen, or else against what was believed."""
+    """Judge every read against the write not yet seen, or else against what was believed. `spread`: how late it looked measures nothing."""
     skew = account.skew
     for read in reads:
         slot = read.slot
@@ -125,7 +133,8 @@ def judge_reads(
     if given_up:
         give_up(tx, tenant_id, given_up)
     tx.many(
-        "UPDATE attempt SET seen_at = ?, outcome = 'SEEN' WHERE tenant_id = ? AND outlet_id = ? AND outcome IN ('ACCEPTED', 'UNKNOWN')",
+        f"UPDATE attempt SET seen_at = ?, outcome = 'SEEN'{', spread = 1' if spread else ''} "
+        "WHERE tenant_id = ? AND outlet_id = ? AND outcome IN ('ACCEPTED', 'UNKNOWN')",
         landed,
     )
 

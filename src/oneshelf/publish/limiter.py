@@ -55,6 +55,7 @@ class _Place:
     granted: bool = False
     ages: bool = True
     evenly: bool = False
+    calls: int = 1
 
     def rank(self, now: datetime) -> tuple[int, int]:
         """Return what the line is sorted by: priority, better by one for each ten minutes of waiting; then the order of asking."""
@@ -153,7 +154,7 @@ class AppBudgets:
                 continue
             wait_s = place.limiter.pause_left_s(place.operation, now)
             for budget in place.budgets:
-                wait_s = max(wait_s, budget.closed_s(place.priority, now, evenly=place.evenly))
+                wait_s = max(wait_s, budget.closed_s(place.priority, now, evenly=place.evenly, calls=place.calls))
                 wait_s = max(wait_s, ahead.setdefault(budget, _Ahead()).wait_s(budget, place.cost, now))
             if wait_s <= 0 and (place is asking or place.future is not None):
                 self._grant(place, now)
@@ -244,15 +245,17 @@ class Limiter:
         *,
         ages: bool = True,
         evenly: bool = False,
+        calls: int = 1,
     ) -> float:
         """Spend one call and return 0.0, or return the seconds after which to ask again; nothing is spent then.
 
         Who asks again no later than PLACE_KEPT_S after that keeps the place in the line. `ages` False: waiting makes it no more urgent.
-        `evenly`: it leaves some of a day's calls for the rest of the day.
+        `evenly`: it leaves some of a day's calls for the rest of the day. `calls`: so many of a day's have to be free, this one and those
+        that only make sense at once after it.
         """
         with self._app.lock:
             place = self._app.find(self, operation, priority, ages) or self._place(operation, priority, cost, now)
-            place.cost, place.ages, place.evenly = cost, ages, evenly
+            place.cost, place.ages, place.evenly, place.calls = cost, ages, evenly, calls
             wait_s = self._app.ask(place, now)
             if wait_s > 0:
                 place.kept_until = now + timedelta(seconds=min(wait_s, 1e9) + PLACE_KEPT_S)
@@ -328,6 +331,11 @@ class Limiter:
             left_s = pause_s
             self._pauses[operation] = (now + timedelta(seconds=pause_s), pause_s)
         return max(0.0, left_s)
+
+    def is_spread(self, operation: str, now: datetime) -> bool:
+        """Whether a day's calls of this operation have run so short that all but zeros wait for them to come back."""
+        with self._app.lock:
+            return any(budget.is_spread(now) for budget in self._budgets_of(operation))
 
     def snapshot(self, now: datetime) -> dict[str, dict[str, Any]]:
         """Return every budget by its limit's name, for display and for `load`. Plain JSON types."""

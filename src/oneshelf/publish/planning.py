@@ -56,6 +56,11 @@ class WaitUntil(msgspec.Struct, frozen=True):
     at: int | None
 
 
+#: How many of a day's calls have to be free for one of this kind. A read is the base of a write, for BASE_FRESH_S: where the day's calls
+#: come back more slowly than that, one by one, a read that takes the last is made for nothing, again and again.
+CALLS_OF = {"read": 2, "write": 1}
+
+
 class Due(msgspec.Struct, frozen=True):
     """The priorities of the most urgent read and write that may be made now (None: none), and when else to look."""
 
@@ -207,11 +212,13 @@ def plan(
     *,
     fresh: Mapping[str, Seen] | None = None,
     kinds: Sequence[str] | None = None,
+    spread: bool = False,
 ) -> ReadCall | WriteCall | WaitUntil:
     """Take the most urgent call whose budget was given (`kinds`; None: any), move its slots, record its attempts.
 
     The number is computed here, from this moment's levels; send it as soon as this is committed. `fresh`: the last reads by the
-    outlet's external id, whose documents a whole-unit write needs (8.15). Returns when to look again if nothing is due.
+    outlet's external id, whose documents a whole-unit write needs (8.15). `spread`: the day's calls have run short, and the call may have
+    waited for one: how long it takes is not measured (3.4). Returns when to look again if nothing is due.
     """
     account = account_row(tx, tenant_id, account_id)
     terms = _terms(tx, tenant_id, account, can, now)
@@ -219,9 +226,9 @@ def plan(
     for kind in (kind for kind, _ in due.kinds if kinds is None or kind in kinds):
         call: ReadCall | WriteCall | None
         if kind == "read":
-            call = _plan_read(tx, account, can, terms)
+            call = _plan_read(tx, account, can, terms, spread)
         else:
-            call = _plan_write(tx, account, can, terms, fresh or {})
+            call = _plan_write(tx, account, can, terms, fresh or {}, spread)
         if call is not None:
             return call
     # Planning may have found that a number is right, or that it needs another read first.
@@ -230,10 +237,10 @@ def plan(
         return WaitUntil(again.next_at)
     if kinds is not None and "read" not in kinds:
         return WaitUntil(now)
-    return _plan_read(tx, account, can, terms) or WaitUntil(again.next_at)
+    return _plan_read(tx, account, can, terms, spread) or WaitUntil(again.next_at)
 
 
-def _plan_read(tx: Tx, account: AccountRow, can: Capabilities, terms: dict[str, int]) -> ReadCall | None:
+def _plan_read(tx: Tx, account: AccountRow, can: Capabilities, terms: dict[str, int], spread: bool) -> ReadCall | None:
     """1. The most urgent outlets, whole units, a batch full.  2. Drop the wish to read them: this is it.  3. READING."""
     tenant_id, account_id = terms["t"], account.account_id
     found = _candidates(tx, _READ_DUE, terms, can.read_batch)
@@ -264,7 +271,7 @@ def _plan_read(tx: Tx, account: AccountRow, can: Capabilities, terms: dict[str, 
         ReadItem(s.outlet_id, outlets[s.outlet_id], marks[s.outlet_id].generation if s.outlet_id in marks else 0)
         for s in slots
     )
-    return ReadCall(tenant_id, account_id, found[0][2], items)
+    return ReadCall(tenant_id, account_id, found[0][2], items, spread)
 
 
 def outlets_of(tx: Tx, tenant_id: int, outlet_ids: Sequence[int]) -> dict[int, Outlet]:
@@ -290,7 +297,7 @@ class Told(msgspec.Struct):
 
 
 def _plan_write(
-    tx: Tx, account: AccountRow, can: Capabilities, terms: dict[str, int], fresh: Mapping[str, Seen]
+    tx: Tx, account: AccountRow, can: Capabilities, terms: dict[str, int], fresh: Mapping[str, Seen], spread: bool
 ) -> WriteCall | None:
     """1. The most urgent units.  2. Their numbers at this moment; who is right already rests.  3. Attempts, SENDING."""
     tenant_id, account_id, now = terms["t"], account.account_id, terms["now"]
@@ -311,7 +318,8 @@ def _plan_write(
         )
         save(tx, tenant_id, slots)
         if told:
-            return WriteCall(tenant_id, account_id, found[0][2], record(tx, tenant_id, account, told, outlets, now))
+            items = record(tx, tenant_id, account, told, outlets, now, spread=spread)
+            return WriteCall(tenant_id, account_id, found[0][2], items)
     return None
 
 
@@ -447,6 +455,8 @@ def record(
     told: Sequence[Told],
     outlets: Mapping[int, Outlet],
     now: int,
+    *,
+    spread: bool = False,
 ) -> tuple[WriteItem, ...]:
     """Write the attempts down and move the slots to SENDING: after the commit the call may be made, and a crash knows of it."""
     tx.run(
@@ -477,6 +487,7 @@ def record(
                 now,
                 json.dumps(one.number.why),
                 int(one.renews),
+                int(spread),
             )
         )
         items.append(WriteItem(slot.outlet_id, outlets[slot.outlet_id], one.quantity, attempt_no, generation))
@@ -488,8 +499,9 @@ def record(
         slot.wait_until = slot.odd_since = None
         slot.odd = 0
     tx.many(
-        """INSERT INTO attempt (tenant_id, attempt_no, outlet_id, account_id, quantity, was, generation, dirty_at, started_at, why, renews)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        """INSERT INTO attempt (tenant_id, attempt_no, outlet_id, account_id, quantity, was, generation, dirty_at, started_at, why, renews,
+                                spread)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         rows,
     )
     save(tx, tenant_id, [one.slot for one in told])

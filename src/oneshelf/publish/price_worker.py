@@ -27,7 +27,7 @@ from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
 
 from .limiter import Limiter
-from .planning import Due, WaitUntil
+from .planning import CALLS_OF, Due, WaitUntil
 from .price_planning import look, plan, wake
 from .price_settling import settle_price_read, settle_price_write
 from .price_slots import PriceReadCall, PriceWriteCall, PriceWriteItem
@@ -98,7 +98,9 @@ class PriceCalls:
         if len(self.calls) < CALLS_MAX:
             for kind, _ in due.kinds:
                 operation = self.channel.prices.operations[kind]
-                wait_s = self.limiter.try_take(operation, PRICE_CALL, self.clock.now(), ages=False, evenly=True)
+                wait_s = self.limiter.try_take(
+                    operation, PRICE_CALL, self.clock.now(), ages=False, evenly=True, calls=CALLS_OF[kind]
+                )
                 if wait_s > 0:
                     waits.append(wait_s)
                     continue

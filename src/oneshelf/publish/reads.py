@@ -92,7 +92,7 @@ def settle_read(
             reads.append(read)
     if reads:
         window = windows(tx, tenant_id, account)
-        judge_reads(tx, tenant_id, account, can, reads, window, now)
+        judge_reads(tx, tenant_id, account, can, reads, window, now, spread=call.spread)
         late = late_writes(tx, tenant_id, [read.slot for read in reads], now)
         explain_late(tx, tenant_id, account, reads, late, now)
         explain_cancels(tx, tenant_id, reads, since)

@@ -160,12 +160,14 @@ class ReadItem(msgspec.Struct, frozen=True):
 
 
 class ReadCall(msgspec.Struct, frozen=True):
-    """A read to make now; its slots are READING. At most `can.read_batch` items (a unit larger than that goes whole)."""
+    """A read to make now; its slots are READING. At most `can.read_batch` items (a unit larger than that goes whole). `spread`: it may have
+    waited for a day's calls to come back, so that when it sees a number says nothing of how long that took."""
 
     tenant_id: int
     account_id: int
     priority: int
     items: tuple[ReadItem, ...]
+    spread: bool = False
 
 
 class WriteItem(msgspec.Struct, frozen=True):
@@ -273,11 +275,13 @@ class Windows(msgspec.Struct, frozen=True):
 
 
 def windows(tx: Tx, tenant_id: int, account: AccountRow, attempts: str = "attempt") -> Windows:
-    """Measure, of numbers or (`attempts` "price_attempt") of prices, p_c = 99th percentile of seen − dirty of the account's last 200 seen attempts; the channel's start value until there
-    are 20 (0.8). The first look is at half the median of seen − accepted, at least a second."""
+    """Measure, of numbers or (`attempts` "price_attempt") of prices, p_c = 99th percentile of seen − dirty of the account's last 200 seen
+    attempts but those that had to wait for a day's calls to come back; the channel's start value until there are 20 (0.8). The first look
+    is at half the median of seen − accepted, at least a second."""
+    freely = "AND spread = 0" if attempts == "attempt" else ""
     rows = tx.all(
         f"""SELECT dirty_at, accepted_at, seen_at FROM {attempts}
-            WHERE tenant_id = :t AND account_id = :a AND seen_at IS NOT NULL AND dirty_at IS NOT NULL AND accepted_at IS NOT NULL
+            WHERE tenant_id = :t AND account_id = :a AND seen_at IS NOT NULL AND dirty_at IS NOT NULL AND accepted_at IS NOT NULL {freely}
             ORDER BY started_at DESC LIMIT :n""",
         t=tenant_id,
         a=account.account_id,

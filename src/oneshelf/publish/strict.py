@@ -75,6 +75,9 @@ def hold_back(tx: Tx, tenant_id: int, now: int) -> int:
             want = max(0, bare[place]) - shows
             key = f"{_PREFIX}{sku}:{place[1]}"
             claim = held.get(key) or claims.ClaimRow(key, sku, place[1], 0, 0, 0, 0, 0, "", now, 0, 1)
+            was = claim.want
+            if claim.refused:  # what the hub had not is not held: to want it no more puts nothing on sale
+                claim.want = max(min(want, was), claim.held)
             if want < claim.want and room is not None:
                 # Imported beside what is held back, the hub stands below 0: up to 0 a return puts nothing on sale. Pieces that have come
                 # in there, and that nobody has heard of, would make that wrong: a read has to show it below 0.
@@ -85,7 +88,7 @@ def hold_back(tx: Tx, tenant_id: int, now: int) -> int:
                 back = min(claim.want - want, free + max(0, room))
                 want = claim.want - back
                 room -= max(0, back - free)
-            if want != claim.want:
+            if want != was:
                 claim.want, claim.refused, claim.since_at = want, 0, now
                 changed.append(claim)
     tx.many("UPDATE hub_level SET wanted = 1 WHERE tenant_id = ? AND sku = ? AND location_id = ?", to_read)

@@ -26,7 +26,7 @@ from oneshelf.runtime.writer import Writer
 
 from .limiter import Limiter
 from .pausing import pause_when_zero
-from .planning import Due, WaitUntil, look, plan
+from .planning import CALLS_OF, Due, WaitUntil, look, plan
 from .price_worker import PriceCalls
 from .reads import settle_read
 from .recovery import abandon, recover
@@ -152,7 +152,9 @@ class _Publisher:
             operation = self.operations.get(kind)
             wait_s = 0.0
             if operation is not None:  # only what goes to zero may take from the rest of the day
-                wait_s = self.limiter.try_take(operation, priority, self.clock.now(), evenly=priority > TO_ZERO)
+                wait_s = self.limiter.try_take(
+                    operation, priority, self.clock.now(), evenly=priority > TO_ZERO, calls=CALLS_OF[kind]
+                )
             if wait_s > 0:
                 waits.append(wait_s)
                 continue
@@ -185,9 +187,17 @@ class _Publisher:
         fresh = dict(self.fresh)
         call: ReadCall | WriteCall | WaitUntil | None = None
         try:
+            spread = operation is not None and self.limiter.is_spread(operation, self.clock.now())
             call = await self.writer.do(
                 lambda tx: plan(
-                    tx, self.tenant_id, self.account_id, self.channel.can, self.now(), fresh=fresh, kinds=[kind]
+                    tx,
+                    self.tenant_id,
+                    self.account_id,
+                    self.channel.can,
+                    self.now(),
+                    fresh=fresh,
+                    kinds=[kind],
+                    spread=spread,
                 )
             )
         finally:

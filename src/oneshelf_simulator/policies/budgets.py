@@ -11,6 +11,7 @@ from oneshelf.channels.contract import RateLimit
 from oneshelf.core.instants import SECOND
 from oneshelf.core.slot import TO_ZERO
 from oneshelf.publish.budget import Budget
+from oneshelf.publish.planning import CALLS_OF
 
 from .scenarios import Channel
 
@@ -39,11 +40,22 @@ class Purse:
         level, rate = bucket.level(at), bucket.rate_per_s or 1.0
         wait_s = 0.0 if level >= 1.0 - 1e-6 else (1.0 - level) / rate
         if self._day is not None:
-            wait_s = max(wait_s, self._day.closed_s(priority, at, evenly=priority > TO_ZERO))
+            wait_s = max(wait_s, self._day.closed_s(priority, at, evenly=priority > TO_ZERO, calls=CALLS_OF[kind]))
         return 0 if wait_s <= 0.0 else max(1, round(wait_s * SECOND) + 1)
+
+    def is_spread(self, now: int) -> bool:
+        """Whether numbers that may wait have to, for the day's calls to come back."""
+        return self._day is not None and self._day.is_spread(_START + timedelta(microseconds=now))
 
     def take(self, kind: str, now: int) -> None:
         at = _START + timedelta(microseconds=now)
         self._kinds[kind].take(kind, 1.0, at)
         if self._day is not None:
             self._day.take(kind, 1.0, at)
+
+    def give_back(self, kind: str, now: int) -> None:
+        """Undo `take`: the call was not made."""
+        at = _START + timedelta(microseconds=now)
+        self._kinds[kind].give_back(kind, 1.0, at)
+        if self._day is not None:
+            self._day.give_back(kind, 1.0, at)

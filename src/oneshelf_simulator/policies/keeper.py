@@ -58,12 +58,14 @@ class Keeper(Windows):
         self.rule = OfferPolicy(safety_stock=policy.buffer, cap=NO_CAP)
         self.markets = range(1, len(self.world.channels))
         self.items = [Item(stock) for stock in self.world.stock]
-        self.slots = [[self._slot(c, sku) for sku in self.world.skus] for c in range(len(self.world.channels))]
+        self.slots = [
+            [Slot(sku * 4 + c, c, str(sku)) for sku in self.world.skus] for c in range(len(self.world.channels))
+        ]
         self.own: dict[int, list[int]] = {}  # outlet: own sales that were heard, by time of purchase
         self.dirty: dict[int, Mark] = {}
         self.busy: list[dict[int, None]] = [{} for _ in self.world.channels]
         self.late: dict[int, list[tuple[int, int, int]]] = {}  # outlet: (number, sent at, may land until)
-        self.told_dirty_at: dict[int, int] = {}
+        self.told_dirty_at: dict[int, int | None] = {}  # None: no sample
         self.accounts = [AccountRow(c, one.name, "LIVE", 0, -1) for c, one in enumerate(self.world.channels)]
         self.complete = [0] * len(self.world.channels)
         self.purses = [Purse(one) for one in self.world.channels]
@@ -76,9 +78,6 @@ class Keeper(Windows):
         self.held_back = [0] * len(self.world.stock)
         self.hub_due: dict[int, None] = {}
         self.hub_waits = False
-
-    def _slot(self, c: int, sku: int) -> Slot:
-        return Slot(sku * 4 + c, c, str(sku))
 
     # --- news ---------------------------------------------------------------------------------------------------------
 
@@ -302,14 +301,13 @@ class Keeper(Windows):
                 if wait:
                     later = min(later or now + wait, now + wait)
                     continue
-                made = (
-                    self._write(c, [s for _, _, _, s in write])
-                    if kind == "write"
-                    else self._read(c, [s for _, _, _, s in read])
-                )
+                purse.take(kind, now)
+                due = [s for _, _, _, s in (write if kind == "write" else read)]
+                made = self._write(c, due) if kind == "write" else self._read(c, due)
                 if made:
-                    purse.take(kind, now)
                     self.market.calls += 1
+                else:
+                    purse.give_back(kind, now)
                 break
             else:
                 self._come_again(c, later)
@@ -364,12 +362,12 @@ class Keeper(Windows):
             slot.go(SlotEvent.READ)
             slot.wait_until = None
         now = self.day.now
-        self.day.at(now + _CALL - _ANSWER, self._look_at, c, chosen)
+        self.day.at(now + _CALL - _ANSWER, self._look_at, c, chosen, self.purses[c].is_spread(now))
         return True
 
-    def _look_at(self, c: int, skus: list[int]) -> None:
+    def _look_at(self, c: int, skus: list[int], spread: bool) -> None:
         seen = [self.market.shown[c][sku] for sku in skus]
-        self.day.at(self.day.now + _ANSWER, self._settle_read, c, skus, seen, self.day.now)
+        self.day.at(self.day.now + _ANSWER, self._settle_read, c, skus, seen, self.day.now, spread)
 
     def _write(self, c: int, skus: list[int]) -> bool:
         """The numbers of this moment; who is right already rests (publish/planning)."""
@@ -407,7 +405,8 @@ class Keeper(Windows):
         if slot.sent is not None:
             self._may_land_late(slot)
         owed = slot.since_at or (mark.since_at if mark else now)
-        self.told_dirty_at[slot.outlet_id] = now if slot.priority > REOPEN else owed
+        spread = self.purses[c].is_spread(now)
+        self.told_dirty_at[slot.outlet_id] = None if spread else now if slot.priority > REOPEN else owed
         slot.go(SlotEvent.SEND)
         old = of_slot(slot.believed, slot.sent, slot.exposure, slot.unsettled, slot.unsettled_until, self.complete[c])
         slot.exposure = old + quantity
@@ -441,18 +440,18 @@ class Keeper(Windows):
         until = (slot.acked_at or slot.sent_at or 0) + start
         self.late.setdefault(slot.outlet_id, []).append((slot.sent or 0, slot.sent_at or 0, until))
 
-    def _settle_read(self, c: int, skus: list[int], seen: list[int], read_at: int) -> None:
+    def _settle_read(self, c: int, skus: list[int], seen: list[int], read_at: int, spread: bool) -> None:
         """What a read means (publish/landing, publish/concluding)."""
         suspected = []
         for sku, shown in zip(skus, seen, strict=True):
             slot = self.slots[c][sku]
-            if self._judge(slot, sku, shown, read_at):
+            if self._judge(slot, sku, shown, read_at, spread):
                 suspected.append(sku)
         for sku in suspected:
             self._changed(sku, self.day.now)
         self.pump(c)
 
-    def _judge(self, slot: Slot, sku: int, shown: int, read_at: int) -> bool:
+    def _judge(self, slot: Slot, sku: int, shown: int, read_at: int, spread: bool) -> bool:
         """Judge one read; return whether it showed a sale unheard."""
         now, c = self.day.now, slot.account_id
         sales, wrote = self.sales(slot), slot.sent is not None
@@ -466,7 +465,9 @@ class Keeper(Windows):
                 slot.unseen, slot.sent, slot.acked_at = 0, None, None
             elif verdict.kind == "seen":
                 acked = slot.acked_at or now
-                self.took[c].append((read_at - self.told_dirty_at[slot.outlet_id], max(0, read_at - acked)))
+                owed = self.told_dirty_at[slot.outlet_id]
+                if owed is not None and not spread:
+                    self.took[c].append((read_at - owed, max(0, read_at - acked)))
                 slot.unseen, slot.since_at, slot.sent, slot.acked_at = 0, slot.sent_at, None, None
             elif self._wait_for_it(slot, now):
                 return False

@@ -77,6 +77,7 @@ attempt = table(
     words("reason", ""),
     words("why", "{}"),  # the terms of the number
     flag("renews"),  # reopens a sold-out listing: its channel takes a fee (S8.16)
+    flag("spread"),  # told or looked at while a day's calls had to be waited for: no measure of the channel (S3.4)
     keys=2,
     indexes=(
         Index("attempt_by_outlet", "tenant_id", "outlet_id", "attempt_no"),
