@@ -184,8 +184,12 @@ class Rest:
 
     def _shop_off(self, ks: dict[str, int], ought: dict[str, Ought]) -> list[str]:
         found = []
+        # What the shop had not to hold; of a strict SKU what is held back there may stand for it.
         refused = dict(
-            self.rows("SELECT sku, SUM(want - held - imported) FROM claim WHERE open = 1 AND refused = 1 GROUP BY sku")
+            self.rows(
+                "SELECT sku, MAX(0, SUM(CASE WHEN claim_key LIKE 'strict:%' THEN -held WHEN refused = 1 THEN want - held - imported "
+                "ELSE 0 END)) FROM claim WHERE open = 1 GROUP BY sku"
+            )
         )
         for sku, k in ks.items():
             available = self.shelf.hub_level(sku).get("available", 0)

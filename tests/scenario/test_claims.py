@@ -163,6 +163,19 @@ class TestHolds:
         world.run_hub()
         assert (world.row("CUP"), claim(world, "A-2")) == ("1/0/0/1", (1, 1, 0))
 
+    def test_S9_5_refused_it_is_asked_for_again_when_an_order_of_the_shop_is_cancelled(self, world: World) -> None:
+        """Found by the simulator: with the shop's messages about levels lost, two sold pieces stood on sale for half an hour."""
+        web = world.hub.sell(world.now, CUP=1)
+        world.hub_news()
+        world.hear(AMAZON, order("A-1", world.now, paid=False, CUP=1))
+        world.run_hub()
+        assert claim(world, "A-1") == (1, 0, 0)
+        world.hub.cancel(world.tick(60), web)
+        world.hub_news()
+        world.tick(3)
+        world.run_hub()
+        assert (world.row("CUP"), claim(world, "A-1")) == ("1/0/0/1", (1, 1, 0))
+
     def test_FC_D10_one_impossible_hold_does_not_keep_the_others_waiting(self, world: World) -> None:
         world.hub.sell(world.now, CUP=1)  # nobody has told us
         world.hear(AMAZON, order("A-1", world.now, paid=False, CUP=2), handled=False)

@@ -23,7 +23,7 @@ from oneshelf.routing import deciding
 from oneshelf.stock import ledger
 from oneshelf.tenants import usage
 
-from . import copies, covering, heading, parcels, provisional, routing
+from . import claims, copies, covering, heading, parcels, provisional, routing
 from .accounts import Account
 from .batch import Batch, Heard
 from .buyers import follow_buyers
@@ -73,8 +73,17 @@ def _write(batch: Batch) -> None:
     dirty.mark_outlets(tx, tenant_id, sorted(batch.reread_outlets), now, "own cancel", reread=True)
     covering.recompute(tx, tenant_id, ledger.skus_of(batch.entries) | batch.touched, now)
     copies.follow_up(batch, handed_over)
+    _hold_what_came_back(batch)
     fresh = Counter(order.account_id for order in batch.new_orders if order.standing != "copy")
     usage.add(tx, tenant_id, now, "orders", fresh.items())
+
+
+def _hold_what_came_back(batch: Batch) -> None:
+    """S9.5: what an order of the hub's own gives back, a hold that was refused may have been waiting for."""
+    hubs_own = {order.order_no for order in batch.orders.values() if batch.accounts[order.account_id].is_hub}
+    for entry in batch.entries:
+        if entry.order_no in hubs_own:
+            claims.ask_again(batch.tx, batch.tenant_id, entry.sku, entry.location_id, -entry.takes)
 
 
 def _use_up_provisionals(batch: Batch) -> dict[str, int]:
