@@ -705,7 +705,7 @@ async def test_pieces_are_taken_off_where_they_lie_and_booked_on_the_imports_sal
         ("Work", work((1, 61, 2), (2, 61, 1))),
         ("RefundPieces", refunded()),
     )
-    assert await SHOPIFY.remove_pieces(http, "56", {"688": 1}, "cancelled on Amazon", "key-1") == Accepted(
+    assert await SHOPIFY.remove_pieces(http, "56", {("688", ""): 1}, "cancelled on Amazon", "key-1") == Accepted(
         "gid://shopify/Refund/9"
     )
     assert http.variables == {
@@ -738,10 +738,12 @@ async def test_pieces_are_taken_off_where_they_lie_and_booked_on_the_imports_sal
 
 
 async def removal(
-    lines: list[dict[str, Any]], work_: dict[str, Any], pieces: dict[str, int], **changes: Any
+    lines: list[dict[str, Any]], work_: dict[str, Any], pieces: dict[str, int], *, sku: str = "", **changes: Any
 ) -> dict[str, Any]:
     http = Script(("CopyLines", copy(lines, **changes)), ("Work", work_), ("RefundPieces", refunded()))
-    assert isinstance(await SHOPIFY.remove_pieces(http, "56", pieces, "r", "k"), Accepted)
+    assert isinstance(
+        await SHOPIFY.remove_pieces(http, "56", {(line, sku): n for line, n in pieces.items()}, "r", "k"), Accepted
+    )
     found: dict[str, Any] = http.variables["input"]
     return found
 
@@ -754,6 +756,13 @@ async def test_a_line_that_was_split_for_its_price_gives_from_both() -> None:
         ("2", 1, None),
     ]
     assert made["transactions"][0]["amount"] == "19.99"
+
+
+async def test_a_bundles_line_gives_of_the_part_that_is_named() -> None:
+    """Both lines of the copy name the marketplace's one line (S5.6)."""
+    lines = [copy_line(1, "688", "10.00", 2, sku="MUG"), copy_line(2, "688", "5.00", 1, sku="CUP")]
+    made = await removal(lines, work(), {"688": 1}, sku="CUP")
+    assert [(e["lineItemId"][-1], e["quantity"]) for e in made["refundLineItems"]] == [("2", 1)]
 
 
 async def test_pieces_at_two_locations_go_back_to_both() -> None:
@@ -797,7 +806,7 @@ async def test_without_a_sale_no_money_is_booked() -> None:
 )
 async def test_what_is_not_there_is_not_taken(lines: list[dict[str, Any]], pieces: dict[str, int]) -> None:
     http = Script(("CopyLines", copy(lines)), ("Work", work()))
-    outcome = await SHOPIFY.remove_pieces(http, "56", pieces, "r", "k")
+    outcome = await SHOPIFY.remove_pieces(http, "56", {(line, ""): n for line, n in pieces.items()}, "r", "k")
     assert isinstance(outcome, Rejected) and outcome.code == "nothing_to_remove"
 
 
@@ -805,7 +814,7 @@ async def test_a_removal_that_was_done_is_not_done_twice() -> None:
     """The answer was lost; the pieces are gone and the refund carries our key."""
     refunds = [{"id": "gid://shopify/Refund/9", "note": "r [oneshelf k]", "totalRefundedSet": money("19.90")}]
     http = Script(("CopyLines", copy([copy_line(1, "688", "19.90", 2, 1)], refunds=refunds)), ("Work", work()))
-    assert await SHOPIFY.remove_pieces(http, "56", {"688": 1}, "r", "k") == Accepted(
+    assert await SHOPIFY.remove_pieces(http, "56", {("688", ""): 1}, "r", "k") == Accepted(
         "gid://shopify/Refund/9", {"already": True}
     )
     http.done()
@@ -820,7 +829,7 @@ async def test_lines_of_a_long_copy_are_read_to_the_end() -> None:
         ("Work", work()),
         ("RefundPieces", refunded()),
     )
-    assert isinstance(await SHOPIFY.remove_pieces(http, "56", {"688": 1}, "r", "k"), Accepted)
+    assert isinstance(await SHOPIFY.remove_pieces(http, "56", {("688", ""): 1}, "r", "k"), Accepted)
     assert http.bodies[1]["variables"]["cursor"] == "p"
 
 
@@ -845,7 +854,7 @@ async def test_a_copy_that_can_not_be_read_loses_nothing(answer: Any, outcome: A
 )
 async def test_refused_removal(answer: Any, kind: type) -> None:
     http = Script(("CopyLines", copy([copy_line(1, "688", "1.00", 1)])), ("Work", work()), ("RefundPieces", answer))
-    assert type(await SHOPIFY.remove_pieces(http, "56", {"688": 1}, "r", "k")) is kind
+    assert type(await SHOPIFY.remove_pieces(http, "56", {("688", ""): 1}, "r", "k")) is kind
 
 
 # --- money ----------------------------------------------------------------------------------------------------------------

@@ -215,7 +215,7 @@ async def test_S5_6_a_piece_of_a_line_beyond_the_first_page_is_given_back_where_
             return await wire.request(request)
 
     key = "5d8a5e0a-43f1-5a3e-9f5e-3a0b1a4b7f10"
-    assert isinstance(await hub.remove_pieces(Listening(), order_id, {"L55": 1}, "cancelled", key), Accepted)
+    assert isinstance(await hub.remove_pieces(Listening(), order_id, {("L55", ""): 1}, "cancelled", key), Accepted)
     (entry,) = told[-1]["input"]["refundLineItems"]
     assert entry["locationId"] in place
 

@@ -280,7 +280,7 @@ async def walk_copy(wire: Wire, listing: ListingFound) -> None:
     change = CopyChange(notes=("Amazon: gift",), tags=("gift",))
     assert isinstance(await hub.change_copy(wire, made.reference, change, "k"), Accepted)
     key = "0f7b0b0e-2f1c-5b6e-8f0e-0d4f6e5c2a17"
-    assert isinstance(await hub.remove_pieces(wire, made.reference, {"L1": 1}, "cancelled", key), Accepted)
+    assert isinstance(await hub.remove_pieces(wire, made.reference, {("L1", ""): 1}, "cancelled", key), Accepted)
     numbers = {"tracking_url": "https://track.example/1Z", "more_tracking_numbers": ("1Z999AA10123456785",)}
     parcel = Parcel("P1", {"L1": 1}, now, "UPS", "1Z999AA10123456784", **numbers)  # type: ignore[arg-type]
     assert isinstance(await hub.fulfil_copy(wire, made.reference, parcel), Accepted)

@@ -260,20 +260,24 @@ class FakeHub:
             self.cancel(now, order_id)
         return Accepted()
 
-    def remove_pieces(self, order_id: str, pieces: Mapping[str, int], key: str, now: int) -> Outcome:
+    @staticmethod
+    def _stands_for(line: HubLine, part: tuple[str, str]) -> bool:
+        return line.copy_of_line_id == part[0] and part[1] in ("", line.sku)
+
+    def remove_pieces(self, order_id: str, pieces: Mapping[tuple[str, str], int], key: str, now: int) -> Outcome:
         if key in self.removals:
             return Accepted()
         order = self.orders[order_id]
-        for marketplace_line_id, wanted in pieces.items():
-            mine = [line for line in order.lines if line.copy_of_line_id == marketplace_line_id]
+        for part, wanted in pieces.items():
+            mine = [line for line in order.lines if self._stands_for(line, part)]
             if wanted > sum(line.open for line in mine):
                 return Rejected("fewer are open", "nothing_to_remove")
-        for marketplace_line_id, wanted in pieces.items():
+        for part, wanted in pieces.items():
             for line in order.lines:
-                if line.copy_of_line_id == marketplace_line_id and wanted and line.open:
-                    part = min(wanted, line.open)
-                    self.remove(now, order_id, line.line_id, part)
-                    wanted -= part
+                if self._stands_for(line, part) and wanted and line.open:
+                    taken = min(wanted, line.open)
+                    self.remove(now, order_id, line.line_id, taken)
+                    wanted -= taken
         self.removals.add(key)
         return Accepted()
 

@@ -452,6 +452,10 @@ class ExportState(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
 
 
+#: What of a copy stands for a marketplace line: its id, and the SKU where it is made of several (a bundle); "" where it is of one.
+CopyPart = tuple[str, str]
+
+
 @runtime_checkable
 class Hub(Channel, Protocol):
     """What the hub can do beside being a channel. What not only a hub can do stands in `abilities`."""
@@ -496,9 +500,9 @@ class Hub(Channel, Protocol):
         started, or it was cancelled already."""
 
     async def remove_pieces(
-        self, http: Http, hub_order_id: str, pieces: Mapping[str, int], reason: str, key: str
+        self, http: Http, hub_order_id: str, pieces: Mapping[CopyPart, int], reason: str, key: str
     ) -> Outcome:
-        """Take unfulfilled pieces off the copy (refundCreate, type CANCEL). `pieces`: marketplace line id → pieces."""
+        """Take unfulfilled pieces off the copy (refundCreate, type CANCEL), all of them or none."""
 
     async def ensure_order_key(self, http: Http) -> Finding:
         """Make sure that the metafield definition (type id) that keeps copies unique exists (S14.2)."""

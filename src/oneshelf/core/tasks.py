@@ -103,7 +103,6 @@ KINDS: Mapping[str, TaskKind] = MappingProxyType(
         "fetch_order": _order("warning", "Look for the order at the channel", "", "the channel shows it"),
         "second_copy": _order("urgent", "Cancel the second copy in the shop", "", "", DAY_S),
         "add_to_copy": _order("warning", "Add the pieces to the order in the shop", "", "they stand on the copy"),
-        "take_off_copy": _order("warning", "Take the pieces off the order in the shop"),
         "cancel_copy": _order("warning", "Cancel the order in the shop by hand", "", "", DAY_S),
         "remove": _order("warning", "Take the pieces off the order in the shop by hand", "", "", DAY_S),
         "change_copy": _order("warning", "Change the order in the shop by hand", "", "a later change is taken"),

@@ -7,11 +7,12 @@ at least NOT_FOUND_AFTER_S after the call was sent.  4. Only then create again.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
 
-from oneshelf.channels.contract import HubCopy, HubOrderDraft
+from oneshelf.channels.contract import CopyPart, HubCopy, HubOrderDraft
 from oneshelf.core.facts import Address, BuyerSeen, OrderSeen
 from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Unknown
@@ -57,7 +58,7 @@ class CorrectCall(msgspec.Struct):
 
     intent: Intent
     hub_order_id: str
-    pieces: dict[str, int] | None
+    pieces: dict[CopyPart, int] | None
 
 
 def plan(tx: Tx, tenant_id: int, now: int) -> CreateCall | FindCall | None:
@@ -282,16 +283,25 @@ def _imported(tx: Tx, tenant_id: int, intent: Intent, hub_order_id: str, now: in
 def plan_correction(tx: Tx, tenant_id: int, now: int) -> CorrectCall | None:
     """S5.6: the next copy to cancel or to take pieces off."""
     for intent in intents.due(tx, tenant_id, CORRECTIONS, now, 1):
-        pieces = intent.payload["pieces"]
+        told: dict[str, int] = intent.payload["pieces"]
         mine = tx.all(
-            "SELECT sku, location_id, line_id FROM claim WHERE tenant_id = :t AND order_no = :no",
+            "SELECT claim_key, sku, location_id, line_id FROM claim WHERE tenant_id = :t AND order_no = :no",
             t=tenant_id,
             no=intent.payload["order_no"],
         )
-        intent.payload["moves"] = [[sku, location, pieces.get(line_id, 0)] for sku, location, line_id in mine]
+        off = [(line, sku, location, copies.told_off(told, key, line)) for key, sku, location, line in mine]
+        intent.payload["moves"] = [[sku, location, pieces] for _, sku, location, pieces in off]
         intents.sending(tx, tenant_id, intent, now)
-        return CorrectCall(intent, intent.payload["hub_order_id"], None if intent.kind == "cancel_copy" else pieces)
+        parts = None if intent.kind == "cancel_copy" else _parts([(line, sku, n) for line, sku, _, n in off])
+        return CorrectCall(intent, intent.payload["hub_order_id"], parts)
     return None
+
+
+def _parts(off: Sequence[tuple[str, str, int]]) -> dict[CopyPart, int]:
+    """Name what is taken off as the hub knows it: by the marketplace's line, and by SKU where that line is of several. `off`: (line, SKU,
+    pieces)."""
+    times = Counter(line for line, _, _ in off)
+    return {(line, sku if times[line] > 1 else ""): pieces for line, sku, pieces in off if pieces}
 
 
 def settle_correction(tx: Tx, tenant_id: int, call: CorrectCall, outcome: Outcome, now: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from oneshelf.core.facts import LineSeen, Payment
 from oneshelf.core.instants import SECOND
@@ -15,7 +15,7 @@ from oneshelf.db.tx import Tx
 from . import claims, keeping_up, parcels, releases, routing, shipments
 from .batch import Batch, Heard
 from .lines import settle_line
-from .rows import LineRow, OrderRow
+from .rows import LineRow, OrderRow, load_lines
 
 #: S14.1: an order waits for a link until so long before its ship-by.
 LINK_BEFORE_SHIP_BY_S = 24 * 3600
@@ -125,7 +125,12 @@ def _taken_off_by_us(batch: Batch, source: OrderRow, line: LineRow) -> int:
         t=batch.tenant_id,
         e=entity(source),
     )
-    return sum(json.loads(payload)["pieces"].get(line.line_id, 0) for (payload,) in rows)
+    return sum(told_off(json.loads(payload)["pieces"], line.key, line.line_id) for (payload,) in rows)
+
+
+def told_off(pieces: Mapping[str, int], claim_key: str, line_id: str) -> int:
+    """Return how many pieces a correction takes off for a claim. Corrections of versions before 0017 name the line, not its part."""
+    return pieces.get(claim_key, pieces.get(line_id, 0))
 
 
 def _pairs(batch: Batch, source: OrderRow, h: Heard) -> list[tuple[LineRow, list[LineSeen]]]:
@@ -315,32 +320,24 @@ def _last_correction_unseen(tx: Tx, tenant_id: int, order: OrderRow) -> bool:
         return False
     payload = json.loads(row[0])
     off = _off_copy(tx, tenant_id, order)
-    return any(off.get(line_id, 0) < payload["off"].get(line_id, 0) + n for line_id, n in payload["pieces"].items())
+    told: dict[str, int] = payload["pieces"]
+    return any(off[key] < payload["off"].get(key, 0) + n for key, n in told.items() if key in off)
 
 
 def _off_copy(tx: Tx, tenant_id: int, order: OrderRow) -> dict[str, int]:
-    """Return {line id: pieces that are off the copy as we know it}."""
-    return dict(
-        tx.all(
-            "SELECT line_id, MAX(removed) FROM order_line WHERE tenant_id = :t AND order_no = :no GROUP BY line_id",
-            t=tenant_id,
-            no=order.order_no,
-        )
-    )
+    """Return {line's key: pieces that are off the copy as we know it}."""
+    lines = load_lines(tx, tenant_id, [order.order_no]).get(order.order_no, {})
+    return {line.key: line.removed for line in lines.values()}
 
 
 def correct_copy(tx: Tx, tenant_id: int, order: OrderRow, mine: list[claims.ClaimRow], now: int) -> None:
     """S5.6: what the marketplace no longer asks for is taken off the hub copy: the whole order, or some pieces."""
-    surplus = [c for c in mine if c.imported > c.want]
-    too_many = {c.line_id: c.imported - c.want for c in surplus}
+    too_many = {c.claim_key: c.imported - c.want for c in mine if c.imported > c.want}
     if not too_many or claims.has_open_intent(tx, tenant_id, ("cancel_copy", "remove"), entity(order)):
         return
     if _last_correction_unseen(tx, tenant_id, order):
         return
     whole = all(claim.want == 0 for claim in mine) and not _left_from_hub(tx, tenant_id, order)
-    if not whole and any(sum(1 for c in mine if c.line_id == line_id) > 1 for line_id in too_many):
-        _take_off_by_hand(tx, tenant_id, order, surplus, now)
-        return
     kind = "cancel_copy" if whole else "remove"
     payload = {
         "order_no": order.order_no,
@@ -356,10 +353,3 @@ def _left_from_hub(tx: Tx, tenant_id: int, order: OrderRow) -> bool:
     """Whether a piece has left by a fulfilment of the copy: Shopify cancels such an order no more, but still takes off what is open."""
     sql = "SELECT 1 FROM order_line WHERE tenant_id = :t AND order_no = :no AND shipped > 0 LIMIT 1"
     return tx.one(sql, t=tenant_id, no=order.order_no) is not None
-
-
-def _take_off_by_hand(tx: Tx, tenant_id: int, order: OrderRow, surplus: list[claims.ClaimRow], now: int) -> None:
-    """A part of a bundle's line: the hub is asked by marketplace line, which names all its parts alike; a person does it."""
-    pieces = ", ".join(f"{c.imported - c.want} × {c.sku}" for c in surplus)
-    what = f"Take {pieces} off hub order {order.hub_order_id}"
-    open_task(tx, tenant_id, now, "take_off_copy", entity(order), what, "They were cancelled at the marketplace")

@@ -28,6 +28,7 @@ from oneshelf.channels.contract import (
     BudgetSeen,
     Capabilities,
     CataloguePage,
+    CopyPart,
     Cursor,
     Door,
     ExportState,
@@ -254,7 +255,7 @@ class Shopify:
         return await self._copies.cancel_copy(http, hub_order_id, reason, key)
 
     async def remove_pieces(
-        self, http: Http, hub_order_id: str, pieces: Mapping[str, int], reason: str, key: str
+        self, http: Http, hub_order_id: str, pieces: Mapping[CopyPart, int], reason: str, key: str
     ) -> Outcome:
         return await self._copies.remove_pieces(http, hub_order_id, pieces, reason, key)
 

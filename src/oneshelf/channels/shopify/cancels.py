@@ -56,7 +56,7 @@ class Canceller:
         if (done := already_done(found, wish.key)) is not None:
             return Accepted(done, {"already": True})
         try:
-            taken = taken_lines(found, wish.lines, hub_line)
+            taken = taken_lines(found, wish.lines, lambda line, line_id: hub_line(line) == line_id)
         except RemovalProblem as problem:
             return Rejected(f"{problem}: it has left, or was taken off meanwhile", "not_open")
         if is_whole(found, wish):

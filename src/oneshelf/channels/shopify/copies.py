@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from oneshelf.channels.contract import Finding, Http, HubCopy, HubOrderDraft, NoAnswer
+from oneshelf.channels.contract import CopyPart, Finding, Http, HubCopy, HubOrderDraft, NoAnswer
 from oneshelf.channels.shopify import documents as docs
 from oneshelf.channels.shopify import draft as drafts
 from oneshelf.channels.shopify import ids
@@ -122,7 +122,7 @@ class CopyKeeper:
         return refused
 
     async def remove_pieces(
-        self, http: Http, hub_order_id: str, pieces: Mapping[str, int], reason: str, key: str
+        self, http: Http, hub_order_id: str, pieces: Mapping[CopyPart, int], reason: str, key: str
     ) -> Outcome:
         """Read the copy, then refund the pieces with type CANCEL. The key stands in the refund's note too: a refund that
         carries it was made by this intent, whenever that was."""

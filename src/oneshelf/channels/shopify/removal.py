@@ -1,6 +1,6 @@
 """Which hub lines lose pieces, where they go back, and what money is booked. Pure.
 
-In: the copy as read, pieces by marketplace line id. Out: RefundInput. Raises RemovalProblem. Never: sends.
+In: the copy as read, pieces by marketplace line and SKU. Out: RefundInput. Raises RemovalProblem. Never: sends.
 
 Only unfulfilled pieces are taken (type CANCEL gives back a claim; a fulfilled piece would need RETURN). Money is booked on the
 import's own sale, so that nothing is paid out by a real gateway: pieces × (unit price − discount's share + tax's share), halves up,
@@ -11,13 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from oneshelf.channels.contract import CopyPart
 from oneshelf.channels.shopify import ids
 from oneshelf.channels.shopify.form import LINE_KEY, WORK_DONE, text, whole
 from oneshelf.channels.shopify.money import to_minor, to_text
+
+#: What names a line: the id of a hub's own, or the part of a marketplace's that it stands for.
+K = TypeVar("K", str, CopyPart)
 
 
 class RemovalProblem(ValueError):
@@ -40,12 +44,14 @@ def already_done(copy: CopyRead, key: str) -> str | None:
     return None
 
 
-def refund_input(order_id: str, copy: CopyRead, pieces: Mapping[str, int], reason: str, key: str) -> dict[str, Any]:
+def refund_input(
+    order_id: str, copy: CopyRead, pieces: Mapping[CopyPart, int], reason: str, key: str
+) -> dict[str, Any]:
     """Return RefundInput for these pieces, all or nothing. Raises RemovalProblem."""
     currency = text(copy.order.get("presentmentCurrencyCode"))
     if currency is None:
         raise RemovalProblem("the order does not say its currency")
-    taken = taken_lines(copy, pieces, line_key)
+    taken = taken_lines(copy, pieces, stands_for)
     included = copy.order.get("taxesIncluded") is True
     amount = sum(_value(line, count, currency, included) for line, count in taken)
     made: dict[str, Any] = {
@@ -77,9 +83,9 @@ def marked(words: str, key: str) -> str:
 
 
 def taken_lines(
-    copy: CopyRead, pieces: Mapping[str, int], key_of: Callable[[dict[str, Any]], str | None]
+    copy: CopyRead, pieces: Mapping[K, int], is_of: Callable[[dict[str, Any], K], bool]
 ) -> list[tuple[dict[str, Any], int]]:
-    """Pick the pieces from the hub lines of each key; a marketplace line that was split in two (S14.6) has several.
+    """Pick the pieces from the hub lines that are of each key; a marketplace line that was split in two (S14.6) has several.
 
     Raises RemovalProblem where fewer are open.
     """
@@ -87,13 +93,14 @@ def taken_lines(
     for wanted_id, wanted in pieces.items():
         left = wanted
         for line in copy.lines:
-            if left > 0 and key_of(line) == wanted_id:
+            if left > 0 and is_of(line, wanted_id):
                 count = min(left, open_pieces(line))
                 left -= count
                 if count > 0:
                     taken.append((line, count))
         if left > 0 or wanted <= 0:
-            raise RemovalProblem(f"line {wanted_id}: {wanted} wanted, {wanted - left} unfulfilled in the hub")
+            name = wanted_id if isinstance(wanted_id, str) else " ".join(part for part in wanted_id if part)
+            raise RemovalProblem(f"line {name}: {wanted} wanted, {wanted - left} unfulfilled in the hub")
     return taken
 
 
@@ -101,6 +108,12 @@ def line_key(line: Mapping[str, Any]) -> str | None:
     """Return the marketplace line that a copy's line stands for."""
     attributes = line.get("customAttributes") or []
     return next((text(a.get("value")) for a in attributes if a.get("key") == LINE_KEY), None)
+
+
+def stands_for(line: Mapping[str, Any], part: CopyPart) -> bool:
+    """Whether a copy's line stands for this part of a marketplace line."""
+    line_id, sku = part
+    return line_key(line) == line_id and sku in ("", text(line.get("sku")))
 
 
 def open_pieces(line: Mapping[str, Any]) -> int:
