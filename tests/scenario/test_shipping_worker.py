@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.scenario.engine import AMAZON, World, order
 from tests.scenario.fake_market import CANCELS, SHIPS, FakeMarket
+from tests.scenario.service import until
 
 from oneshelf.channels.abilities import CancelState, CancelWish, Parcel, ShipmentTold
 from oneshelf.channels.contract import NoAnswer
@@ -18,14 +19,16 @@ from oneshelf.core.instants import from_us
 from oneshelf.core.outcome import Accepted, Outcome
 from oneshelf.db.store import Store, transaction
 from oneshelf.orders import short
+from oneshelf.runtime import writer
 from oneshelf.runtime.bell import Bell
-from oneshelf.shipping import worker
+from oneshelf.runtime.writer import Writer
+from oneshelf.shipping import telling, worker
 
 
-class Here:
+class Here(Writer):
     """The writer and the clock of a test: steps at once, the world's time."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World) -> None:  # without the thread of a real one
         self.world = world
 
     async def do(self, step: Callable[[Any], Any]) -> Any:
@@ -203,3 +206,45 @@ async def test_the_loop_carries_out_what_is_due_and_stops_when_told(world: World
     stop.set()
     await asyncio.wait_for(loop, 5)
     assert world.value("SELECT state FROM shipment") == "CONFIRMED"
+
+
+@pytest.mark.parametrize("broken", [1, 99], ids=["once", "for good"])
+async def test_I17_an_answer_that_could_not_be_taken_in_is_taken_in_again_or_the_parcel_is_looked_for(
+    world: World, stand: Stand, monkeypatch: pytest.MonkeyPatch, broken: int
+) -> None:
+    """Found by the simulator: one failed step, and the parcel counted as on its way until the next start."""
+    one_parcel(world)
+    monkeypatch.setattr(writer, "TAKE_IN_AGAIN_S", (0.0, 0.0, 0.0))
+    left, settle = [broken], telling.settle
+
+    def breaks(*args: Any) -> None:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise MemoryError
+        settle(*args)
+
+    monkeypatch.setattr(telling, "settle", breaks)
+    here: Any = Here(world)
+    stop, changed = asyncio.Event(), asyncio.Event()
+    loop = asyncio.ensure_future(
+        worker.run(
+            tenant_id=1,
+            account_id=AMAZON,
+            channel=stand,  # type: ignore[arg-type]
+            http=None,  # type: ignore[arg-type]
+            writer=here,
+            clock=here,
+            bell=Bell(),
+            stop=stop,
+            on_changed=changed.set,
+        )
+    )
+
+    async def ended() -> bool:
+        return world.value("SELECT state FROM shipment") in ("CONFIRMED", "UNKNOWN")
+
+    await until(ended, "taken in, or looked for", 10.0)
+    stop.set()
+    await asyncio.wait_for(loop, 5)
+    assert stand.calls.count("ship") == 1
+    assert world.value("SELECT state FROM shipment") == ("CONFIRMED" if broken == 1 else "UNKNOWN")

@@ -25,8 +25,6 @@ from . import changes, copy_orders, counts, holding, moves, rerouting
 log = structlog.get_logger()
 
 LOOK_EVERY_S = 0.5
-#: A step that takes in what came back and breaks is tried again after each of these, then its call counts as not answered.
-SETTLE_AGAIN_S = (1.0, 5.0, 30.0)
 
 
 async def run(
@@ -138,18 +136,18 @@ async def run(
             await settle(holding.settle, call, changes.NO_ABILITY)
 
     async def settle_after(call: Awaitable[Outcome], step: Callable[..., Any], planned: Any) -> None:
-        """What came back is known only here: a step that breaks is tried again, or its intent would wait for its answer for good."""
+        """A step that goes on breaking leaves its intent to be asked about: it would wait for its answer for good."""
         outcome = await outcome_of(call)
-        for wait_s in SETTLE_AGAIN_S:
-            try:
-                return await settle(step, planned, outcome)
-            except Stop:
-                raise
-            except Exception:
-                log.exception("hub_call_not_settled")
-                await asyncio.sleep(wait_s)
-        intent = planned.batch if isinstance(planned, moves.MoveCall) else planned.intent
-        await settle(intents.put_off, intent, Unknown("what came back could not be taken in"))
+        try:
+            await writer.take_in(lambda tx: step(tx, tenant_id, planned, outcome, to_us(clock.now())))
+            news.ring()
+        except Stop:
+            raise
+        except Exception:
+            log.exception("hub_call_not_settled")
+            intent = planned.batch if isinstance(planned, moves.MoveCall) else planned.intent
+            await settle(intents.put_off, intent, Unknown("what came back could not be taken in"))
+        bell.ring()
 
     def start(work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -201,13 +202,16 @@ def recover(tx: Tx, tenant_id: int) -> int:
     )
 
 
-def recover_account(tx: Tx, tenant_id: int, account_id: int, *, is_hub: bool) -> int:
-    """The same for what one account's loops carry out, when they have ended; those of other accounts are still at theirs."""
+def recover_account(
+    tx: Tx, tenant_id: int, account_id: int, *, is_hub: bool, own: Sequence[str] = OF_ITS_ACCOUNT
+) -> int:
+    """The same for what one account's loops carry out (`own`: of these kinds), when they have ended; those of other accounts are still at
+    theirs."""
     return tx.run(
         "UPDATE intent SET state = 'UNKNOWN' WHERE tenant_id = :t AND state = 'SENDING' AND kind NOT IN ('hold', 'unhold') "
         "AND CASE WHEN kind {in:own} THEN entity LIKE :mine ELSE :hub = 1 END",
         t=tenant_id,
-        own=list(OF_ITS_ACCOUNT),
+        own=list(own),
         mine=f"{account_id}/%",
         hub=int(is_hub),
     )

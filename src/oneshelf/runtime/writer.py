@@ -31,6 +31,8 @@ BatchStep = Callable[[Tx, list[Any]], Sequence[Any]]
 BATCH_MAX = 256
 #: How often a batch that met a deadlock or serialization failure is run again before it is taken apart.
 RERUNS_MAX = 3
+#: After how long a step that takes in an answer is tried again, seconds.
+TAKE_IN_AGAIN_S = (1.0, 5.0, 30.0)
 
 
 class WriterStopped(Stop):
@@ -93,6 +95,19 @@ class Writer:
     async def do(self, step: Callable[[Tx], T]) -> T:
         """Run one step from asyncio and return its result, durable."""
         return await asyncio.wrap_future(self.submit(step))
+
+    async def take_in(self, step: Callable[[Tx], T]) -> T:
+        """Run the step that takes in what a call has brought: that is known here only, so one that breaks is tried again, after
+        TAKE_IN_AGAIN_S each. Raises what it raised last."""
+        for wait_s in TAKE_IN_AGAIN_S:
+            try:
+                return await self.do(step)
+            except Stop:
+                raise
+            except Exception:
+                log.exception("answer_not_taken_in")
+                await asyncio.sleep(wait_s)
+        return await self.do(step)
 
     async def do_item(self, batch: BatchStep, item: Any) -> Any:
         return await asyncio.wrap_future(self.submit_item(batch, item))

@@ -15,6 +15,7 @@ from oneshelf.core.errors import Park, Retry, Stop
 from oneshelf.core.instants import to_us, until_s
 from oneshelf.core.outcome import Outcome, Throttled, Unknown
 from oneshelf.db.tx import Tx
+from oneshelf.orders import intents
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
@@ -64,7 +65,14 @@ async def run(
             raise
         except Exception:
             log.exception("shipping_failed", account_id=account_id)
+            await writer.take_in(lambda tx: _recover(tx, tenant_id, account_id))
             await bell.wait(LOOK_EVERY_S, stop)
+
+
+def _recover(tx: Tx, tenant_id: int, account_id: int) -> None:
+    """No call of this loop is under way any more: one whose answer could not be taken in may have been done, and is looked for."""
+    telling.recover(tx, tenant_id, account_id)
+    intents.recover_account(tx, tenant_id, account_id, is_hub=False, own=(cancelling.KIND,))
 
 
 async def ship_one(
@@ -83,7 +91,7 @@ async def ship_one(
         return False
     if isinstance(call, telling.TellCall):
         outcome = await outcome_of(channel.ship(http, call.order_id, call.parcel, call.known))
-        await writer.do(lambda tx: telling.settle(tx, tenant_id, call, outcome, to_us(clock.now())))
+        await writer.take_in(lambda tx: telling.settle(tx, tenant_id, call, outcome, to_us(clock.now())))
         return True
     told: list[ShipmentTold] | None = None
     problem = ""
@@ -94,7 +102,7 @@ async def ship_one(
     except Exception as error:  # a read that breaks says nothing about the parcel
         log.exception("shipments_not_read", account_id=account_id)
         problem = type(error).__name__
-    await writer.do(
+    await writer.take_in(
         lambda tx: looking.settle(tx, tenant_id, call, told, problem, to_us(clock.now()), not_found_after_s)
     )
     return True
@@ -116,7 +124,7 @@ async def cancel_one(
     if isinstance(call, cancelling.CancelCall):
         outcome = await outcome_of(channel.cancel(http, call.wish))
         link, how = channel.cancel_link(call.wish.order_id), channel.cancels.how
-        await writer.do(lambda tx: cancelling.settle(tx, tenant_id, call, outcome, how, link, to_us(clock.now())))
+        await writer.take_in(lambda tx: cancelling.settle(tx, tenant_id, call, outcome, how, link, to_us(clock.now())))
         return True
     state: Any = None
     problem = ""
@@ -130,7 +138,7 @@ async def cancel_one(
     link = channel.cancel_link(call.wish.order_id)
     if channel.cancels.how == "job":
         not_found_after_s = max(not_found_after_s, cancelling.JOB_NOT_FOUND_AFTER_S)
-    await writer.do(
+    await writer.take_in(
         lambda tx: cancelling.settle_look(
             tx, tenant_id, call, state, problem, link, to_us(clock.now()), not_found_after_s
         )
