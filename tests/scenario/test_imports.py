@@ -12,7 +12,9 @@ from oneshelf.core.instants import SECOND, from_us
 from oneshelf.core.outcome import Accepted, Rejected, Throttled, Unknown
 from oneshelf.db.store import Store, transaction
 from oneshelf.imports.copy_orders import CorrectCall, CreateCall, FindCall
+from oneshelf.onboarding.marketplace import Preview, go_live
 from oneshelf.orders.relink import relink
+from oneshelf.tenants.accounts import set_matched
 
 
 @pytest.fixture
@@ -89,6 +91,27 @@ class TestWhen:
         world.live(EBAY)
         world.tick(60)
         assert world.plan_import() is not None
+
+    def test_S0_7_what_was_heard_while_it_was_not_live_is_imported_when_it_is(self, world: World) -> None:
+        """A disconnected account that is connected again: its orders are heard before the preview is accepted."""
+        world.rows("UPDATE account SET state = 'MATCHED' WHERE account_id = 3 RETURNING 1")
+        world.hear(EBAY, order("E-1", world.now, MUG=1))
+        world.tick(60)
+        assert world.plan_import() is None
+        with transaction(world.store) as tx:
+            go_live(tx, TENANT, EBAY, Preview(1, 0, 1, 0, 0, 0, 0), world.now, accepted=True)
+        world.run_hub()
+        assert (len(world.hub.orders), world.row("MUG")) == (1, "10/9/1/0")
+
+    @pytest.mark.parametrize(("state", "after"), [("LIVE", "LIVE"), ("PAUSED", "PAUSED"), ("CONNECTED", "MATCHED")])
+    def test_S0_7_an_account_at_work_stays_so_while_it_is_connected_again(
+        self, world: World, state: str, after: str
+    ) -> None:
+        """Found by the simulator: Etsy's sign-in had run out, and an order that came while it was renewed was never imported."""
+        world.rows("UPDATE account SET state = :s WHERE account_id = 3 RETURNING 1", s=state)
+        with transaction(world.store) as tx:
+            set_matched(tx, TENANT, EBAY, world.now)
+        assert world.value("SELECT state FROM account WHERE account_id = 3") == after
 
     def test_S8_14_a_paused_channels_orders_are_imported_all_the_same(self, world: World) -> None:
         world.rows("UPDATE account SET state = 'PAUSED' WHERE account_id = 3 RETURNING 1")

@@ -23,7 +23,7 @@ from oneshelf.reconcile.worker import wait_for_export
 from oneshelf.routing.locations import keep_hub_addresses
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
-from oneshelf.tenants.accounts import set_state
+from oneshelf.tenants.accounts import set_matched, set_state
 
 from .bundles import components_of, keep_bundles
 
@@ -180,7 +180,7 @@ async def open_levels(tenant_id: int, account_id: int, hub: Hub, http: Http, wri
         now = to_us(clock.now())
         account = load_accounts(tx, tenant_id)[account_id]
         count = opening.open_stock(tx, tenant_id, account, levels, now)
-        set_state(tx, tenant_id, account_id, "MATCHED", now)
+        set_matched(tx, tenant_id, account_id, now)
         return count
 
     return await writer.do(post)

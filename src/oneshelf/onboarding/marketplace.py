@@ -17,10 +17,11 @@ from oneshelf.core.instants import to_us
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
 from oneshelf.listings import dirty, links
+from oneshelf.orders import relink
 from oneshelf.publish.numbers import numbers_of
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
-from oneshelf.tenants.accounts import set_state
+from oneshelf.tenants.accounts import set_matched, set_state
 
 from . import pinned, unmanaged
 
@@ -86,7 +87,7 @@ async def read_catalogue(
         unmanaged.keep(tx, tenant_id, account_id, channel, page.unmanaged, now)
         pinned.tell(tx, tenant_id, account_id, channel.name.title(), began, now)
         matched = links.match_by_sku(tx, tenant_id, account_id, now)
-        set_state(tx, tenant_id, account_id, "MATCHED", now)
+        set_matched(tx, tenant_id, account_id, now)
         return matched
 
     return await writer.do(match)
@@ -201,6 +202,7 @@ def go_live(
             f"{shown.to_zero} of {shown.linked} listings would go to 0. If that is right: oneshelf channels live ACCOUNT --yes --zeros."
         )
     set_state(tx, tenant_id, account_id, "LIVE", now)
+    relink.import_what_waits(tx, tenant_id, account_id, now)
     outlets = [outlet_id for outlet_id, _ in linked_outlets(tx, tenant_id, account_id)]
     dirty.mark_outlets(tx, tenant_id, outlets, now, "first fill")
     note(

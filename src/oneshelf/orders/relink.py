@@ -101,6 +101,26 @@ def import_without_link(tx: Tx, tenant_id: int, now: int) -> int:
     return len(ripe)
 
 
+def import_what_waits(tx: Tx, tenant_id: int, account_id: int, now: int) -> int:
+    """S0.7: orders that were heard while nothing might leave for their account are imported. Returns how many were looked at."""
+    waiting = [
+        order_no
+        for (order_no,) in tx.all(
+            """SELECT o.order_no FROM orders o
+                WHERE o.tenant_id = :t AND o.account_id = :a AND o.standing = 'live' AND o.payment = 'paid' AND o.hub_order_id IS NULL
+                  AND o.state IN ('OPEN', 'PARTIAL')
+                  AND NOT EXISTS (SELECT 1 FROM intent n WHERE n.tenant_id = o.tenant_id AND n.kind = 'import'
+                                     AND n.entity = CAST(o.account_id AS TEXT) || '/' || o.order_id)
+                ORDER BY o.order_no""",
+            t=tenant_id,
+            a=account_id,
+        )
+    ]
+    for start in range(0, len(waiting), BATCH):
+        book_again(tx, tenant_id, waiting[start : start + BATCH], now)
+    return len(waiting)
+
+
 def _heard(order: OrderRow) -> Heard:
     return Heard(
         account_id=order.account_id,

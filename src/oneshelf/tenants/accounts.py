@@ -174,6 +174,13 @@ def set_state(tx: Tx, tenant_id: int, account_id: int, state: str, now: int) -> 
     events.tell(tx, tenant_id, now, "account.state_changed", [{"account": account_id, "state": state}])
 
 
+def set_matched(tx: Tx, tenant_id: int, account_id: int, now: int) -> None:
+    """Its listings are tied. One that is at work already stays so: what arrives while it is connected again is imported as ever."""
+    row = tx.one("SELECT state FROM account WHERE tenant_id = :t AND account_id = :a", t=tenant_id, a=account_id)
+    if row is not None and row[0] not in ("LIVE", "PAUSED"):
+        set_state(tx, tenant_id, account_id, "MATCHED", now)
+
+
 def save_secret(
     tx: Tx,
     sealer: Sealer,
