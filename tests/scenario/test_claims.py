@@ -176,6 +176,23 @@ class TestHolds:
         world.run_hub()
         assert (world.row("CUP"), claim(world, "A-1")) == ("1/0/0/1", (1, 1, 0))
 
+    def test_S9_5_refused_it_is_asked_for_again_when_a_piece_comes_back(self, world: World) -> None:
+        """Found by the simulator: returned on the copy of another order, it stood on sale for six minutes."""
+        world.hear(EBAY, order("E-1", world.now, CUP=1))
+        world.run_hub()
+        world.hub_news()
+        (copy_id,) = world.hub.orders
+        world.hub.fulfil(world.tick(60), copy_id, CUP=1)
+        world.hub_news()
+        world.hear(AMAZON, order("A-1", world.now, paid=False, CUP=1))
+        world.run_hub()
+        assert claim(world, "A-1") == (1, 0, 0)
+        world.hub.take_back(world.tick(60), copy_id, world.hub.orders[copy_id].lines[0].line_id, 1)
+        world.hub_news()
+        world.tick(3)
+        world.run_hub()
+        assert (world.row("CUP"), claim(world, "A-1")) == ("1/0/0/1", (1, 1, 0))
+
     def test_FC_D10_one_impossible_hold_does_not_keep_the_others_waiting(self, world: World) -> None:
         world.hub.sell(world.now, CUP=1)  # nobody has told us
         world.hear(AMAZON, order("A-1", world.now, paid=False, CUP=2), handled=False)

@@ -79,11 +79,10 @@ def _write(batch: Batch) -> None:
 
 
 def _hold_what_came_back(batch: Batch) -> None:
-    """S9.5: what an order of the hub's own gives back, a hold that was refused may have been waiting for."""
-    hubs_own = {order.order_no for order in batch.orders.values() if batch.accounts[order.account_id].is_hub}
+    """S9.5: what an order gives back, a hold that was refused may have been waiting for. Where the hub has it not yet, the hold is refused
+    again."""
     for entry in batch.entries:
-        if entry.order_no in hubs_own:
-            claims.ask_again(batch.tx, batch.tenant_id, entry.sku, entry.location_id, -entry.takes)
+        claims.ask_again(batch.tx, batch.tenant_id, entry.sku, entry.location_id, -entry.takes)
 
 
 def _use_up_provisionals(batch: Batch) -> dict[str, int]:
