@@ -17,9 +17,9 @@ from oneshelf.listings.risk import locations_of
 from oneshelf.routing import deciding
 from oneshelf.stock.levels import levels_of, locations_in_scope
 
-from .accounts import external_key, load_accounts, parse_external_key
+from .accounts import Account, external_key, load_accounts, parse_external_key
 from .pace import Counter
-from .rows import LineRow, OrderRow, load_lines, load_orders
+from .rows import LineRow, OrderRow, load_lines, load_orders, load_orders_by_no
 
 #: What a hub order must stand for so that it is a copy: an order that our ledger counts. Else it counts itself (S0.6, S14.2).
 _COPIED = ("live", "ask")
@@ -35,6 +35,18 @@ class Heard(msgspec.Struct, frozen=True, gc=False):
     source: str
     #: Book it although this very snapshot was seen (a listing was linked meanwhile).
     again: bool = False
+
+
+def heard_again(order: OrderRow) -> Heard:
+    """What is kept of a stored order, as if it were heard once more: to book what the world around it has changed."""
+    return Heard(
+        account_id=order.account_id,
+        order=msgspec.json.decode(order.document, type=OrderSeen),
+        received_at=order.received_at,
+        fetched_at=order.fetched_at or order.received_at,
+        source=order.source,
+        again=True,
+    )
 
 
 class Batch:
@@ -65,6 +77,8 @@ class Batch:
         self._kept_back: dict[tuple[str, str], int] | None = None
         self._ahead: dict[int, int] = {}
         self.on_copy: dict[str, int] = {}  # line key → pieces still open on its hub copy
+        #: Hub orders that were booked for themselves, before the order that they copy was heard (S14.2).
+        self.heard_first: list[int] = []
         self._load(heard)
 
     def _load(self, heard: Sequence[Heard]) -> None:
@@ -191,6 +205,22 @@ class Batch:
             )
             self._kept_back = {(sku, place): pull for sku, place, pull in rows}
         return self._kept_back.get((sku, location_id), 0)
+
+    def named_by(self, account: Account, order_id: str) -> tuple[int, str] | None:
+        """Return the hub order (its number, its id) that was heard before this marketplace order and names it, by our key or by the
+        marketplace's own id alone."""
+        return self.counted_copies.get(external_key(account, order_id)) or self.counted_copies.get(order_id)
+
+    def takes_as_copy(self, order_no: int) -> bool:
+        """Whether this hub order, booked for itself, may stand for the order that it names from now on: no parcel has left it. It is booked
+        again after this batch."""
+        own = next((order for order in self.orders.values() if order.order_no == order_no), None)
+        order = own or load_orders_by_no(self.tx, self.tenant_id, [order_no])[order_no]
+        lines = self.lines.get(order_no) or load_lines(self.tx, self.tenant_id, [order_no]).get(order_no, {})
+        if order.standing != "live" or any(line.shipped for line in lines.values()):
+            return False
+        self.heard_first.append(order_no)
+        return True
 
     def ahead(self, account_id: int) -> int:
         """Return by how much a channel's clock is ahead of ours, when that was last known, microseconds."""

@@ -25,11 +25,11 @@ from oneshelf.tenants import usage
 
 from . import claims, copies, covering, heading, parcels, provisional, routing
 from .accounts import Account
-from .batch import Batch, Heard
+from .batch import Batch, Heard, heard_again
 from .buyers import follow_buyers
 from .lines import keep_unlinked, new_line, now_linked, settle_line
 from .pace import HUB_OUTLET
-from .rows import LineRow, OrderRow, save_lines, save_orders
+from .rows import LineRow, OrderRow, load_orders_by_no, save_lines, save_orders
 
 Booked = Literal["booked", "already_done"]
 
@@ -45,6 +45,9 @@ def book(tx: Tx, tenant_id: int, heard: Sequence[Heard], now: int) -> list[Booke
     answers = [_book_one(batch, h) for h in heard]
     _write(batch)
     follow_buyers(batch, heard)
+    if batch.heard_first:
+        copied = load_orders_by_no(tx, tenant_id, batch.heard_first)
+        book(tx, tenant_id, [heard_again(order) for order in copied.values()], now)
     return answers
 
 

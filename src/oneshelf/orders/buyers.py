@@ -11,7 +11,6 @@ from oneshelf.core.purchase import purchase
 from oneshelf.customers import matching
 from oneshelf.customers.bought import BoughtOrder
 
-from .accounts import external_key
 from .batch import Batch, Heard
 from .rows import OrderRow, load_orders_by_no
 
@@ -38,7 +37,7 @@ def _copies(batch: Batch, heard: Sequence[Heard]) -> dict[int, int]:
             source = None if named is None else batch.orders.get(named)
             if source is not None:
                 found[order.order_no] = source.order_no
-        elif (by := batch.counted_copies.get(external_key(batch.accounts[h.account_id], h.order.order_id))) is not None:
+        elif (by := batch.named_by(batch.accounts[h.account_id], h.order.order_id)) is not None:
             found[by[0]] = order.order_no
     return found
 

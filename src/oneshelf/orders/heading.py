@@ -15,7 +15,7 @@ from oneshelf.core.facts import LineSeen, OrderSeen, Payment
 from oneshelf.core.instants import SECOND, to_us, to_us_or_none
 from oneshelf.db.journal import open_task
 
-from .accounts import Account, external_key
+from .accounts import Account
 from .batch import Batch, Heard
 from .rows import OrderRow
 
@@ -69,7 +69,7 @@ def news(order: OrderRow, h: Heard) -> Literal["all", "document", "nothing"]:
 def new_order(batch: Batch, account: Account, h: Heard, order_no: int) -> OrderRow:
     placed_at, note = _placed(h)
     standing = _standing(batch, account, h, placed_at)
-    counted_by = batch.counted_copies.get(external_key(account, h.order.order_id)) if standing == "counted" else None
+    counted_by = batch.named_by(account, h.order.order_id) if standing == "counted" else None
     return OrderRow(
         order_no=order_no,
         account_id=h.account_id,
@@ -116,10 +116,12 @@ def _standing(batch: Batch, account: Account, h: Heard, placed_at: int) -> str:
         return "channel"
     if account.is_hub:
         return "copy" if batch.source_of(h) is not None else "live"
-    if external_key(account, order.order_id) in batch.counted_copies:
-        return "counted"
     # Some channels tell the purchase to the second: within the second of going live it counts as after it.
-    if account.live_at is not None and placed_at // SECOND >= account.live_at // SECOND:
+    since_live = account.live_at is not None and placed_at // SECOND >= account.live_at // SECOND
+    named_by = batch.named_by(account, order.order_id)
+    if named_by is not None and not (since_live and batch.takes_as_copy(named_by[0])):
+        return "counted"
+    if since_live:
         return "live"
     if order.cancelled or all(line.shipped >= line.ordered - line.cancelled for line in order.lines):
         return "history"

@@ -10,18 +10,15 @@ import json
 from collections.abc import Iterable
 from typing import Literal
 
-import msgspec
-
-from oneshelf.core.facts import OrderSeen
 from oneshelf.core.instants import SECOND
 from oneshelf.db.journal import close_task, note
 from oneshelf.db.tx import Tx
 from oneshelf.listings.links import ties_for
 
-from .batch import Heard
+from .batch import heard_again
 from .book import book
 from .copies import LINK_BEFORE_SHIP_BY_S, importable
-from .rows import OrderRow, load_lines, load_orders_by_no
+from .rows import load_lines, load_orders_by_no
 
 #: So many orders are booked in one go: what one batch of news takes at most.
 BATCH = 256
@@ -75,7 +72,7 @@ def _book_waiting(tx: Tx, tenant_id: int, lines: list[tuple[int, list[str]]], li
 def book_again(tx: Tx, tenant_id: int, order_nos: Iterable[int], now: int) -> None:
     """Book stored orders once more from what is kept of them. Changes only what the world around them has changed."""
     orders = load_orders_by_no(tx, tenant_id, order_nos)
-    book(tx, tenant_id, [_heard(order) for _, order in sorted(orders.items())], now)
+    book(tx, tenant_id, [heard_again(order) for _, order in sorted(orders.items())], now)
 
 
 def import_without_link(tx: Tx, tenant_id: int, now: int) -> int:
@@ -119,17 +116,6 @@ def import_what_waits(tx: Tx, tenant_id: int, account_id: int, now: int) -> int:
     for start in range(0, len(waiting), BATCH):
         book_again(tx, tenant_id, waiting[start : start + BATCH], now)
     return len(waiting)
-
-
-def _heard(order: OrderRow) -> Heard:
-    return Heard(
-        account_id=order.account_id,
-        order=msgspec.json.decode(order.document, type=OrderSeen),
-        received_at=order.received_at,
-        fetched_at=order.fetched_at or order.received_at,
-        source=order.source,
-        again=True,
-    )
 
 
 def answer(tx: Tx, tenant_id: int, order_no: int, said: Answer, now: int, *, by: str) -> None:
