@@ -82,8 +82,13 @@ class Rest:
         return int(count)
 
     def waiting(self) -> list[int]:
-        """The outlets of sold-out listings that may not be reopened yet: S8.16 lets that be done once an hour."""
-        waiting = [sku for sku in self.shelf.listed("etsy") if self.shelf.waits_for_its_hour(sku)]
+        """The outlets of sold-out listings that may not be reopened yet: S8.16 lets that be done once an hour, and not while it would show
+        a piece of a strict SKU that is not there."""
+        waiting = [
+            sku
+            for sku in self.shelf.listed("etsy")
+            if self.shelf.waits_for_its_hour(sku) or self.shelf.opens_with_one(sku, self.strict)
+        ]
         marks = ",".join("?" * len(waiting))
         rows = self.rows(
             "SELECT o.outlet_id FROM outlet o JOIN account a ON a.tenant_id = o.tenant_id AND a.account_id = o.account_id "

@@ -153,6 +153,15 @@ class Shelf:
         asked_at = self._renewal_asked.get(str(found[0].listing_id), renewed_at)
         return bool(self.emulation.clock.now() < max(renewed_at, asked_at) + timedelta(seconds=RENEWAL_S))
 
+    def opens_with_one(self, sku: str, strict: frozenset[str]) -> bool:
+        """Whether Etsy's listing of that SKU is sold out and offers a strict SKU too: opened again it shows one piece of any of them, so it
+        may stay closed (I15)."""
+        found = self.emulation.marketplaces["etsy"].shop.find(sku)
+        if found is None or found[0].state != "sold_out":
+            return False
+        named = [product.sku for product in found[0].products]
+        return len(named) > 1 and any(part in strict for one in named for part in self.goods.parts("etsy", one))
+
     def renewal(self, listing_id: str, *, refused: bool) -> None:
         """A call to open a listing of Etsy's is on its way, or was refused."""
         if refused:

@@ -169,6 +169,25 @@ def test_S8_16_a_sold_out_listing_is_reopened_once_an_hour(store: Store) -> None
     assert bench.market.shown == {"MUG": 1} and bench.rest() == []
 
 
+def test_S8_16_a_sold_out_listing_stays_closed_while_it_would_open_with_a_strict_piece_that_is_not_there(
+    store: Store,
+) -> None:
+    """Found by the simulator: Etsy opens it with one piece of any offering, and only then takes numbers."""
+    bench = Bench(store, "etsy")
+    for name in ("MOSS", "FOG"):
+        bench.outlet(name, {name: 1}, shown=0, unit="mugs")
+        bench.market.state[name] = "out_of_stock"
+    bench.tx(lambda tx: tx.run("INSERT INTO strict_sku (tenant_id, sku, since_at) VALUES (1, 'MOSS', 0)"))
+    bench.stock("MOSS", 0)
+    bench.stock("FOG", 2)
+    bench.run(60)
+    assert bench.market.shown == {"MOSS": 0, "FOG": 0}
+    assert bench.slot("FOG").reason.startswith("waits: its listing would open with one piece")
+    bench.tx(lambda tx: tx.run("DELETE FROM strict_sku"))
+    bench.run(600)
+    assert bench.market.shown["FOG"] == 2
+
+
 def test_S8_16_opening_what_we_had_closed_ourselves_costs_nothing_and_does_not_count(store: Store) -> None:
     bench = Bench(store, "etsy")
     bench.outlet("MUG", {"MUG": 1}, shown=0)

@@ -24,7 +24,7 @@ from . import floods
 from .exposure import of_slot, room_for
 from .numbers import Number, numbers_of
 from .rations import USED_UP_WAIT_S, rations_of, reopened_until
-from .resting import CHOSEN, GUARDED, RATIONED, left_alone, rest_or_look_again, shown_range, weigh
+from .resting import CHOSEN, GUARDED, RATIONED, SHOWS_ONE, left_alone, rest_or_look_again, shown_range, weigh
 from .slots import (
     AccountRow,
     Mark,
@@ -40,7 +40,7 @@ from .slots import (
     orders_complete_through,
     save,
 )
-from .strict import close_or_wait
+from .strict import LOOK_AGAIN_S_MAX, close_or_wait
 
 #: Of how many slots of one priority the most urgent is sought; older ones come first beyond that.
 COMPARED_MAX = 64
@@ -314,7 +314,7 @@ def _plan_write(
             told = _read_again(slots)  # the documents that the write needs are gone: a restart
         told = _strictly(tx, tenant_id, told, now)
         told = _within_rations(
-            tx, tenant_id, account, can, told, [fresh.get(o.external_id) for o in outlets.values()], now
+            tx, tenant_id, account, can, told, {id_: fresh.get(o.external_id) for id_, o in outlets.items()}, now
         )
         save(tx, tenant_id, slots)
         if told:
@@ -393,14 +393,23 @@ def _within_rations(
     account: AccountRow,
     can: Capabilities,
     told: list[Told],
-    unit: Sequence[Seen | None],
+    unit: Mapping[int, Seen | None],
     now: int,
 ) -> list[Told]:
     """Leave out what the channel lets us tell only so often; it waits in sight."""
     rations = rations_of(tx, tenant_id, account.account_id, can, [one.slot.outlet_id for one in told], now)
-    sold_out = can.zero_is_state and all(s is not None and s.quantity == 0 and s.state == "out_of_stock" for s in unit)
+    sold_out = can.zero_is_state and all(
+        s is not None and s.quantity == 0 and s.state == "out_of_stock" for s in unit.values()
+    )
     reopening = [one for one in told if one.quantity > 0] if sold_out else []
     again_at = reopened_until(tx, tenant_id, [one.slot.outlet_id for one in reopening], now) if reopening else None
+    # Opened again it shows one piece, of whichever offering, until it is told the numbers (8.16): one too many of a strict SKU without room.
+    bare = {outlet_id: 1 for outlet_id in unit} if reopening else {}
+    for one in reopening:
+        del bare[one.slot.outlet_id]
+    shows_one = bool(bare) and not room_for(tx, tenant_id, bare, now)
+    if shows_one:
+        again_at = max(again_at or 0, now + LOOK_AGAIN_S_MAX * SECOND)
     kept = []
     for one in sorted(told, key=lambda one: one.slot.priority):  # siblings share a ration: the urgent ones take first
         slot = one.slot
@@ -414,7 +423,7 @@ def _within_rations(
             kept.append(one)
         elif slot.state is SlotState.WAITING:
             slot.wait_until = wait_until
-            slot.reason = RATIONED
+            slot.reason = SHOWS_ONE if shows_one and one in reopening else RATIONED
     return kept if any(not one.along for one in kept) else []
 
 

@@ -49,11 +49,13 @@ WAITS = "waits: the other outlets are counted first (strict)"
 CLOSES = "closes first, is counted, then opens again (strict)"
 #: Its listing has used up its writes of the day, or was reopened within the hour (8.11, 8.16).
 RATIONED = "waits: the channel lets this listing be told only so often"
+#: Opening its listing would show one piece of an offering that is strict and has none to show (8.7, 8.16).
+SHOWS_ONE = "waits: its listing would open with one piece of a SKU that must never be sold twice"
 #: Part of a flood from the shop (publish/floods).
 GUARDED = "waits for your word: oneshelf guard list"
 #: Waits that we choose, or a channel's rations ask for: no measure of how long a number needs (3.4), they would widen the windows, and
 #: those the wait.
-CHOSEN = (LEFT_ALONE, WAITS, CLOSES, RATIONED, GUARDED)
+CHOSEN = (LEFT_ALONE, WAITS, CLOSES, RATIONED, SHOWS_ONE, GUARDED)
 
 #: Longest reason kept with a slot or an attempt, characters.
 REASON_MAX = 300
