@@ -218,6 +218,8 @@ class Workload:
             self.shelf.move(sku, delta)
             if delta < 0:
                 self.edited("shelf", sku)
+            else:
+                self.received(sku)
 
     def send_parcels(self) -> None:
         """The merchant packs what was ordered a while ago, from the shop's own list; now and then only a part, or at the marketplace."""
