@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from oneshelf.publish.slots import Mark, Slot
@@ -23,7 +24,7 @@ from oneshelf_simulator.policies.scenarios import (
     World,
     world_of,
 )
-from oneshelf_simulator.policies.telling import as_json, markdown, svg
+from oneshelf_simulator.policies.telling import as_json, bars, markdown, svg
 
 SCALE = 0.01
 
@@ -150,3 +151,25 @@ def test_the_table_the_picture_and_the_json_tell_the_same(flash: dict[str, Line]
     for line, row in zip(lines, rows, strict=True):
         assert f"{line.lost_percent:.2f} %" in table and row["oversold"] == line.oversold
         assert f"{line.oversold_per_10k:.1f} oversold · {line.lost_percent:.2f} % lost" in svg(lines)
+
+
+def test_the_bars_are_judged_by_what_was_played(flash: dict[str, Line]) -> None:
+    lines = together(list(flash.values()), ["flash"], list(TITLES))
+    found = {bar: (here, met) for bar, _, here, met in bars(lines)}
+    line = flash["adaptive"]
+    assert found["oversold in the flash"] == (f"{line.oversold_per_10k:.1f}", line.oversold_per_10k <= 3)
+    assert found["pieces lost in the flash"] == (f"{line.lost_percent:.2f} %", line.lost_percent <= 0.3)
+    assert found["strict, oversold"][1] and found["adaptive, late"][1]
+    worse = replaced(lines, "adaptive", sold=line.sold - line.best // 100, oversold={"window": 9, "late": 1})
+    assert {bar for bar, _, _, met in bars(worse) if not met} >= {
+        "oversold in the flash",
+        "pieces lost in the flash",
+        "adaptive, late",
+    }
+    assert not dict((bar, met) for bar, _, _, met in bars(replaced(lines, "strict", oversold={"race": 1})))[
+        "strict, oversold"
+    ]
+
+
+def replaced(lines: list[Line], policy: str, **changes: object) -> list[Line]:
+    return [msgspec.structs.replace(line, **changes) if line.policy == policy else line for line in lines]

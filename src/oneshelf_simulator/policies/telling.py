@@ -11,6 +11,8 @@ from typing import Any
 from .bench import CAUSES, NAIVE, TITLES, Line, gap_closed
 from .scenarios import SCENARIOS
 
+#: What adaptive offers have to reach: oversold per 10,000 orders and percent of pieces lost in the flash, percent of the gap closed.
+FLASH_PER_10K_MAX, FLASH_LOST_MAX, GAP_MIN = 3.0, 0.3, 95.0
 _HEAD = (
     "| policy | oversold per 10,000 orders | window | late | race | hand | pieces lost | writes | cancel marks | cost | gap closed |",
     "|---|---|---|---|---|---|---|---|---|---|---|",
@@ -27,7 +29,38 @@ def markdown(lines: Sequence[Line]) -> str:
         parts.extend(_HEAD)
         parts.extend(_row(lines, line) for line in some)
         parts.append("| who knows the future | 0 | | | | | 0 % | | | 0 | 100 % |\n")
+    found = bars(lines)
+    if found:
+        parts += ["**The bars**\n", "| bar | wanted | here | |", "|---|---|---|---|"]
+        parts += [f"| {bar} | {wanted} | {here} | {'met' if met else 'not met'} |" for bar, wanted, here, met in found]
     return "\n".join(parts)
+
+
+def bars(lines: Sequence[Line]) -> list[tuple[str, str, str, bool]]:
+    """What the rules have to reach, as far as these lines say: (bar, wanted, here, met)."""
+    found: list[tuple[str, str, str, bool]] = []
+    adaptive = [line for line in lines if line.policy == "adaptive"]
+    strict = [line for line in lines if line.policy == "strict"]
+    for line in adaptive:
+        if line.scenario == "flash":
+            per, lost = line.oversold_per_10k, line.lost_percent
+            found.append(
+                ("oversold in the flash", f"≤ {FLASH_PER_10K_MAX:g} per 10,000", f"{per:.1f}", per <= FLASH_PER_10K_MAX)
+            )
+            found.append(("pieces lost in the flash", f"≤ {FLASH_LOST_MAX} %", f"{lost:.2f} %", lost <= FLASH_LOST_MAX))
+    for line in adaptive:
+        gap = gap_closed(lines, line, NAIVE)
+        if gap is not None:
+            title = SCENARIOS[line.scenario].title
+            found.append((f"gap closed, {title}", f"≥ {GAP_MIN:g} %", f"{gap:.1f} %", gap >= GAP_MIN))
+    if adaptive:
+        late = sum(line.oversold.get("late", 0) for line in adaptive)
+        orders = sum(line.orders for line in adaptive)
+        found.append(("adaptive, late", "0", f"{late} in {orders:,} orders", late == 0))
+    if strict:
+        over, orders = sum(sum(line.oversold.values()) for line in strict), sum(line.orders for line in strict)
+        found.append(("strict, oversold", "0", f"{over} in {orders:,} orders", over == 0))
+    return found
 
 
 def _row(lines: Sequence[Line], line: Line) -> str:
