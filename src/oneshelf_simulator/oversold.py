@@ -118,7 +118,8 @@ class Oversold:
         # What the channel put back itself stands there, however many were sold too often before.
         if k + unknown + put_back >= 0 or put_back >= self.shelf.pieces(sale)[sku]:
             return "window"
-        if not self.raised(sale.channel, sku, now - int(LIE_S * SECOND)):
+        # A write that put pieces back is found by the next read, which a channel in trouble does not give.
+        if not self.raised(sale.channel, sku, self._well_since(now, LIE_S, {sale.channel, "*"})):
             return "late"
         return "race_compare_and_set" if sale.channel in COMPARE_AND_SET else "race"
 
@@ -153,6 +154,17 @@ class Oversold:
             due = at + int(REREAD_S * SECOND)
         known = min(self.put_back_heard_at.get(key, due), due) + int((TELL_S + PROCESSING_S[other.channel]) * SECOND)
         return known + self._troubled(at, known, {other.channel, "*"})
+
+    def _well_since(self, now: int, seconds: float, where: set[str]) -> int:
+        """The instant since which these were so many seconds without trouble until now."""
+        left, reached = int(seconds * SECOND), now
+        for begin, stop in sorted((span for name in where for span in self._troubles.get(name, ())), reverse=True):
+            well = max(0, reached - stop)
+            if well >= left:
+                break
+            left -= well
+            reached = min(reached, begin)
+        return reached - left
 
     def _troubled(self, start: int, end: int, where: set[str]) -> int:
         """How long, from `start` on, one of these was in trouble: each such moment moves the end."""
