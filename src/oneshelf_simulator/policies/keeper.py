@@ -304,9 +304,8 @@ class Keeper(Windows):
                 purse.take(kind, now)
                 due = [s for _, _, _, s in (write if kind == "write" else read)]
                 made = self._write(c, due) if kind == "write" else self._read(c, due)
-                if made:
-                    self.market.calls += 1
-                else:
+                self.market.calls += made
+                if not made:
                     purse.give_back(kind, now)
                 break
             else:
@@ -546,8 +545,9 @@ class Keeper(Windows):
             )
             outlets[c] = max(promised, (slot.believed or 0) + late if late else 0)
         item = self.items[sku]
-        moved = self.moved[sku] + sum(one for one in self.moving[sku] if one < 0)
-        hub = max(0, self.world.stock[sku] - item.hub_heard - moved)
+        returned = self.moved[sku] + sum(one for one in self.moving[sku] if one < 0)
+        returned = min(returned, item.market + self.held_back[sku])  # also what is not called for yet
+        hub = max(0, self.world.stock[sku] - item.hub_heard - returned)
         return Exposure(item.k, hub, outlets, dict.fromkeys(outlets, 1)).room()
 
     def _hub(self, sku: int) -> None:
