@@ -178,6 +178,13 @@ class Shelf:
         more = self.goods.that_take(channel, sku)
         return max(0, self.shown(channel, sku)) + sum(self.shown(channel, one.sku) * one.parts[sku] for one in more)
 
+    def writes_a_fact(self) -> int:
+        """How many listings one order's change may move: of its two SKUs, each with what takes it, and Etsy's variation beside it."""
+        beside = 1
+        return 2 * (
+            beside + max(sum(1 + len(self.goods.that_take(one, sku)) for one in MARKETPLACES) for sku in self.skus)
+        )
+
     def listed(self, channel: str) -> list[str]:
         """The SKUs of all listings there."""
         return [*self.skus, *(one.sku for one in self.goods.offered.values() if one.channel == channel)]
