@@ -546,24 +546,6 @@ class Auditor:
             if any(person in line for line in lines):
                 raise Breach("I21", "a buyer stands in a log line")
 
-    def raised(self, channel: str, sku: str, since: int) -> bool:
-        """Whether a write above 0 was sent since an instant to the outlets of a SKU there, or to one that is written with them: Etsy
-        reopens a whole listing with one piece of its first offering."""
-        if not self.database.exists():
-            return False
-        return bool(
-            self.rows(
-                "SELECT 1 FROM attempt a JOIN outlet o ON o.tenant_id = a.tenant_id AND o.outlet_id = a.outlet_id "
-                "JOIN account c ON c.tenant_id = a.tenant_id AND c.account_id = a.account_id "
-                "JOIN outlet s ON s.tenant_id = o.tenant_id AND s.account_id = o.account_id AND s.write_unit = o.write_unit "
-                "JOIN link k ON k.tenant_id = s.tenant_id AND k.outlet_id = s.outlet_id "
-                "WHERE c.channel = ? AND k.sku = ? AND a.quantity > 0 AND a.started_at >= ? LIMIT 1",
-                channel,
-                sku,
-                since,
-            )
-        )
-
     def writes(self) -> int:
         ((count,),) = self.rows("SELECT COUNT(*) FROM attempt")
         return int(count)

@@ -16,6 +16,7 @@ from typing import Any
 
 from .options import POLL_S
 from .shelf import Shelf, plain_id
+from .told import Told
 
 SECOND = 1_000_000
 #: Why a piece was sold twice. `race`: at a channel that takes only whole numbers.
@@ -43,7 +44,7 @@ HAND_S = 1_500.0
 
 class Oversold:
     """`heard_at`: when an order was first heard of; `put_back`: when its channel put its pieces back, when that was heard of.
-    `raised(channel, sku, since)`: whether a write of ours above 0 was sent to that outlet since an instant (microseconds)."""
+    `told`: what we told the listings."""
 
     def __init__(
         self,
@@ -51,13 +52,13 @@ class Oversold:
         heard_at: dict[tuple[str, str], int],
         put_back: tuple[dict[tuple[str, str], int], dict[tuple[str, str], int]],
         now_us: Callable[[], int],
-        raised: Callable[[str, str, int], bool],
+        told: Told,
     ) -> None:
         self.shelf = shelf
         self.heard_at = heard_at
         self.put_back_at, self.put_back_heard_at = put_back
         self.now_us = now_us
-        self.raised = raised
+        self.told = told
         self.counts: Counter[str] = Counter(dict.fromkeys(CAUSES, 0))
         self.late: list[tuple[str, str]] = []
         self._troubles: dict[str, list[tuple[int, int]]] = {}
@@ -107,6 +108,8 @@ class Oversold:
                 at, end, {sale.channel, "*"}
             ):
                 return "hand"
+        if self.told.is_fought_over(sale.channel, sku):
+            return "hand"
         put_back = 0
         unknown = sum(pieces for at, one, pieces in self._edits if one == sku and now - at < EDIT_S * SECOND)
         for other in self.shelf.sales():
@@ -119,7 +122,7 @@ class Oversold:
         if k + unknown + put_back >= 0 or put_back >= self.shelf.pieces(sale)[sku]:
             return "window"
         # A write that put pieces back is found by the next read, which a channel in trouble does not give.
-        if not self.raised(sale.channel, sku, self._well_since(now, LIE_S, {sale.channel, "*"})):
+        if not self.told.raised(sale.channel, sku, self._well_since(now, LIE_S, {sale.channel, "*"})):
             return "late"
         return "race_compare_and_set" if sale.channel in COMPARE_AND_SET else "race"
 

@@ -31,6 +31,7 @@ from .options import Options, expanded
 from .oversold import LIE_S, Oversold
 from .restores import Restores
 from .shelf import RENEWAL_S, Shelf
+from .told import Told
 from .trace import Trace
 from .wishes import Wishes
 from .workload import Workload
@@ -173,7 +174,7 @@ class World:
             self.auditor.heard_at,
             (self.auditor.put_back_at, self.auditor.put_back_heard_at),
             self._now_us,
-            self.auditor.raised,
+            Told(self.auditor.rows, self.engine.database.exists),
         )
         self.restores = Restores(self.engine, self.auditor, options, self.trace, self._may_restore)
         self._wire()
