@@ -185,11 +185,10 @@ async def test_S7_3_a_job_without_an_answer_is_given_half_an_hour(world: World, 
 
 
 @pytest.mark.asyncio
-async def test_the_loop_carries_out_what_is_due_and_stops_when_told(world: World, stand: Stand) -> None:
-    one_parcel(world)
+def started(world: World, stand: Stand, stop: asyncio.Event, changed: asyncio.Event) -> asyncio.Future[None]:
+    """The loop of the marketplace, running."""
     here: Any = Here(world)
-    stop, bell, changed = asyncio.Event(), Bell(), asyncio.Event()
-    loop = asyncio.ensure_future(
+    return asyncio.ensure_future(
         worker.run(
             tenant_id=1,
             account_id=AMAZON,
@@ -197,11 +196,17 @@ async def test_the_loop_carries_out_what_is_due_and_stops_when_told(world: World
             http=None,  # type: ignore[arg-type]
             writer=here,
             clock=here,
-            bell=bell,
+            bell=Bell(),
             stop=stop,
             on_changed=changed.set,
         )
     )
+
+
+async def test_the_loop_carries_out_what_is_due_and_stops_when_told(world: World, stand: Stand) -> None:
+    one_parcel(world)
+    stop, changed = asyncio.Event(), asyncio.Event()
+    loop = started(world, stand, stop, changed)
     await asyncio.wait_for(changed.wait(), 5)
     stop.set()
     await asyncio.wait_for(loop, 5)
@@ -224,21 +229,8 @@ async def test_I17_an_answer_that_could_not_be_taken_in_is_taken_in_again_or_the
         settle(*args)
 
     monkeypatch.setattr(telling, "settle", breaks)
-    here: Any = Here(world)
     stop, changed = asyncio.Event(), asyncio.Event()
-    loop = asyncio.ensure_future(
-        worker.run(
-            tenant_id=1,
-            account_id=AMAZON,
-            channel=stand,  # type: ignore[arg-type]
-            http=None,  # type: ignore[arg-type]
-            writer=here,
-            clock=here,
-            bell=Bell(),
-            stop=stop,
-            on_changed=changed.set,
-        )
-    )
+    loop = started(world, stand, stop, changed)
 
     async def ended() -> bool:
         return world.value("SELECT state FROM shipment") in ("CONFIRMED", "UNKNOWN")
