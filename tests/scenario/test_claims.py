@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.scenario.engine import AMAZON, EBAY, ETSY, World, changed, order
+from tests.scenario.engine import AMAZON, EBAY, ETSY, SHOP, World, changed, order
 from tests.scenario.invariants import check, check_at_rest
 
 from oneshelf.core.instants import SECOND, from_us
@@ -192,6 +192,24 @@ class TestHolds:
         world.tick(3)
         world.run_hub()
         assert (world.row("CUP"), claim(world, "A-1")) == ("1/0/0/1", (1, 1, 0))
+
+    def test_S9_5_what_a_cancelled_copy_gave_back_is_no_edit_before_the_copy_tells(self, world: World) -> None:
+        """Found by the simulator: an old difference of as many pieces, of another cause, was taken for confirmed by it."""
+        sold = order("E-1", world.now, MUG=1)
+        world.hear(EBAY, sold)
+        world.run_hub()
+        world.hub_news()
+        world.hear(EBAY, msgspec.structs.replace(sold, cancelled=True, updated_at=from_us(world.tick(60))))
+        world.carry_out(world.plan_correction())
+        world.complete(SHOP, through=world.now - 40 * SECOND)
+        world.rows(
+            "UPDATE hub_level SET odd = 1, odd_since = :at WHERE sku = 'MUG' RETURNING 1", at=world.now - 50 * SECOND
+        )
+        world.tick(30)
+        world.read("MUG")
+        assert (world.k("MUG"), world.entries("edit")) == (10, [])
+        world.to_rest()
+        assert (world.k("MUG"), world.row("MUG")) == (10, "10/10/0/0")
 
     def test_FC_D10_one_impossible_hold_does_not_keep_the_others_waiting(self, world: World) -> None:
         world.hub.sell(world.now, CUP=1)  # nobody has told us

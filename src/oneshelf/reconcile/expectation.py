@@ -12,10 +12,11 @@ from collections.abc import Sequence
 
 from oneshelf.channels.contract import HubLevel
 from oneshelf.core import hub as rules
-from oneshelf.core.instants import to_us
+from oneshelf.core.instants import SECOND, to_us
 from oneshelf.core.stock import Level
 from oneshelf.db.tx import Tx
 from oneshelf.imports.moves import BATCH_KIND
+from oneshelf.orders import claims
 from oneshelf.orders.accounts import Account
 from oneshelf.orders.manual_holds import held_at
 from oneshelf.orders.routing import MOVE
@@ -25,6 +26,8 @@ from oneshelf.stock.levels import levels_of
 _TAKEN_OVER = (BATCH_KIND, "import", "count", MOVE)
 #: Calls whose effect comes back as the copy's own news, some time after the answer.
 _COMES_BACK = ("cancel_copy", "remove")
+#: Longer than this its news is not waited for, seconds: polls bring it within minutes.
+COMES_BACK_S_MAX = 3_600
 #: How many of a SKU's newest entries are looked at for sales that were booked while a read was on its way.
 _ENTRIES_LOOKED_AT = 100
 
@@ -125,7 +128,27 @@ def in_flight(
             if moved_sku == sku and where == location_id and change:
                 changes.append(-change if taken_over else change)
                 holds |= kind == BATCH_KIND
+    changes += _come_back_unheard(tx, tenant_id, sku, location_id, asked_at)
     return changes + _booked_since(tx, tenant_id, hub, sku, location_id, asked_at), holds
+
+
+def _come_back_unheard(tx: Tx, tenant_id: int, sku: str, location_id: str, asked_at: int) -> list[int]:
+    """What corrections of copies gave back that were answered before the read was asked for, and whose copies have not told us yet."""
+    found = []
+    for (payload,) in tx.all(
+        "SELECT payload FROM intent WHERE tenant_id = :t AND state = 'DONE' AND due_at >= :since AND due_at < :asked "
+        "AND kind {in:kinds} AND payload LIKE :sku ESCAPE '!'",
+        t=tenant_id,
+        kinds=list(_COMES_BACK),
+        since=asked_at - COMES_BACK_S_MAX * SECOND,
+        asked=asked_at,
+        sku=f"%{_quoted(sku)}%",
+    ):
+        pieces: dict[str, int] = json.loads(payload)["pieces"]
+        for claim in claims.load(tx, tenant_id, pieces).values():
+            if (claim.sku, claim.location_id) == (sku, location_id) and claim.imported > claim.want:
+                found.append(min(pieces[claim.claim_key], claim.imported - claim.want))
+    return found
 
 
 def _quoted(sku: str) -> str:
