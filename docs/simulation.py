@@ -100,7 +100,8 @@ A piece sold twice is sorted: *window* (sold before anybody could have known), *
 typed a number), *late* (we had known, and had had the time). *Late* is a breach, and so is a race where a write names the number that it is to
 replace (`race_compare_and_set`); `--json` has the pieces of each. A channel has the time from the first news, or from when its poll was due,
 plus five seconds, its call and its processing; time in which it, the other channel or the engine was in trouble does not count. What a channel
-puts back on sale by itself, when an order of its own is cancelled, is such news too.
+puts back on sale by itself, when an order of its own is cancelled, is such news too. What a cancelled copy gives back
+stands in the shop for the seconds until the holds that waited for it take it: window.
 
 ## The faults
 

@@ -38,6 +38,8 @@ LIE_S = 900.0
 EDIT_S = 1_000.0
 #: A cancel that no feed shows is found by reading the order again, seconds.
 REREAD_S = 4_500.0
+#: What a cancelled order gives back stands in the shop until a hold takes what was sold elsewhere: two calls, seconds.
+BACK_S = 15.0
 #: A hand at a marketplace is found when its outlet is read again, seconds.
 HAND_S = 1_500.0
 
@@ -65,6 +67,7 @@ class Oversold:
         self._edits: list[tuple[int, str, int]] = []
         self._hands: dict[tuple[str, str], int] = {}
         self._received: dict[str, int] = {}
+        self._came_back: dict[str, int] = {}
 
     def trouble(self, channel: str, seconds: float = TROUBLE_S) -> None:
         """Something went wrong there (`*`: with the engine); it may take so long until it is made up for."""
@@ -83,6 +86,10 @@ class Oversold:
     def received(self, sku: str) -> None:
         """Pieces have come in at the shop, which shows them at once, whoever waits for them elsewhere."""
         self._received[sku] = self.now_us()
+
+    def came_back(self, sku: str) -> None:
+        """The shop has put pieces of a cancelled order back on sale."""
+        self._came_back[sku] = self.now_us()
 
     def hand(self, channel: str, sku: str) -> None:
         self._hands[(channel, sku)] = self.now_us()
@@ -110,6 +117,11 @@ class Oversold:
                 return "hand"
         if self.told.is_fought_over(sale.channel, sku):
             return "hand"
+        back_at = self._came_back.get(sku) if sale.channel == "shopify" else None
+        if back_at is not None:
+            end = back_at + int(BACK_S * SECOND)
+            if now < end + self._troubled(back_at, end, {"shopify", "*"}):
+                return "window"
         put_back = 0
         unknown = sum(pieces for at, one, pieces in self._edits if one == sku and now - at < EDIT_S * SECOND)
         for other in self.shelf.sales():

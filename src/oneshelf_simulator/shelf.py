@@ -197,6 +197,11 @@ class Shelf:
                 found.update({name: value for name, value in level.items() if isinstance(value, int)})
         return dict(found)
 
+    def on_shop_order(self, named: str) -> set[str]:
+        """The SKUs of the shop's order whose id stands in a text."""
+        orders = self.emulation.marketplaces["shopify"].orders()
+        return {sku for one in orders if f'{one["gid"]}"' in named for sku in one["lines"]}
+
     def copies(self) -> list[tuple[str, str, dict[str, Any]]]:
         """The shop's orders that say they are a marketplace's: (channel, order id, order)."""
         orders = self.emulation.marketplaces["shopify"].orders()

@@ -273,6 +273,9 @@ class World:
         """A write has been decided on and is on its way: the moment in which a sale or a hand hurts most (F39, F57)."""
         if request.operation == "updateListing" and b"state=active" in request.body:
             self.shelf.renewal(request.url.rsplit("/", 1)[1], refused=False)
+        if request.operation in ("CancelOrder", "RefundPieces"):
+            for sku in self.shelf.on_shop_order(request.body.decode()):
+                self.oversold.came_back(sku)
         if not self.workload.open or channel == "shopify":
             return
         if self.strike("buy_in_race", channel):
