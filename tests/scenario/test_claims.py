@@ -126,6 +126,20 @@ class TestHolds:
         assert (world.row("MUG"), claim(world, "A-1")) == ("10/0/8/2", (3, 2, 0))
         assert world.run_hub() == 0, "not asked for again until something changes"
 
+    def test_S9_5_a_read_while_it_is_asked_for_tells_what_to_ask_for_next(self, world: World) -> None:
+        """Found by the simulator: the read came between the refusal and its answer, and no other was asked for."""
+        world.hub.sell(world.now, MUG=8)  # nobody has told us
+        world.tick(90)
+        world.hear(AMAZON, order("A-1", world.now, paid=False, MUG=3))
+        call = world.plan_moves()
+        outcome = world.do(call)
+        world.read("MUG")
+        world.settle(call, outcome)
+        world.tick(3)
+        world.run_hub()
+        assert (world.row("MUG"), claim(world, "A-1")) == ("10/0/8/2", (3, 2, 0))
+        assert world.run_hub() == 0, "not asked for again until something changes"
+
     def test_S9_5_refused_it_is_asked_for_again_when_the_order_changes(self, world: World) -> None:
         sold = order("A-1", world.now, paid=False, CUP=2)
         world.hear(AMAZON, sold)

@@ -230,7 +230,8 @@ def _refuse(tx: Tx, tenant_id: int, member: Member, now: int) -> None:
     found = claims.load(tx, tenant_id, [member[1]])
     for claim in found.values():
         if member[4] > 0:
-            claim.refused = claims.NOT_THERE
+            # A read that came while it was asked for may have told already: then what is there is asked for at once.
+            claim.refused = claims.NOT_THERE if _there(tx, tenant_id, claim, member[4]) >= member[4] else 0
             _plan_next(tx, tenant_id, claim, now)
         else:
             claim.held = max(0, claim.held + member[4])
