@@ -462,10 +462,11 @@ class Auditor:
 
     def _check_cancels(self) -> None:
         self.checks["10"] += 1
-        for entity, count in self.rows(
-            "SELECT entity, COUNT(*) FROM intent WHERE kind = 'cancel' AND state = 'DONE' GROUP BY entity HAVING COUNT(*) > 1"
+        for entity, line_id, count in self.rows(
+            "SELECT i.entity, l.key, COUNT(*) FROM intent i, json_each(i.payload, '$.lines') l "
+            "WHERE i.kind = 'cancel' AND i.state = 'DONE' GROUP BY i.entity, l.key HAVING COUNT(*) > 1"
         ):
-            raise Breach("I10", f"{entity} was sent to cancel {count} times")
+            raise Breach("I10", f"line {line_id} of {entity} was sent to cancel {count} times")
         for order_id, line_id, coverage in self.rows(
             "SELECT order_id, line_id, coverage FROM order_line WHERE state = 'X' AND coverage <> ''"
         ):
