@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.scenario.engine import EBAY, SHOP, World, order
+from tests.scenario.engine import EBAY, ETSY, SHOP, World, order
 from tests.scenario.invariants import check
 
 from oneshelf.core.facts import OrderSeen
@@ -46,6 +46,33 @@ def test_S14_2_a_copy_heard_first_is_its_copy_as_soon_as_the_order_is_heard(worl
     assert (world.order(EBAY, "27-1", "standing"), world.order(SHOP, "9001", "standing")) == ("live", "copy")
     assert world.order(EBAY, "27-1", "hub_order_id") == "9001"
     assert [kind for kind, *_ in world.open_intents() if kind == "import"] == []
+    check(world)
+
+
+@pytest.mark.parametrize("first", ["the copy", "the orders"])
+@pytest.mark.parametrize("at_once", [False, True], ids=["one by one", "in one batch"])
+def test_S14_2_an_id_that_two_accounts_have_names_neither(world: World, at_once: bool, first: str) -> None:
+    said = [(SHOP, foreign_copy(world, "27-1"))]
+    orders = [(EBAY, order("27-1", world.now, MUG=1)), (ETSY, order("27-1", world.now, MUG=1))]
+    for account_id, seen in said + orders if first == "the copy" else orders + said:
+        world.hear(account_id, seen, handled=not at_once)
+    if at_once:
+        world.handle()
+    if first == "the orders" or at_once:
+        assert world.k("MUG") == 2
+        assert {world.order(account, "27-1", "hub_order_id") for account in (EBAY, ETSY)} == {None}
+    else:  # there was one such order when the copy's was heard
+        assert world.k("MUG") == 3
+        assert (world.order(EBAY, "27-1", "hub_order_id"), world.order(ETSY, "27-1", "hub_order_id")) == ("9001", None)
+    check(world)
+
+
+def test_S14_2_an_order_and_its_copy_by_another_app_in_one_batch_are_counted_once(world: World) -> None:
+    world.hear(EBAY, order("27-1", world.now, MUG=1), handled=False)
+    world.hear(SHOP, foreign_copy(world, "27-1"), handled=False)
+    world.handle()
+    assert world.k("MUG") == 4
+    assert (world.order(EBAY, "27-1", "hub_order_id"), world.order(SHOP, "9001", "standing")) == ("9001", "copy")
     check(world)
 
 

@@ -315,9 +315,8 @@ def settle_correction(tx: Tx, tenant_id: int, call: CorrectCall, outcome: Outcom
         lines = load_lines(tx, tenant_id, [order_no]).get(order_no, {}).values()
         mine = claims.load(tx, tenant_id, [line.key for line in lines])
         copies.correct_copy(tx, tenant_id, order, list(mine.values()), now)
-        for sku, location, pieces in call.intent.payload.get("moves", ()):
-            # What it gives back, a hold that was refused may have been waiting for (S9.5).
-            claims.ask_again(tx, tenant_id, sku, location, pieces)
+        # What it gives back, a hold that was refused may have been waiting for (S9.5).
+        claims.ask_again(tx, tenant_id, call.intent.payload.get("moves", ()))
     elif isinstance(outcome, Rejected):
         why = f"Shopify refused it: {outcome.reason}"
         intents.give_to_person(tx, tenant_id, call.intent, f"Cancel hub order {call.hub_order_id} by hand", why, now)

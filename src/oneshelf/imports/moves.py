@@ -217,9 +217,8 @@ def _change_claims(tx: Tx, tenant_id: int, members: list[Member], now: int) -> N
         found[claim_key].held = max(0, found[claim_key].held + pieces)
     claims.plan(tx, tenant_id, found.values(), now, at_once=True)
     claims.save(tx, tenant_id, found.values())
-    for _, _, sku, location, pieces, _ in members:
-        # What one gives back another may lack.
-        claims.ask_again(tx, tenant_id, sku, location, -pieces)
+    # What one gives back another may lack.
+    claims.ask_again(tx, tenant_id, [(sku, location, -pieces) for _, _, sku, location, pieces, _ in members])
 
 
 def _refuse(tx: Tx, tenant_id: int, member: Member, now: int) -> None:

@@ -5,7 +5,7 @@ In: the news, rows. Out: rows and entries changed in memory. Never: decides; wri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -77,13 +77,14 @@ class Batch:
         self._kept_back: dict[tuple[str, str], int] | None = None
         self._ahead: dict[int, int] = {}
         self.on_copy: dict[str, int] = {}  # line key → pieces still open on its hub copy
-        #: Hub orders that were booked for themselves, before the order that they copy was heard (S14.2).
+        #: Hub orders that were booked for themselves, before the order that they copy was heard (S14.2): booked again after this batch.
         self.heard_first: list[int] = []
         self._load(heard)
 
     def _load(self, heard: Sequence[Heard]) -> None:
-        self._named_plainly = self._orders_named_plainly(heard)
         keys = {(h.account_id, h.order.order_id) for h in heard}
+        self._heard_at = keys
+        self._named_plainly = self._orders_named_plainly(heard)
         copied = {key for h in heard if (key := self.copied_order(h)) is not None}
         self.orders = load_orders(self.tx, self.tenant_id, keys | copied)
         numbers = [order.order_no for order in self.orders.values()]
@@ -93,7 +94,7 @@ class Batch:
         self.numbers = dict(
             zip(fresh, next_values(self.tx, self.tenant_id, "orders", len(fresh)) if fresh else (), strict=True)
         )
-        self.counted_copies = self._hub_orders_that_name(fresh)
+        self.naming = self._hub_orders_that_name(fresh)
         self.ties = self._load_ties(heard)
         skus = {sku for ties in self.ties.values() for tie in ties.values() for sku in tie.parts}
         skus |= {sku for lines in self.lines.values() for _, sku in lines if sku}
@@ -118,20 +119,30 @@ class Batch:
             and self.accounts[h.account_id].is_hub
             and not parse_external_key(h.order.copy_of_key)
         }
-        if not names:
+        return {
+            order_id: (account_ids.pop(), order_id)
+            for order_id, account_ids in self._marketplaces_with(names).items()
+            if len(account_ids) == 1
+        }
+
+    def _marketplaces_with(self, order_ids: Collection[str]) -> dict[str, set[int]]:
+        """Return the marketplace accounts that have an order of such an id, stored or heard in this batch."""
+        if not order_ids:
             return {}
-        found: dict[str, list[tuple[int, str]]] = {}
-        for account_id, order_id in self.tx.all(
-            "SELECT account_id, order_id FROM orders WHERE tenant_id = :t AND order_id {in:names}",
+        stored = self.tx.all(
+            "SELECT account_id, order_id FROM orders WHERE tenant_id = :t AND order_id {in:ids}",
             t=self.tenant_id,
-            names=sorted(names),
-        ):
-            if not self.accounts[account_id].is_hub:
-                found.setdefault(order_id, []).append((account_id, order_id))
-        return {order_id: places[0] for order_id, places in found.items() if len(places) == 1}
+            ids=sorted(order_ids),
+        )
+        found: dict[str, set[int]] = {}
+        for account_id, order_id in [*stored, *self._heard_at]:
+            if order_id in order_ids and not self.accounts[account_id].is_hub:
+                found.setdefault(order_id, set()).add(account_id)
+        return found
 
     def _hub_orders_that_name(self, fresh: Sequence[tuple[int, str]]) -> dict[str, tuple[int, str]]:
-        """Hub orders that name a marketplace order which we only now hear of (S0.6, S14.2)."""
+        """Return the stored hub orders (number, id) that name a marketplace order which we only now hear of, by the name that they use
+        (S0.6, S14.2)."""
         ours = [(a, order_id) for a, order_id in fresh if not self.accounts[a].is_hub]
         keys = [key for a, order_id in ours for key in (external_key(self.accounts[a], order_id), order_id)]
         if not keys:
@@ -141,14 +152,7 @@ class Batch:
             t=self.tenant_id,
             keys=keys,
         )
-        named = {key: (order_no, order_id) for key, order_no, order_id in rows}
-        found: dict[str, tuple[int, str]] = {}
-        for account_id, order_id in ours:
-            key = external_key(self.accounts[account_id], order_id)
-            by = named.get(key) or named.get(order_id)
-            if by is not None:
-                found[key] = by
-        return found
+        return {key: (order_no, order_id) for key, order_no, order_id in rows}
 
     def _known_shipments(self, heard: Sequence[Heard]) -> set[str]:
         """Which of the shipments that these snapshots show have moved stock already."""
@@ -207,20 +211,20 @@ class Batch:
         return self._kept_back.get((sku, location_id), 0)
 
     def named_by(self, account: Account, order_id: str) -> tuple[int, str] | None:
-        """Return the hub order (its number, its id) that was heard before this marketplace order and names it, by our key or by the
-        marketplace's own id alone."""
-        return self.counted_copies.get(external_key(account, order_id)) or self.counted_copies.get(order_id)
+        """Return the hub order (its number, its id) that was heard before this marketplace order and names it: by our key, or by the
+        marketplace's own id where no other account has such an order."""
+        by_key = self.naming.get(external_key(account, order_id))
+        if by_key is not None or order_id not in self.naming:
+            return by_key
+        is_its_alone = self._marketplaces_with({order_id}).get(order_id, set()) <= {account.account_id}
+        return self.naming[order_id] if is_its_alone else None
 
-    def takes_as_copy(self, order_no: int) -> bool:
-        """Whether this hub order, booked for itself, may stand for the order that it names from now on: no parcel has left it. It is booked
-        again after this batch."""
+    def may_stand_for_another(self, order_no: int) -> bool:
+        """Whether this hub order, booked for itself, may still become the copy of the order that it names: no parcel has left it."""
         own = next((order for order in self.orders.values() if order.order_no == order_no), None)
         order = own or load_orders_by_no(self.tx, self.tenant_id, [order_no])[order_no]
         lines = self.lines.get(order_no) or load_lines(self.tx, self.tenant_id, [order_no]).get(order_no, {})
-        if order.standing != "live" or any(line.shipped for line in lines.values()):
-            return False
-        self.heard_first.append(order_no)
-        return True
+        return order.standing == "live" and not any(line.shipped for line in lines.values())
 
     def ahead(self, account_id: int) -> int:
         """Return by how much a channel's clock is ahead of ours, when that was last known, microseconds."""

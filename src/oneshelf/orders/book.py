@@ -84,8 +84,7 @@ def _write(batch: Batch) -> None:
 def _hold_what_came_back(batch: Batch) -> None:
     """S9.5: what an order gives back, a hold that was refused may have been waiting for. Where the hub has it not yet, the hold is refused
     again."""
-    for entry in batch.entries:
-        claims.ask_again(batch.tx, batch.tenant_id, entry.sku, entry.location_id, -entry.takes)
+    claims.ask_again(batch.tx, batch.tenant_id, [(e.sku, e.location_id, -e.takes) for e in batch.entries])
 
 
 def _use_up_provisionals(batch: Batch) -> dict[str, int]:
@@ -158,7 +157,7 @@ def _take_header(batch: Batch, order: OrderRow, account: Account, h: Heard) -> N
             batch.touched.add(line.sku)
             batch.dirty_lines[(line.order_no, line.line_id, line.sku)] = line
     if account.is_hub and h.order.copy_of_key and order.standing == "live":
-        batch.counted_copies[h.order.copy_of_key] = (order.order_no, order.order_id)
+        batch.naming[h.order.copy_of_key] = (order.order_no, order.order_id)
 
 
 def _tie_of(batch: Batch, account_id: int, seen: LineSeen) -> Tie | None:

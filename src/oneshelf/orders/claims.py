@@ -88,17 +88,13 @@ def save(tx: Tx, tenant_id: int, claims: Iterable[ClaimRow]) -> None:
     tx.many(_SAVE, rows)
 
 
-def ask_again(tx: Tx, tenant_id: int, sku: str, location_id: str, available: int) -> None:
-    """The hub shows `available` pieces there: a hold that was refused for want of them is owed again, as many as there are, or a web
-    buyer takes what was sold already (S9.5)."""
-    if available <= 0:
-        return
-    tx.run(
-        "UPDATE claim SET refused = 0 WHERE tenant_id = :t AND sku = :s AND location_id = :l AND open = 1 AND refused = :r",
-        t=tenant_id,
-        s=sku,
-        l=location_id,
-        r=NOT_THERE,
+def ask_again(tx: Tx, tenant_id: int, there: Iterable[tuple[str, str, int]]) -> None:
+    """At these (SKU, location) the hub has so many pieces, or gets so many back: a hold that was refused for want of them is owed again, as
+    many as there are, or a web buyer takes what was sold already (S9.5). Counts of 0 and less say nothing."""
+    places = sorted({(sku, location_id) for sku, location_id, pieces in there if pieces > 0})
+    tx.many(
+        "UPDATE claim SET refused = 0 WHERE tenant_id = ? AND sku = ? AND location_id = ? AND open = 1 AND refused = ?",
+        [(tenant_id, sku, location_id, NOT_THERE) for sku, location_id in places],
     )
 
 

@@ -68,8 +68,10 @@ def news(order: OrderRow, h: Heard) -> Literal["all", "document", "nothing"]:
 
 def new_order(batch: Batch, account: Account, h: Heard, order_no: int) -> OrderRow:
     placed_at, note = _placed(h)
-    standing = _standing(batch, account, h, placed_at)
-    counted_by = batch.named_by(account, h.order.order_id) if standing == "counted" else None
+    named_by = None if account.is_hub else batch.named_by(account, h.order.order_id)
+    standing = _standing(batch, account, h, placed_at, named_by)
+    if named_by is not None and standing == "live":
+        batch.heard_first.append(named_by[0])
     return OrderRow(
         order_no=order_no,
         account_id=h.account_id,
@@ -92,7 +94,7 @@ def new_order(batch: Batch, account: Account, h: Heard, order_no: int) -> OrderR
         ship_by_at=None,
         document="{}",
         person=NOBODY,
-        hub_order_id=None if counted_by is None else counted_by[1],
+        hub_order_id=named_by[1] if named_by is not None and standing == "counted" else None,
         copy_of_order_no=None,
         imported_at=None,
         version=0,
@@ -108,8 +110,8 @@ def _placed(h: Heard) -> tuple[int, str]:
     return (h.received_at, "clamped") if placed_at > h.received_at else (placed_at, "")
 
 
-def _standing(batch: Batch, account: Account, h: Heard, placed_at: int) -> str:
-    """S0.6: what an order is to the ledger. `live`: as any order. `history`: no entry. `counted`: its hub copy counts it.
+def _standing(batch: Batch, account: Account, h: Heard, placed_at: int, named_by: tuple[int, str] | None) -> str:
+    """S0.6: what an order is to the ledger. `live`: as any order. `history`: no entry. `counted`: its hub copy (`named_by`) counts it.
     `ask`: reserved, not imported, until a person answers. `channel`: the channel ships it from its own stock."""
     order = h.order
     if order.fulfilled_by_channel:
@@ -118,8 +120,7 @@ def _standing(batch: Batch, account: Account, h: Heard, placed_at: int) -> str:
         return "copy" if batch.source_of(h) is not None else "live"
     # Some channels tell the purchase to the second: within the second of going live it counts as after it.
     since_live = account.live_at is not None and placed_at // SECOND >= account.live_at // SECOND
-    named_by = batch.named_by(account, order.order_id)
-    if named_by is not None and not (since_live and batch.takes_as_copy(named_by[0])):
+    if named_by is not None and not (since_live and batch.may_stand_for_another(named_by[0])):
         return "counted"
     if since_live:
         return "live"

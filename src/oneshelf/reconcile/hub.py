@@ -101,7 +101,7 @@ def _judge_sku(
         restored = adopting.is_first_read(tx, tenant_id, sku, level.location_id)
         if not moves_in_flight:
             _holds_undone(tx, tenant_id, sku, level, now, by_us=restored)
-            claims.ask_again(tx, tenant_id, sku, level.location_id, level.available)
+            claims.ask_again(tx, tenant_id, [(sku, level.location_id, level.available)])
         held, _ = claimed_at(tx, tenant_id, sku, level.location_id)
         for entry in _posted_as_read(sku, level, ours, held, moves_in_flight, read.read_id, restored):
             entries.append(entry)
