@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .offers import Offers
-from .shelf import Shelf, plain_id
+from .shelf import MARKETPLACES, Shelf, plain_id
 
 #: {outlet: (least, most)}, in pieces.
 Ought = dict[int, tuple[int, int]]
@@ -84,10 +84,11 @@ class Rest:
     def waiting(self) -> list[int]:
         """The outlets of sold-out listings that may not be reopened yet: S8.16 lets that be done once an hour, and not while it would show
         a piece of a strict SKU that is not there."""
+        room = self._strict_room()
         waiting = [
             sku
             for sku in self.shelf.listed("etsy")
-            if self.shelf.waits_for_its_hour(sku) or self.shelf.opens_with_one(sku, self.strict)
+            if self.shelf.waits_for_its_hour(sku) or self.shelf.opens_with_too_many(sku, room)
         ]
         marks = ",".join("?" * len(waiting))
         rows = self.rows(
@@ -96,6 +97,21 @@ class Rest:
             *waiting,
         )
         return [outlet_id for (outlet_id,) in rows]
+
+    def _strict_room(self) -> dict[str, int]:
+        """Pieces of each strict SKU that buyers may take nowhere."""
+        if not self.strict:
+            return {}
+        ks = self._ks()
+        return {
+            sku: max(0, ks[sku]) - sum(self.shelf.shown_pieces(channel, sku) for channel in ("shopify", *MARKETPLACES))
+            for sku in self.strict
+        }
+
+    def _ks(self) -> dict[str, int]:
+        """K of each SKU, by the shelf and what buyers wait for."""
+        owed = self._owed()
+        return {sku: self.shelf.on_hand[sku] - owed[sku] - self.shelf.damaged[sku] for sku in self.shelf.skus}
 
     def _owed(self) -> Counter[str]:
         """Pieces by SKU that buyers wait for, but those of an order that no feed shows and whose message was lost or is hours late: nobody
@@ -176,8 +192,7 @@ class Rest:
         bursting = offers.bursting() if self.adaptive else []
         if bursting:
             return [f"I13 {', '.join(bursting)} sell in a burst: their offers still move"]
-        owed = self._owed()
-        ks = {sku: self.shelf.on_hand[sku] - owed[sku] - self.shelf.damaged[sku] for sku in self.shelf.skus}
+        ks = self._ks()
         ought = {sku: self._ought(offers, sku, k) for sku, k in ks.items()}
         return [*self._shop_off(ks, ought), *self._outlets_off(ks, ought)]
 

@@ -153,14 +153,16 @@ class Shelf:
         asked_at = self._renewal_asked.get(str(found[0].listing_id), renewed_at)
         return bool(self.emulation.clock.now() < max(renewed_at, asked_at) + timedelta(seconds=RENEWAL_S))
 
-    def opens_with_one(self, sku: str, strict: frozenset[str]) -> bool:
-        """Whether Etsy's listing of that SKU is sold out and offers a strict SKU too: opened again it shows one piece of any of them, so it
-        may stay closed (I15)."""
+    def opens_with_too_many(self, sku: str, room: Mapping[str, int]) -> bool:
+        """Whether Etsy's listing of that SKU is sold out and offers strict SKUs of which fewer pieces are free than one of each offering
+        takes (`room`: pieces of each strict SKU that are shown nowhere): opened again it shows one of any, so it may stay closed (I15)."""
         found = self.emulation.marketplaces["etsy"].shop.find(sku)
-        if found is None or found[0].state != "sold_out":
+        if found is None or found[0].state != "sold_out" or len(found[0].products) < 2:
             return False
-        named = [product.sku for product in found[0].products]
-        return len(named) > 1 and any(part in strict for one in named for part in self.goods.parts("etsy", one))
+        takes: Counter[str] = Counter()
+        for product in found[0].products:
+            takes.update(self.goods.parts("etsy", product.sku))
+        return any(takes[strict] > free for strict, free in room.items())
 
     def renewal(self, listing_id: str, *, refused: bool) -> None:
         """A call to open a listing of Etsy's is on its way, or was refused."""

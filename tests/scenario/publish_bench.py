@@ -42,7 +42,7 @@ EBAY = Capabilities(
     has_webhooks=True,
 )
 AMAZON = msgspec.structs.replace(EBAY, write_batch=1, read_batch=20)
-ETSY = msgspec.structs.replace(EBAY, reads_before_write=True, zero_is_state=True, max_quantity=999)
+ETSY = msgspec.structs.replace(EBAY, reads_before_write=True, zero_is_state=True, opens_with_one=True, max_quantity=999)
 CAS = msgspec.structs.replace(EBAY, write="compare_and_set")
 
 CAN = {"ebay": EBAY, "amazon": AMAZON, "etsy": ETSY}

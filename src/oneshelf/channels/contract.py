@@ -261,7 +261,8 @@ class Capabilities(msgspec.Struct, frozen=True):
     `write`: "compare_and_set" (the hub) or "absolute". `write_batch` / `read_batch`: outlets a call; with `reads_units` a read counts
     write units, however many outlets they hold (Etsy: up to 100 listings). `reads_before_write`: a write needs a fresh read of its unit, zero too (Etsy). `visible_after_s`: how long after acceptance a write is usually seen.
     `visibility_delay_s`: how late its feed shows an order (S4.6). `poll_interval_s`: the default. `zero_is_state`: all-zero is not a
-    quantity but a state of the listing (S8.16).
+    quantity but a state of the listing (S8.16). `opens_with_one`: a sold-out listing that is opened again shows one piece, of whichever
+    offering, until it is told its numbers.
     """
 
     write: Literal["compare_and_set", "absolute"]
@@ -275,6 +276,7 @@ class Capabilities(msgspec.Struct, frozen=True):
     reads_units: bool = False
     max_quantity: int = 1_000_000
     zero_is_state: bool = False
+    opens_with_one: bool = False
     #: The order leaves the feed's sight when cancelled, so open orders are read again by id (S4.6).
     rereads_open_orders_s: float | None = None
     #: Messages come through a queue of ours (Amazon: SQS).

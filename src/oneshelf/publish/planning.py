@@ -295,6 +295,11 @@ class Told(msgspec.Struct):
     #: It reopens a sold-out listing, for a fee (8.16).
     renews: bool = False
 
+    def wait(self, until: int, reason: str) -> None:
+        """It is not told now. What only goes along waits for nothing."""
+        if self.slot.state is SlotState.WAITING:
+            self.slot.wait_until, self.slot.reason = until, reason
+
 
 def _plan_write(
     tx: Tx, account: AccountRow, can: Capabilities, terms: dict[str, int], fresh: Mapping[str, Seen], spread: bool
@@ -313,9 +318,10 @@ def _plan_write(
         if can.reads_before_write and not all(outlets[one.slot.outlet_id].external_id in fresh for one in told):
             told = _read_again(slots)  # the documents that the write needs are gone: a restart
         told = _strictly(tx, tenant_id, told, now)
-        told = _within_rations(
-            tx, tenant_id, account, can, told, {id_: fresh.get(o.external_id) for id_, o in outlets.items()}, now
-        )
+        _mark_renewals(told, can, [fresh.get(outlet.external_id) for outlet in outlets.values()])
+        if can.opens_with_one:
+            told = _open_strictly(tx, tenant_id, told, list(outlets), now)
+        told = _within_rations(tx, tenant_id, account, can, told, now)
         save(tx, tenant_id, slots)
         if told:
             items = record(tx, tenant_id, account, told, outlets, now, spread=spread)
@@ -387,44 +393,34 @@ def _may_send(slot: Slot, can: Capabilities, there: int) -> bool:
     return bool(slot.verified) or (slot.attempts > 0 and slot.sent != 0 and slot.believed != 0)
 
 
+def _mark_renewals(told: Sequence[Told], can: Capabilities, unit: Sequence[Seen | None]) -> None:
+    """S8.16: what puts something on sale in a listing that is sold out renews it. `unit`: the last reads of its offerings."""
+    if can.zero_is_state and all(s is not None and s.quantity == 0 and s.state == "out_of_stock" for s in unit):
+        for one in told:
+            one.renews = one.quantity > 0
+
+
 def _within_rations(
-    tx: Tx,
-    tenant_id: int,
-    account: AccountRow,
-    can: Capabilities,
-    told: list[Told],
-    unit: Mapping[int, Seen | None],
-    now: int,
+    tx: Tx, tenant_id: int, account: AccountRow, can: Capabilities, told: list[Told], now: int
 ) -> list[Told]:
     """Leave out what the channel lets us tell only so often; it waits in sight."""
     rations = rations_of(tx, tenant_id, account.account_id, can, [one.slot.outlet_id for one in told], now)
-    sold_out = can.zero_is_state and all(
-        s is not None and s.quantity == 0 and s.state == "out_of_stock" for s in unit.values()
-    )
-    reopening = [one for one in told if one.quantity > 0] if sold_out else []
-    again_at = reopened_until(tx, tenant_id, [one.slot.outlet_id for one in reopening], now) if reopening else None
-    # Opened again it shows one piece, of whichever offering, until it is told the numbers (8.16): one too many of a strict SKU without room.
-    bare = {outlet_id: 1 for outlet_id in unit} if reopening else {}
-    for one in reopening:
-        del bare[one.slot.outlet_id]
-    shows_one = bool(bare) and not room_for(tx, tenant_id, bare, now)
-    if shows_one:
-        again_at = max(again_at or 0, now + LOOK_AGAIN_S_MAX * SECOND)
+    renewing = [one.slot.outlet_id for one in told if one.renews]
+    again_at = reopened_until(tx, tenant_id, renewing, now) if renewing else None
     kept = []
     for one in sorted(told, key=lambda one: one.slot.priority):  # siblings share a ration: the urgent ones take first
-        slot = one.slot
-        wait_until = None
-        if again_at is not None and one in reopening:
-            wait_until = again_at
-        elif not rations.take(slot.outlet_id, urgent=slot.priority <= URGENT_MAX):
-            wait_until = now + USED_UP_WAIT_S * SECOND
-        if wait_until is None:
-            one.renews = one in reopening
+        if one.renews and again_at is not None:
+            one.wait(again_at, RATIONED)
+        elif not rations.take(one.slot.outlet_id, urgent=one.slot.priority <= URGENT_MAX):
+            one.wait(now + USED_UP_WAIT_S * SECOND, RATIONED)
+        else:
             kept.append(one)
-        elif slot.state is SlotState.WAITING:
-            slot.wait_until = wait_until
-            slot.reason = SHOWS_ONE if shows_one and one in reopening else RATIONED
-    return kept if any(not one.along for one in kept) else []
+    return _worth_a_call(kept)
+
+
+def _worth_a_call(told: list[Told]) -> list[Told]:
+    """Nothing is told where all that is left would only go along (8.15)."""
+    return told if any(not one.along for one in told) else []
 
 
 def _strictly(tx: Tx, tenant_id: int, told: list[Told], now: int) -> list[Told]:
@@ -448,6 +444,19 @@ def _strictly(tx: Tx, tenant_id: int, told: list[Told], now: int) -> list[Told]:
         if zeros or any(one.quantity != one.slot.believed for one in loose):
             kept += loose + zeros
     return kept
+
+
+def _open_strictly(tx: Tx, tenant_id: int, told: list[Told], unit: Sequence[int], now: int) -> list[Told]:
+    """S8.7 for a sold-out listing: opened again it shows one piece, of whichever offering, until it is told its numbers (8.16). While that
+    may be a piece too many of a strict SKU it stays closed. `unit`: all outlets of the listing."""
+    opening = {one.slot.outlet_id for one in told if one.renews}
+    may_show_one = dict.fromkeys(set(unit) - opening, 1)
+    if not opening or not may_show_one or room_for(tx, tenant_id, may_show_one, now):
+        return told
+    for one in told:
+        if one.renews:
+            one.wait(now + LOOK_AGAIN_S_MAX * SECOND, SHOWS_ONE)
+    return _worth_a_call([one for one in told if not one.renews])
 
 
 def _read_again(slots: Sequence[Slot]) -> list[Told]:

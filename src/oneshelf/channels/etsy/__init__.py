@@ -70,6 +70,8 @@ CAN = Capabilities(
     # Source: error text "There was a problem with /quantity : cannot be greater than 999" (etsy/open-api #214).
     max_quantity=999,
     zero_is_state=True,
+    # Source: Etsy Open API v3, updateListing, `state`: "Setting a `sold_out` listing to `active` will update the quantity to 1 …", read 2026-11.
+    opens_with_one=True,
     # Cancels and refunds may never show in the feed; an hour keeps the cost below the day's budget for some dozens of open orders.
     rereads_open_orders_s=3_600.0,
 )
