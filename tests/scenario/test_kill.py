@@ -43,7 +43,7 @@ class Killable:
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = folder
         self.env = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
             "ONESHELF_DATA_DIR": str(folder),
             "ONESHELF_PUBLIC_URL": self.url,
             "ONESHELF_PORT": str(self.port),

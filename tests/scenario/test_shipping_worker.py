@@ -220,23 +220,48 @@ async def test_I17_an_answer_that_could_not_be_taken_in_is_taken_in_again_or_the
     """Found by the simulator: one failed step, and the parcel counted as on its way until the next start."""
     one_parcel(world)
     monkeypatch.setattr(writer, "TAKE_IN_AGAIN_S", (0.0, 0.0, 0.0))
-    left, settle = [broken], telling.settle
-
-    def breaks(*args: Any) -> None:
-        left[0] -= 1
-        if left[0] >= 0:
-            raise MemoryError
-        settle(*args)
-
-    monkeypatch.setattr(telling, "settle", breaks)
+    breaks(monkeypatch, "settle", broken)
     stop, changed = asyncio.Event(), asyncio.Event()
     loop = started(world, stand, stop, changed)
 
     async def ended() -> bool:
-        return world.value("SELECT state FROM shipment") in ("CONFIRMED", "UNKNOWN")
+        return bool(world.value("SELECT state FROM shipment") == "CONFIRMED")
 
     await until(ended, "taken in, or looked for", 10.0)
     stop.set()
     await asyncio.wait_for(loop, 5)
-    assert stand.calls.count("ship") == 1
-    assert world.value("SELECT state FROM shipment") == ("CONFIRMED" if broken == 1 else "UNKNOWN")
+    assert stand.calls == (["ship"] if broken == 1 else ["ship", "shipments"])
+
+
+async def test_I17_the_loop_outlives_a_recovery_that_fails_too(
+    world: World, stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_parcel(world)
+    monkeypatch.setattr(writer, "TAKE_IN_AGAIN_S", ())
+    monkeypatch.setattr(worker, "LOOK_EVERY_S", 0.01)
+    breaks(monkeypatch, "settle", 1)
+    breaks(monkeypatch, "recover", 5)
+    stop, changed = asyncio.Event(), asyncio.Event()
+    loop = started(world, stand, stop, changed)
+
+    async def ended() -> bool:
+        return loop.done() or bool(world.value("SELECT state FROM shipment") == "CONFIRMED")
+
+    await until(ended, "looked for", 10.0)
+    assert not loop.done()
+    stop.set()
+    await asyncio.wait_for(loop, 5)
+    assert stand.calls == ["ship", "shipments"]
+
+
+def breaks(monkeypatch: pytest.MonkeyPatch, step: str, times: int) -> None:
+    """Let a step of telling fail so often before it works."""
+    left, works = [times], getattr(telling, step)
+
+    def tried(*args: Any) -> None:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise MemoryError
+        works(*args)
+
+    monkeypatch.setattr(telling, step, tried)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,8 +31,8 @@ err = Console(stderr=True)
 
 
 def print_json(value: Any) -> None:
-    """Print one value as JSON."""
-    sys.stdout.write(json.dumps(msgspec.to_builtins(value), default=str) + "\n")
+    """Print one value as JSON, at once: of a command that goes on running, who reads its output through a pipe waits for this line."""
+    print(json.dumps(msgspec.to_builtins(value), default=str), flush=True)
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:

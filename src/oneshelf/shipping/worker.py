@@ -53,8 +53,12 @@ async def run(
     def first(tx: Tx) -> list[int | None]:
         return [due_at(tx, tenant_id, account_id) for due_at, _ in steps]
 
+    was_broken = False
     while steps and not stop.is_set():
         try:
+            if was_broken:
+                await writer.do(lambda tx: _recover(tx, tenant_id, account_id))
+                was_broken = False
             due, now = await writer.do(first), to_us(clock.now())
             busy = [await step() for (_, step), at in zip(steps, due, strict=True) if at is not None and at <= now]
             if any(busy):
@@ -65,7 +69,7 @@ async def run(
             raise
         except Exception:
             log.exception("shipping_failed", account_id=account_id)
-            await writer.take_in(lambda tx: _recover(tx, tenant_id, account_id))
+            was_broken = True
             await bell.wait(LOOK_EVERY_S, stop)
 
 
