@@ -65,9 +65,8 @@ class Oversold:
         self.late: list[tuple[str, str]] = []
         self._troubles: dict[str, list[tuple[int, int]]] = {}
         self._edits: list[tuple[int, str, int]] = []
-        self._hands: dict[tuple[str, str], int] = {}
-        self._received: dict[str, int] = {}
-        self._came_back: dict[str, int] = {}
+        #: What put a number on sale that no sale of ours explains: {(cause, channel, SKU): [(when, how many seconds it lasts)]}.
+        self._excused: dict[tuple[str, str, str], list[tuple[int, float]]] = {}
 
     def trouble(self, channel: str, seconds: float = TROUBLE_S) -> None:
         """Something went wrong there (`*`: with the engine); it may take so long until it is made up for."""
@@ -85,14 +84,26 @@ class Oversold:
 
     def received(self, sku: str) -> None:
         """Pieces have come in at the shop, which shows them at once, whoever waits for them elsewhere."""
-        self._received[sku] = self.now_us()
+        self._excuse("hand", "shopify", sku, EDIT_S)
 
     def came_back(self, sku: str) -> None:
         """The shop has put pieces of a cancelled order back on sale."""
-        self._came_back[sku] = self.now_us()
+        self._excuse("window", "shopify", sku, BACK_S)
 
     def hand(self, channel: str, sku: str) -> None:
-        self._hands[(channel, sku)] = self.now_us()
+        """Somebody typed a number there."""
+        self._excuse("hand", channel, sku, HAND_S)
+
+    def _excuse(self, cause: str, channel: str, sku: str, seconds: float) -> None:
+        self._excused.setdefault((cause, channel, sku), []).append((self.now_us(), seconds))
+
+    def _is_excused(self, cause: str, channel: str, sku: str) -> bool:
+        """Whether one of these still lasts: time in which the channel or the engine was in trouble does not count."""
+        for at, seconds in self._excused.get((cause, channel, sku), ()):
+            end = at + int(seconds * SECOND)
+            if self.now_us() < end + self._troubled(at, end, {channel, "*"}):
+                return True
+        return False
 
     def sold(self, sale: Any) -> None:
         """Judge one purchase at the moment in which it is accepted."""
@@ -108,20 +119,10 @@ class Oversold:
 
     def _cause(self, sale: Any, sku: str, k: int) -> str:
         now = self.now_us()
-        typed = [(self._hands.get((sale.channel, sku)), HAND_S)]
-        typed += [(self._received.get(sku), EDIT_S)] if sale.channel == "shopify" else []
-        for at, seconds in typed:
-            if at is not None and now < (end := at + int(seconds * SECOND)) + self._troubled(
-                at, end, {sale.channel, "*"}
-            ):
-                return "hand"
-        if self.told.is_fought_over(sale.channel, sku):
+        if self._is_excused("hand", sale.channel, sku) or self.told.is_fought_over(sale.channel, sku):
             return "hand"
-        back_at = self._came_back.get(sku) if sale.channel == "shopify" else None
-        if back_at is not None:
-            end = back_at + int(BACK_S * SECOND)
-            if now < end + self._troubled(back_at, end, {"shopify", "*"}):
-                return "window"
+        if self._is_excused("window", sale.channel, sku):
+            return "window"
         put_back = 0
         unknown = sum(pieces for at, one, pieces in self._edits if one == sku and now - at < EDIT_S * SECOND)
         for other in self.shelf.sales():
