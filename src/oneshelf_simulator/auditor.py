@@ -18,7 +18,7 @@ from typing import Any
 from .customers import Customers
 from .releases import Releases
 from .rest import Rest
-from .shelf import MARKETPLACES, Shelf, plain_id
+from .shelf import MARKETPLACES, Key, Shelf, plain_id
 from .strict import Strict
 
 #: What each invariant is checked by, and when.
@@ -94,7 +94,9 @@ class Auditor:
         self.database = database
         self.now_us = now_us
         self.strict = Strict(shelf, self.rows, now_us, strict)
-        self.rest = Rest(shelf, self.rows, self.channel, now_us, adaptive=adaptive, strict=self.strict.skus)
+        self.rest = Rest(
+            shelf, self.rows, self.channel, now_us, self._cancel_heard, adaptive=adaptive, strict=self.strict.skus
+        )
         self._connection: sqlite3.Connection | None = None
         self._sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * 6)
         self._entries = hashlib.sha256()
@@ -153,6 +155,10 @@ class Auditor:
             known = key in self.put_back_heard_at or self.now_us() < at + ON_ITS_WAY_US
             if key[0] == channel and not known and key[1].encode() in body:
                 self.put_back_heard_at[key] = self.now_us()
+
+    def _cancel_heard(self, key: Key) -> bool:
+        """Whether anything that was delivered named an order since its channel cancelled it and put its pieces back."""
+        return key not in self.put_back_at or key in self.put_back_heard_at
 
     def put_back(self, channel: str, order_id: str) -> None:
         """A channel has cancelled an order and put its pieces back on sale."""
@@ -546,6 +552,12 @@ class Auditor:
         for person in people:
             if any(person in line for line in lines):
                 raise Breach("I21", "a buyer stands in a log line")
+
+    def reads_by_id(self) -> Counter[str]:
+        """How often each order was asked for by its id."""
+        return Counter(
+            dict(self.rows("SELECT entity, COUNT(*) FROM intent WHERE kind = 'fetch_order' GROUP BY entity"))
+        )
 
     def writes(self) -> int:
         ((count,),) = self.rows("SELECT COUNT(*) FROM attempt")

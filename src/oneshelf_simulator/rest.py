@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .offers import Offers
-from .shelf import MARKETPLACES, Shelf, plain_id
+from .shelf import MARKETPLACES, Key, Shelf, plain_id
 
 #: {outlet: (least, most)}, in pieces.
 Ought = dict[int, tuple[int, int]]
@@ -20,7 +20,7 @@ REREAD_US = 900 * 1_000_000
 
 class Rest:
     """`rows(sql, *parameters)` reads the database; `channel(account id)` names an account's channel; `now_us`: the world's instant in
-    microseconds. `adaptive`: offers are by pace and window, not the plain number. `strict`: SKUs whose pieces are dealt out."""
+    microseconds. `cancel_heard`: whether anything that was delivered named an order since its channel cancelled it. `adaptive`: offers are by pace and window, not the plain number. `strict`: SKUs whose pieces are dealt out."""
 
     def __init__(
         self,
@@ -28,6 +28,7 @@ class Rest:
         rows: Callable[..., list[tuple[Any, ...]]],
         channel: Callable[[int], str],
         now_us: Callable[[], int],
+        cancel_heard: Callable[[Key], bool],
         *,
         adaptive: bool,
         strict: frozenset[str],
@@ -36,6 +37,7 @@ class Rest:
         self.rows = rows
         self.channel = channel
         self.now_us = now_us
+        self.cancel_heard = cancel_heard
         self.adaptive = adaptive
         self.strict = strict
 
@@ -114,19 +116,26 @@ class Rest:
         return {sku: self.shelf.on_hand[sku] - owed[sku] - self.shelf.damaged[sku] for sku in self.shelf.skus}
 
     def _owed(self) -> Counter[str]:
-        """Pieces by SKU that buyers wait for, but those of an order that no feed shows and whose message was lost or is hours late: nobody
-        can know of it (F21)."""
+        """Pieces by SKU that buyers wait for, as far as anybody can know who goes by feeds and messages: of an order that no feed shows,
+        whose message was lost or is hours late, nobody knows, nor that it was cancelled until it is read again the next day (F21)."""
         stored = {
             (self.channel(account_id), plain_id(order_id))
             for account_id, order_id in self.rows("SELECT account_id, order_id FROM orders WHERE copy_key = ''")
         }
-        unknown = {
-            (sale.channel, plain_id(sale.order_id)) for sale in self.shelf.sales() if not self.shelf.is_listed(sale)
-        } - stored
+        unlisted = {
+            (sale.channel, plain_id(sale.order_id)): sale
+            for sale in self.shelf.sales()
+            if not self.shelf.is_listed(sale)
+        }
         owed = self.shelf.owed_by_web()
         for (channel, order_id), pieces in self.shelf.owed_by_marketplaces():
-            if (channel, plain_id(order_id)) not in unknown:
+            key = (channel, plain_id(order_id))
+            if key not in unlisted or key in stored:
                 owed.update(pieces)
+        for key in sorted(unlisted.keys() & stored):
+            sale = unlisted[key]
+            if sale.cancelled_at and not self.cancel_heard(key):
+                owed.update(self.shelf.pieces(sale) - self.shelf.left.get((sale.channel, sale.order_id), Counter()))
         return owed
 
     def _orders_missing(self) -> list[str]:

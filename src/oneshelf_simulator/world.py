@@ -476,12 +476,15 @@ class World:
         wait for its hour is reopened, once, when it is over."""
         waiting = len(self.auditor.rest.waiting())
         to_come = waiting + self.auditor.rest.parked() * self.shelf.writes_a_fact()
-        writes, explained = self.auditor.writes(), self._explained_writes()
+        writes, explained, reads = self.auditor.writes(), self._explained_writes(), self.auditor.reads_by_id()
         await asyncio.sleep(QUIET_S)
         self._judge(self.auditor.look)
         more, allowed = self.auditor.writes() - writes, self._explained_writes() - explained + to_come
         if more > allowed and self.failure is None:
             self.failure = Breach("I14", f"{more} writes after everything was at rest, {allowed} explained")
+        for order, times in (self.auditor.reads_by_id() - reads).items():
+            if times > READ_AT_REST_MAX and self.failure is None:
+                self.failure = Breach("I14", f"order {order} was read {times} times in half an hour of rest")
         await self._rest_again()
         if waiting:
             await asyncio.sleep(RENEWAL_S - QUIET_S)
@@ -560,6 +563,9 @@ class World:
 def _breach(rule: str, what: str) -> None:
     raise Breach(rule, what)
 
+
+#: So often an order may be read by its id in half an hour of rest: once in its hour, and for each message of a purchase that is just paid.
+READ_AT_REST_MAX = 4
 
 #: What a channel does not do. Shopify answers a mutation of quantities when it is done, and a level's quantities are read together
 #: (S0.3); its emulator would draw stale_read for each quantity of a level by itself.

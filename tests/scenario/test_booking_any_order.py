@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.scenario.engine import AMAZON, EBAY, ETSY, SHOP, World, key_of, order
 from tests.scenario.invariants import check
 
 from oneshelf.core.facts import LineSeen, OrderSeen, Payment, ShipmentSeen
-from oneshelf.core.instants import SECOND, from_us, to_us
+from oneshelf.core.instants import SECOND, from_us
 from oneshelf.db.store import Store
 
 
@@ -265,17 +266,40 @@ def test_S4_4_a_web_order_and_its_parcels_commute(store: Store) -> None:
     run()
 
 
-def test_S4_3_a_snapshot_of_the_same_instant_fetched_later_goes_before_a_late_webhook(store: Store) -> None:
-    """Channels tell whole seconds: the webhook of the first of two changes in a second arrives after the poll that saw both."""
+@pytest.mark.parametrize("behind_s", [0, 300])
+def test_S4_3_a_snapshot_of_the_same_instant_that_was_read_goes_before_a_late_webhook(
+    store: Store, behind_s: int
+) -> None:
+    """Channels tell whole seconds: the webhook of the first of two changes in a second arrives after the poll that saw both. Found by the
+    simulator with a clock of ours that was behind: the webhook stood for good, because the next poll brings what was read already."""
     world = World(store)
     world.item("MUG", 10)
     world.open()
-    placed = world.now
-    first, both = order("E-1", placed, MUG=3), order("E-1", placed, MUG=3)
-    both = msgspec.structs.replace(both, lines=(msgspec.structs.replace(both.lines[0], cancelled=1),))
+    first = order("E-1", world.now, MUG=3, updated=world.now + behind_s * SECOND)
+    both = msgspec.structs.replace(first, lines=(msgspec.structs.replace(first.lines[0], cancelled=1),))
     world.tick(5)
     world.hear(EBAY, both, source="poll")
     world.tick(5)
     world.hear(EBAY, first)
     assert world.level("MUG") == (10, 2, 0, 0)
-    assert to_us(first.updated_at) == placed  # type: ignore[arg-type]
+
+
+def test_S4_3_of_two_messages_of_the_same_instant_the_one_that_came_later_counts_until_the_order_is_read(
+    store: Store,
+) -> None:
+    world = World(store)
+    world.item("MUG", 10)
+    world.open()
+    first = order("E-1", world.now, MUG=3)
+    both = msgspec.structs.replace(first, lines=(msgspec.structs.replace(first.lines[0], cancelled=1),))
+    world.hear(EBAY, first)
+    world.tick()
+    world.hear(EBAY, both)
+    assert world.level("MUG") == (10, 2, 0, 0)
+    world.tick()
+    world.hear(EBAY, first)
+    assert world.level("MUG") == (10, 3, 0, 0)
+    world.tick(10)
+    world.hear(EBAY, both, source="poll")
+    assert world.level("MUG") == (10, 2, 0, 0)
+    check(world)

@@ -84,3 +84,34 @@ async def test_S4_6_an_order_that_was_just_read_is_not_read_again(stage: Stage) 
     await until(there, "the order came", 40)
     now = to_us(stage.service.clock.now())
     assert await writer.do(lambda tx: intake.reread_open_orders(tx, 1, etsy, now, 3_600.0)) == 0
+
+
+async def test_S4_6_an_order_that_was_read_as_it_was_before_is_not_asked_for_at_every_look(stage: Stage) -> None:
+    """Found beside a run of the simulator: after its first hour an open order was read every thirty seconds, until the day's calls were gone."""
+    etsy = next(one for one in stage.brought_up if one.channel == "etsy").account_id
+    stock = (await stage.marketplaces.ask("GET", "/state"))["marketplaces"]["etsy"]["stock"]
+    sku = max(stock, key=lambda each: stock[each])
+    sale = await stage.marketplaces.ask("POST", "/buy", {"channel": "etsy", "lines": {sku: 1}})
+    writer = stage.service.writer
+
+    async def fetched_at() -> int:
+        rows = await writer.do(
+            lambda tx: tx.all(
+                "SELECT fetched_at FROM orders WHERE order_id = :o AND payment = 'paid'", o=str(sale["order_id"])
+            )
+        )
+        return int(rows[0][0]) if rows else 0
+
+    async def there() -> bool:
+        return bool(await fetched_at())
+
+    await until(there, "the order was paid", 40)
+    for _ in range(2):
+        now = to_us(stage.service.clock.now())
+        assert await writer.do(lambda tx, now=now: intake.reread_open_orders(tx, 1, etsy, now, 0.0)) >= 1  # type: ignore[misc]
+        stage.service.running[etsy].poke_fetch.ring()
+
+        async def read(since: int = now) -> bool:
+            return await fetched_at() > since
+
+        await until(read, "the order was read", 20)

@@ -27,7 +27,7 @@ from oneshelf.core.facts import (
     OrderSeen,
     OutletHint,
 )
-from oneshelf.core.instants import SECOND, from_us, to_us
+from oneshelf.core.instants import from_us
 from oneshelf.customers import privacy
 from oneshelf.db.journal import open_task
 from oneshelf.db.tx import Tx
@@ -121,7 +121,7 @@ def _handle_rows(
         facts = _parse(accounts, parsers, row, ends)
         for fact in facts:
             if isinstance(fact, OrderSeen):
-                orders.append((row, Heard(row.account_id, fact, row.received_at, _true_at(row, fact), row.source)))
+                orders.append((row, Heard(row.account_id, fact, row.received_at, row.received_at, row.source)))
             elif isinstance(fact, Ignored):
                 ends[row.seq] = ("DONE", fact.reason)
             else:
@@ -152,17 +152,6 @@ def _handle_rows(
                 f"{reason}. Then: oneshelf inbox retry {row.seq}, or set-aside {row.seq}",
             )
     done.rows, done.orders = len(rows), len(orders)
-
-
-def _true_at(row: Row, order: OrderSeen) -> int:
-    """When the snapshot was taken, as far as that can be told.
-
-    A pushed message shows the order as it was when it changed, however late it comes; channels tell that in whole seconds. So a page
-    that was fetched later goes before a message of the same second that was long on its way (S4.3).
-    """
-    if row.source in ("poll", "read") or order.updated_at is None:
-        return row.received_at
-    return min(row.received_at, to_us(order.updated_at) + SECOND)
 
 
 def _parse(

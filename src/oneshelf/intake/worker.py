@@ -251,11 +251,14 @@ async def _fetch(
 
     def step(tx: Tx) -> None:
         if message is not None:
+            # It is taken in although it may be as before: that it was read just now is news, or it would be asked for at every look; and what
+            # is stored may have come from elsewhere since it was heard.
+            key = f"{message.delivery_key}@{received_at}"
             raw = Raw(
                 tenant_id,
                 account_id,
                 message.topic,
-                message.delivery_key,
+                key,
                 "read",
                 message.headers,
                 message.body,

@@ -36,6 +36,11 @@ class Heard(msgspec.Struct, frozen=True, gc=False):
     #: Book it although this very snapshot was seen (a listing was linked meanwhile).
     again: bool = False
 
+    @property
+    def was_read(self) -> bool:
+        """Whether we asked for it; else the channel sent it, when the order changed, and it may have been long on its way."""
+        return self.source in ("poll", "read")
+
 
 def heard_again(order: OrderRow) -> Heard:
     """What is kept of a stored order, as if it were heard once more: to book what the world around it has changed."""

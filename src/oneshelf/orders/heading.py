@@ -56,12 +56,23 @@ def instant(h: Heard) -> int:
     return to_us(h.order.updated_at) if h.order.updated_at is not None else h.fetched_at
 
 
+def _age(h: Heard) -> tuple[int, int, int]:
+    """What tells which of two snapshots is the newer: the channel's own time, and of one time a read goes before a message. Channels tell
+    their time in whole seconds, and a message shows what was, however late it comes. A message that is newer than a read of the same second
+    costs the time until the next poll; one that is older, taken for newer, would stand for good: that poll brings what was read already."""
+    return instant(h), int(h.was_read), h.fetched_at
+
+
+def _stored_age(order: OrderRow) -> tuple[int, int, int]:
+    return order.updated_at or 0, order.was_read, order.fetched_at or 0
+
+
 def news(order: OrderRow, h: Heard) -> Literal["all", "document", "nothing"]:
-    """S4.3: newer by the channel's own time, then by when it was fetched: all of it is news.
+    """S4.3: newer by `_age`: all of it is news.
 
     "document": it is older, but brings the money and the buyer that nobody has told yet; its counts are out of date.
     """
-    if (instant(h), h.fetched_at) > (order.updated_at or 0, order.fetched_at or 0):
+    if _age(h) > _stored_age(order):
         return "all"
     return "document" if h.order.complete and not order.complete else "nothing"
 
@@ -83,6 +94,7 @@ def new_order(batch: Batch, account: Account, h: Heard, order_no: int) -> OrderR
         decided_at=batch.now,
         updated_at=None,
         fetched_at=None,
+        was_read=0,
         payment=str(h.order.payment),
         cancelled=0,
         complete=0,
@@ -143,7 +155,8 @@ def take(order: OrderRow, account: Account, h: Heard) -> OrderSeen:
     """Take over what the whole snapshot says about the order itself. Returns what is kept of it as its document."""
     seen = h.order
     order.version += 1
-    order.updated_at, order.fetched_at = max((order.updated_at or 0, order.fetched_at or 0), (instant(h), h.fetched_at))
+    if not h.again:
+        order.updated_at, order.was_read, order.fetched_at = max(_stored_age(order), _age(h))
     order.payment = str(seen.payment)
     order.cancelled = int(seen.cancelled)
     if order.placed_note == "missing" and seen.placed_at is not None:

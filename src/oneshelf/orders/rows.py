@@ -23,6 +23,7 @@ class OrderRow(msgspec.Struct, gc=False):
     decided_at: int
     updated_at: int | None
     fetched_at: int | None
+    was_read: int
     payment: str
     cancelled: int
     complete: int

@@ -20,6 +20,9 @@ orders = table(
     at("decided_at", False),
     at("updated_at"),
     at("fetched_at"),
+    flag(
+        "was_read"
+    ),  # the newest snapshot was asked for, not sent: of two of one update time it goes before a message (S4.3)
     words("payment"),
     flag("cancelled"),
     flag("complete"),
