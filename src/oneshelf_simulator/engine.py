@@ -39,6 +39,7 @@ from oneshelf.reconcile.sweep import sweep
 from oneshelf.settings import Settings
 from oneshelf.shipping import worker as shipping_worker
 from oneshelf.tenants import credentials
+from oneshelf.watch import alert_sending
 from oneshelf.web.commands import COMMANDS
 from oneshelf.wiring import Machine, Service, build_channel
 from oneshelf.wiring import loops as account_loops
@@ -434,6 +435,7 @@ _LOOKERS = (
     (wiring, "SHORT_LOOK_S"),
     (account_loops, "REREAD_LOOK_S"),
     (customers, "LOOK_EVERY_S"),
+    (alert_sending, "LOOK_EVERY_S"),
     (credentials, "HELD_S"),
 )
 

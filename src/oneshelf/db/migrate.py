@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,12 @@ def _config() -> Config:
     return config
 
 
+@cache
+def _scripts() -> ScriptDirectory:
+    """The migrations that we ship, read once a process."""
+    return ScriptDirectory.from_config(_config())
+
+
 def sqlalchemy_url(url: str) -> URL | str:
     """Return the SQLAlchemy form of our database URL (psycopg 3 for PostgreSQL). A path is taken as it is, whatever its letters."""
     if url.startswith("sqlite:///"):
@@ -43,8 +50,7 @@ def migrate(store: Store) -> None:
 
     Raises Stop if the database is newer than we are or is another program's; the driver's own error for anything else.
     """
-    config = _config()
-    scripts = ScriptDirectory.from_config(config)
+    scripts = _scripts()
     engine = create_engine(sqlalchemy_url(store.url), poolclass=pool.NullPool)
     if store.dialect == "sqlite":
         _begin_for_schema_too(engine)
@@ -62,6 +68,7 @@ def migrate(store: Store) -> None:
                     "Give Oneshelf one of its own; nothing was changed."
                 )
             if current != scripts.get_current_head():
+                config = _config()
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
                 connection.commit()
