@@ -16,7 +16,7 @@ from oneshelf.channels.contract import Http, NoAnswer
 from oneshelf.channels.shopify import documents as docs
 from oneshelf.channels.shopify import ids
 from oneshelf.channels.shopify.copies import STAFF_NOTE_MAX, CopyKeeper, before_sending
-from oneshelf.channels.shopify.form import text, whole
+from oneshelf.channels.shopify.form import record, records, text, whole
 from oneshelf.channels.shopify.graphql import Failure, GraphQL, outcome_of, refusal, user_errors
 from oneshelf.channels.shopify.removal import (
     CopyRead,
@@ -73,7 +73,7 @@ class Canceller:
         if not isinstance(payload, dict):
             return Unknown("orderCancel gave no payload")
         errors = user_errors(payload, "orderCancelUserErrors")
-        return refusal(errors) if errors else Accepted(text((payload.get("job") or {}).get("id")))
+        return refusal(errors) if errors else Accepted(text(record(payload.get("job")).get("id")))
 
     async def _refund(
         self, http: Http, order_id: str, found: CopyRead, taken: list[tuple[dict[str, Any], int]], key: str
@@ -82,7 +82,7 @@ class Canceller:
         lines = [entry for line, count in taken for entry in refund_lines(found, line, count)]
         try:
             answer = await self._graphql.ask(http, docs.SUGGESTED_REFUND, {"id": order_id, "lines": lines})
-            suggested = (answer.data.get("order") or {}).get("suggestedRefund") or {}
+            suggested = record(record(answer.data.get("order")).get("suggestedRefund"))
         except (Park, Retry, NoAnswer) as error:
             return before_sending(error)
         refund = {
@@ -91,7 +91,7 @@ class Canceller:
             "notify": True,
             "note": marked(WORDS, key),
             "refundLineItems": lines,
-            "transactions": [_transaction(order_id, one) for one in suggested.get("suggestedTransactions") or []],
+            "transactions": [_transaction(order_id, one) for one in records(suggested.get("suggestedTransactions"))],
         }
         told = await self._graphql.tell(http, docs.REFUND_PIECES, {"input": refund, "key": key})
         if isinstance(told, Failure):
@@ -100,7 +100,7 @@ class Canceller:
         if not isinstance(payload, dict):
             return Unknown("refundCreate gave no payload")
         errors = user_errors(payload)
-        return refusal(errors) if errors else Accepted(text((payload.get("refund") or {}).get("id")))
+        return refusal(errors) if errors else Accepted(text(record(payload.get("refund")).get("id")))
 
     async def state(self, http: Http, wish: CancelWish, reference: str | None) -> CancelState:
         """Read how far it is. The job first: an order that its job left as it was is read after the job's end."""
@@ -139,6 +139,6 @@ def _transaction(order_id: str, suggested: dict[str, Any]) -> dict[str, Any]:
         "orderId": order_id,
         "kind": "REFUND",
         "gateway": suggested.get("gateway") or "",
-        "amount": ((suggested.get("amountSet") or {}).get("presentmentMoney") or {}).get("amount"),
-        "parentId": (suggested.get("parentTransaction") or {}).get("id"),
+        "amount": record(record(suggested.get("amountSet")).get("presentmentMoney")).get("amount"),
+        "parentId": record(suggested.get("parentTransaction")).get("id"),
     }

@@ -15,7 +15,7 @@ from oneshelf.channels.contract import AccountSeen, Finding, Http
 from oneshelf.channels.shopify import documents as docs
 from oneshelf.channels.shopify.auth import ShopifyAuth
 from oneshelf.channels.shopify.draft import METAFIELD_TYPE
-from oneshelf.channels.shopify.form import text
+from oneshelf.channels.shopify.form import record, records, text
 from oneshelf.channels.shopify.graphql import PERSONAL, GraphQL
 from oneshelf.channels.shopify.reads import Reader
 from oneshelf.channels.shopify.subscriptions import Subscriber, scope_findings
@@ -85,9 +85,9 @@ class Checker:
     async def _orders(self, http: Http) -> list[Finding]:
         key = await self._graphql.ask(http, docs.ORDER_KEY)
         newest = await self._graphql.ask(http, docs.NEWEST_ORDER)
-        nodes = (newest.data.get("orders") or {}).get("nodes") or []
+        nodes = records(record(newest.data.get("orders")).get("nodes"))
         return [
-            _order_key((key.data.get("metafieldDefinitions") or {}).get("nodes") or []),
+            _order_key(records(record(key.data.get("metafieldDefinitions")).get("nodes"))),
             _customer_data(newest.errors, nodes),
             *refresh_findings(self._auth.refresh_ends_at, newest.received_at),
         ]
@@ -101,7 +101,7 @@ def _webhook_secret(app_secret: Mapping[str, str]) -> Finding:
 
 
 def _order_key(definitions: list[dict[str, Any]]) -> Finding:
-    types = [str((one.get("type") or {}).get("name")) for one in definitions]
+    types = [str(record(one.get("type")).get("name")) for one in definitions]
     todo = ""
     if not types:
         todo = "The field that keeps copies of marketplace orders unique is missing: connect the shop again, Oneshelf makes it"

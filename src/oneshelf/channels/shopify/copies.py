@@ -17,7 +17,7 @@ from oneshelf.channels.contract import CopyPart, Finding, Http, HubCopy, HubOrde
 from oneshelf.channels.shopify import documents as docs
 from oneshelf.channels.shopify import draft as drafts
 from oneshelf.channels.shopify import ids
-from oneshelf.channels.shopify.form import text
+from oneshelf.channels.shopify.form import record, records, text
 from oneshelf.channels.shopify.graphql import Failure, GraphQL, outcome_of, refusal, user_errors
 from oneshelf.channels.shopify.money import to_minor
 from oneshelf.channels.shopify.reads import Reader
@@ -60,7 +60,7 @@ class CopyKeeper:
         answer = await self._graphql.tell(http, docs.DEFINE_ORDER_KEY, {"definition": definition})
         if isinstance(answer, Failure):
             return Finding(what, ok=False, todo=f"try again: {answer.reason}")
-        payload = answer.data.get("metafieldDefinitionCreate") or {}
+        payload = record(answer.data.get("metafieldDefinitionCreate"))
         errors = user_errors(payload)
         if not errors or all(error.get("code") == "TAKEN" for error in errors):
             return Finding(what, ok=bool(errors) or bool(payload.get("createdDefinition")), todo="")
@@ -104,7 +104,7 @@ class CopyKeeper:
             return Unknown("orderCancel gave no payload")
         errors = user_errors(payload, "orderCancelUserErrors")
         if not errors:
-            job = payload.get("job") or {}
+            job = record(payload.get("job"))
             return Accepted(job.get("id"), {"done": job.get("done") is True})
         return await self._cancel_refused(http, order_id, errors)
 
@@ -147,7 +147,7 @@ class CopyKeeper:
         if not isinstance(payload, dict):
             return Unknown("refundCreate gave no payload")
         errors = user_errors(payload)
-        return refusal(errors) if errors else Accepted((payload.get("refund") or {}).get("id"))
+        return refusal(errors) if errors else Accepted(record(payload.get("refund")).get("id"))
 
     async def read_order(self, http: Http, order_id: str) -> CopyRead | None:
         """Read what is open of an order, and where; None if the shop shows none. Raises Park, Retry, NoAnswer."""
@@ -161,11 +161,11 @@ class CopyKeeper:
         """Read an order's fulfilment orders, each with all its lines; (None, []) if there is no such order."""
         order, found = await self.pages(http, docs.WORK, order_id, "fulfillmentOrders")
         for one in found:
-            lines = one.get("lineItems") or {}
-            info = lines.get("pageInfo") or {}
+            lines = record(one.get("lineItems"))
+            info = record(lines.get("pageInfo"))
             if info.get("hasNextPage"):
                 _, more = await self.pages(http, docs.WORK_LINES, one["id"], "lineItems", info.get("endCursor"))
-                one["lineItems"] = {"nodes": [*(lines.get("nodes") or []), *more]}
+                one["lineItems"] = {"nodes": [*records(lines.get("nodes")), *more]}
         return order, found
 
     async def pages(
@@ -179,9 +179,9 @@ class CopyKeeper:
             if part is None:
                 return None, nodes
             order = order or part
-            page = part.get(connection) or {}
-            nodes += page.get("nodes") or []
-            info = page.get("pageInfo") or {}
+            page = record(part.get(connection))
+            nodes += records(page.get("nodes"))
+            info = record(page.get("pageInfo"))
             if not info.get("hasNextPage"):
                 return order, nodes
             after = info.get("endCursor")
@@ -193,7 +193,7 @@ def created(payload: object) -> Outcome:
     if not isinstance(payload, dict):
         return Unknown("orderCreate gave no payload")
     errors = user_errors(payload)
-    order = payload.get("order") or {}
+    order = record(payload.get("order"))
     order_id = ids.number(order.get("id"))
     if order_id is not None:
         return Accepted(order_id, _detail(order))
@@ -222,7 +222,7 @@ def _names_customer(error: Mapping[str, Any]) -> bool:
 
 
 def _detail(order: Mapping[str, Any]) -> dict[str, Any]:
-    money = (order.get("totalPriceSet") or {}).get("presentmentMoney") or {}
+    money = record(record(order.get("totalPriceSet")).get("presentmentMoney"))
     currency = str(money.get("currencyCode") or "")
     return {
         "name": text(order.get("name")) or "",

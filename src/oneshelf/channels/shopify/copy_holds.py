@@ -15,7 +15,7 @@ from oneshelf.channels.contract import Http, NoAnswer
 from oneshelf.channels.shopify import documents as docs
 from oneshelf.channels.shopify import ids
 from oneshelf.channels.shopify.copies import CopyKeeper, before_sending
-from oneshelf.channels.shopify.form import WORK_DONE
+from oneshelf.channels.shopify.form import WORK_DONE, records
 from oneshelf.channels.shopify.graphql import Failure, GraphQL, outcome_of, refusal, user_errors
 from oneshelf.core.errors import Park, Retry
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled, Unknown
@@ -94,5 +94,5 @@ class CopyHolds:
 
 def _ours(work: dict[str, Any]) -> list[str]:
     """The ids of our holds on one fulfilment order."""
-    holds = work.get("fulfillmentHolds") or []
+    holds = records(work.get("fulfillmentHolds"))
     return [hold["id"] for hold in holds if hold.get("heldByRequestingApp") and hold.get("handle") == HANDLE]

@@ -21,7 +21,7 @@ from oneshelf.channels.contract import Http, NoAnswer
 from oneshelf.channels.shopify import documents as docs
 from oneshelf.channels.shopify import ids
 from oneshelf.channels.shopify.copies import CopyKeeper, before_sending, line_key
-from oneshelf.channels.shopify.form import WORK_DONE, text, whole
+from oneshelf.channels.shopify.form import WORK_DONE, record, records, text, whole
 from oneshelf.channels.shopify.graphql import Failure, GraphQL, outcome_of, refusal, user_errors
 from oneshelf.core.errors import Park, Retry
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled, Unknown
@@ -69,7 +69,7 @@ class CopyMoves:
                 step = next_step(keys, live, wanted)
                 if step is None:
                     return Accepted(hub_order_id, {"where": standing(keys, live)})
-                if "MOVE" not in {one.get("action") for one in step.work.get("supportedActions") or []}:
+                if "MOVE" not in {one.get("action") for one in records(step.work.get("supportedActions"))}:
                     return Rejected(f"its fulfilment order is {step.work.get('status')} there", IN_PROGRESS)
                 outcome = await self._tell(http, step)
                 if not isinstance(outcome, Accepted):
@@ -121,16 +121,16 @@ def keys_of(lines: Iterable[Mapping[str, Any]], wanted: Sequence[Placed]) -> dic
 
 def _open_items(work: Mapping[str, Any]) -> list[tuple[dict[str, Any], str, int]]:
     """Return (item, hub line id, pieces still to be sent) of one fulfilment order."""
-    nodes = (work.get("lineItems") or {}).get("nodes") or []
+    nodes = records(record(work.get("lineItems")).get("nodes"))
     rows = [
-        (item, ids.number((item.get("lineItem") or {}).get("id")) or "", whole(item.get("remainingQuantity")) or 0)
+        (item, ids.number(record(item.get("lineItem")).get("id")) or "", whole(item.get("remainingQuantity")) or 0)
         for item in nodes
     ]
     return [row for row in rows if row[2] > 0]
 
 
 def _location(work: Mapping[str, Any]) -> str:
-    return text(((work.get("assignedLocation") or {}).get("location") or {}).get("id")) or ""
+    return text(record(record(work.get("assignedLocation")).get("location")).get("id")) or ""
 
 
 def next_step(keys: Mapping[str, Key], live: Sequence[dict[str, Any]], wanted: Sequence[Placed]) -> Step | None:

@@ -18,7 +18,7 @@ import msgspec
 from oneshelf.channels.contract import ExportState, Http, HubLevel, ListingFound, NoAnswer, Request
 from oneshelf.channels.shopify import documents as docs
 from oneshelf.channels.shopify import ids
-from oneshelf.channels.shopify.form import instant, text, whole
+from oneshelf.channels.shopify.form import instant, record, text, whole
 from oneshelf.channels.shopify.graphql import Failure, GraphQL, outcome_of, refusal, user_errors
 from oneshelf.channels.shopify.reads import Reader, hub_level, listing
 from oneshelf.core.errors import Retry
@@ -59,13 +59,13 @@ class Exporter:
         answer = await self._graphql.tell(http, docs.START_EXPORT, {"query": query})
         if isinstance(answer, Failure):
             return outcome_of(answer)
-        payload = answer.data.get("bulkOperationRunQuery") or {}
+        payload = record(answer.data.get("bulkOperationRunQuery"))
         errors = user_errors(payload)
         if any(error.get("code") in BUSY_CODES for error in errors):
             return Throttled(BUSY_WAIT_S, str(errors[0].get("message")))
         if errors:
             return refusal(errors)
-        export_id = text((payload.get("bulkOperation") or {}).get("id"))
+        export_id = text(record(payload.get("bulkOperation")).get("id"))
         return ExportState(export_id, "running") if export_id else Unknown("the export has no id")
 
     async def state(self, http: Http, export_id: str) -> ExportState:
@@ -156,7 +156,7 @@ def row_of(line: bytes, index: int) -> dict[str, Any]:
 def level_of(row: dict[str, Any], started_at: datetime) -> HubLevel | None:
     """Return the level of a line; None for an item's own line, and for a level of an item that is not tracked."""
     parent = text(row.get("__parentId"))
-    if parent is None or (row.get("item") or {}).get("tracked") is False:
+    if parent is None or record(row.get("item")).get("tracked") is False:
         return None
     return hub_level(parent, row, started_at)
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
+from oneshelf.core.errors import Retry
 from oneshelf.core.facts import (
     Address,
     BuyerSeen,
@@ -295,9 +297,28 @@ def text(value: object) -> str | None:
     return str(value)
 
 
-def texts(values: Iterable[object]) -> tuple[str, ...]:
-    """Return the texts that are there, each once, in order."""
-    return tuple(dict.fromkeys(found for found in map(text, values) if found))
+def texts(values: object) -> tuple[str, ...]:
+    """Return the texts of several that are there, each once, in order; none if there are not several."""
+    found = map(text, values) if isinstance(values, Iterable) and not isinstance(values, str) else ()
+    return tuple(dict.fromkeys(one for one in found if one))
+
+
+def record(value: object) -> dict[str, Any]:
+    """Return the object, an empty one if it is none: what an answer leaves out, or holds in a shape of its own, says nothing."""
+    return value if isinstance(value, dict) else {}
+
+
+def records(values: object) -> list[dict[str, Any]]:
+    """Return the objects of a list, none if it is no list."""
+    return [one for one in values if isinstance(one, dict)] if isinstance(values, list) else []
+
+
+def all_records(values: object, what: str) -> list[dict[str, Any]]:
+    """Return the objects of a list of which each counts: one that was left out would be missed, or taken for gone. Raises Retry."""
+    found = records(values)
+    if not isinstance(values, list) or len(found) != len(values):
+        raise Retry(f"Shopify's answer does not hold the {what} that it was asked for")
+    return found
 
 
 def whole(value: object) -> int | None:

@@ -19,7 +19,7 @@ import msgspec
 from oneshelf.channels.contract import Cursor, Http, Page, RawMessage
 from oneshelf.channels.shopify import documents as docs
 from oneshelf.channels.shopify import ids
-from oneshelf.channels.shopify.form import instant
+from oneshelf.channels.shopify.form import all_records, instant, record, records
 from oneshelf.channels.shopify.graphql import GraphQL
 from oneshelf.channels.shopify.parse import POLLED_ORDER
 from oneshelf.core.errors import Retry
@@ -59,8 +59,8 @@ class OrderReader:
             raise Retry(f"a cursor without its window: {run}")
         variables = {"filter": updated(since), "cursor": run["after"]}
         answer = await self._graphql.ask(http, docs.ORDERS_CHANGED, variables)
-        orders = answer.data.get("orders") or {}
-        nodes = orders.get("nodes") or []
+        orders = record(answer.data.get("orders"))
+        nodes = all_records(orders.get("nodes"), "orders")
         _refuse_ignored_filter(nodes, since)
         messages = [await self._message(http, node, answer.received_at) for node in nodes]
         after = _next(orders)
@@ -73,7 +73,11 @@ class OrderReader:
         """Read one order, None if Shopify shows none (deleted, or older than 60 days)."""
         answer = await self._graphql.ask(http, docs.ORDER, {"id": ids.gid("Order", order_id)})
         node = answer.data.get("order")
-        return None if node is None else await self._message(http, node, answer.received_at)
+        if node is None:
+            return None
+        if not isinstance(node, dict):
+            raise Retry(f"Shopify's answer about order {order_id} holds no order")
+        return await self._message(http, node, answer.received_at)
 
     async def _message(self, http: Http, node: dict[str, Any], read_at: datetime) -> RawMessage | None:
         whole = await self._long_form(http, node) if overflows(node) else node
@@ -86,17 +90,17 @@ class OrderReader:
         head = answer.data.get("order")
         if head is None:
             return None
-        work = (head.get("fulfillmentOrders") or {}).get("nodes") or []
+        work = records(record(head.get("fulfillmentOrders")).get("nodes"))
         lines = await self._part(http, docs.ORDER_LINES, node["id"], "lineItems")
         return {
             **head,
             "lineItems": lines["lineItems"],
             "fulfillments": [
                 await self._part(http, docs.FULFILLMENT, f["id"], "fulfillmentLineItems")
-                for f in head.get("fulfillments") or []
+                for f in records(head.get("fulfillments"))
             ],
             "refunds": [
-                await self._part(http, docs.REFUND, r["id"], "refundLineItems") for r in head.get("refunds") or []
+                await self._part(http, docs.REFUND, r["id"], "refundLineItems") for r in records(head.get("refunds"))
             ],
             "fulfillmentOrders": {
                 "nodes": [await self._part(http, docs.FULFILLMENT_ORDER, w["id"], "lineItems") for w in work]
@@ -110,10 +114,10 @@ class OrderReader:
         after: str | None = None
         for _ in range(PART_PAGES_MAX):
             answer = await self._graphql.ask(http, document, {"id": part_id, "cursor": after})
-            part = answer.data.get("part") or {}
+            part = record(answer.data.get("part"))
             if not part:
                 raise Retry(f"{part_id} went away while its order was read")
-            nodes += (part.get(connection) or {}).get("nodes") or []
+            nodes += all_records(record(part.get(connection)).get("nodes"), connection)
             after = _next(part.get(connection))
             if after is None:
                 return {**part, connection: {"nodes": nodes}}
@@ -130,25 +134,25 @@ def polled(node: dict[str, Any], read_at: datetime) -> RawMessage:
 
 def overflows(node: dict[str, Any]) -> bool:
     """Return True if the short form may not hold the whole order."""
-    fulfillments, refunds = node.get("fulfillments") or [], node.get("refunds") or []
+    fulfillments, refunds = records(node.get("fulfillments")), records(node.get("refunds"))
     if len(fulfillments) >= docs.SHORT_LISTS or len(refunds) >= docs.SHORT_LISTS:
         return True
-    if any(len(f.get("trackingInfo") or []) >= docs.SHORT_TRACKING for f in fulfillments):
+    if any(len(records(f.get("trackingInfo"))) >= docs.SHORT_TRACKING for f in fulfillments):
         return True
-    work = node.get("fulfillmentOrders") or {}
+    work = record(node.get("fulfillmentOrders"))
     connections = [
         node.get("lineItems"),
         work,
         *(f.get("fulfillmentLineItems") for f in fulfillments),
         *(r.get("refundLineItems") for r in refunds),
-        *(w.get("lineItems") for w in work.get("nodes") or []),
+        *(w.get("lineItems") for w in records(work.get("nodes"))),
     ]
     return any(_next(connection) is not None for connection in connections)
 
 
 def _next(connection: Any) -> str | None:
     """Return the cursor of the next page, None if there is none."""
-    info = (connection or {}).get("pageInfo") or {}
+    info = record(record(connection).get("pageInfo"))
     return str(info.get("endCursor") or "") or None if info.get("hasNextPage") else None
 
 

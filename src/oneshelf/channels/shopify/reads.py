@@ -22,7 +22,7 @@ from oneshelf.channels.contract import (
 )
 from oneshelf.channels.shopify import documents as docs
 from oneshelf.channels.shopify import ids
-from oneshelf.channels.shopify.form import text, texts, whole
+from oneshelf.channels.shopify.form import all_records, record, records, text, texts, whole
 from oneshelf.channels.shopify.graphql import GraphQL
 from oneshelf.channels.shopify.money import to_minor, to_money
 from oneshelf.core.errors import Retry
@@ -49,11 +49,11 @@ class Reader:
 
     async def who(self, http: Http) -> AccountSeen:
         answer = await self._graphql.ask(http, docs.SHOP)
-        shop = answer.data.get("shop") or {}
+        shop = record(answer.data.get("shop"))
         domain, currency = text(shop.get("myshopifyDomain")), text(shop.get("currencyCode"))
         if domain is None or currency is None:
             raise Retry("the shop did not say its domain and currency")
-        scopes = (answer.data.get("currentAppInstallation") or {}).get("accessScopes") or []
+        scopes = records(record(answer.data.get("currentAppInstallation")).get("accessScopes"))
         return AccountSeen(
             external_id=domain.lower(),
             label=text(shop.get("name")) or domain,
@@ -62,7 +62,7 @@ class Reader:
                 "scopes": sorted(str(s.get("handle")) for s in scopes if isinstance(s, dict)),
                 "timezone": text(shop.get("ianaTimezone")),
                 "taxes_included": shop.get("taxesIncluded") is True,
-                "plan": shop.get("plan") or {},
+                "plan": record(shop.get("plan")),
                 "version_served": answer.version,
             },
         )
@@ -78,9 +78,9 @@ class Reader:
         after = None
         for _ in range(PAGES_MAX):
             answer = await self._graphql.ask(http, docs.LOCATIONS, {"cursor": after})
-            page = answer.data.get("locations") or {}
-            found += [_location(node) for node in page.get("nodes") or []]
-            info = page.get("pageInfo") or {}
+            page = record(answer.data.get("locations"))
+            found += [_location(node) for node in all_records(page.get("nodes"), "locations")]
+            info = record(page.get("pageInfo"))
             if not info.get("hasNextPage"):
                 return found
             after = info.get("endCursor")
@@ -115,16 +115,16 @@ class Reader:
         return found
 
     async def _all_levels(self, http: Http, item: dict[str, Any]) -> dict[str, Any]:
-        page = item.get("inventoryLevels") or {}
-        levels = list(page.get("nodes") or [])
+        page = record(item.get("inventoryLevels"))
+        levels = all_records(page.get("nodes"), "levels")
         for _ in range(PAGES_MAX):
-            info = page.get("pageInfo") or {}
+            info = record(page.get("pageInfo"))
             if not info.get("hasNextPage"):
                 return {**item, "levels": levels}
             variables = {"id": item["id"], "cursor": info.get("endCursor")}
             part = (await self._graphql.ask(http, docs.MORE_LEVELS, variables)).data.get("part") or {}
-            page = part.get("inventoryLevels") or {}
-            levels += page.get("nodes") or []
+            page = record(part.get("inventoryLevels"))
+            levels += all_records(page.get("nodes"), "levels")
         raise Retry(f"more than {PAGES_MAX} pages of levels of {item['id']}")
 
     async def components(self, http: Http, variant_ids: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -133,11 +133,11 @@ class Reader:
         for start in range(0, len(variant_ids), docs.BUNDLES_A_CALL):
             asked = [ids.gid("ProductVariant", one) for one in variant_ids[start : start + docs.BUNDLES_A_CALL]]
             answer = await self._graphql.ask(http, docs.COMPONENTS, {"ids": asked}, each=len(asked))
-            for node in answer.data.get("nodes") or []:
+            for node in records(answer.data.get("nodes")):
                 if node and node.get("requiresComponents"):
                     parts = found.setdefault(str(node["id"]), {})
-                    for one in (node.get("productVariantComponents") or {}).get("nodes") or []:
-                        sku = text((one.get("productVariant") or {}).get("sku")) or ""
+                    for one in records(record(node.get("productVariantComponents")).get("nodes")):
+                        sku = text(record(one.get("productVariant")).get("sku")) or ""
                         parts[sku] = parts.get(sku, 0) + (whole(one.get("quantity")) or 0)
         return {variant: parts for variant, parts in found.items() if parts}
 
@@ -146,7 +146,8 @@ class Reader:
         only = str((cursor or {}).get("only") or "")
         if "/InventoryItem/" in only:
             answer = await self._graphql.ask(http, docs.VARIANTS_OF_ITEM, {"id": only})
-            page = (answer.data.get("inventoryItem") or {}).get("variants") or {}
+            item = answer.data.get("inventoryItem")
+            page = {"nodes": []} if item is None else record(record(item).get("variants"))  # None: deleted
         else:
             product = ids.number(only)
             variables = {
@@ -154,10 +155,10 @@ class Reader:
                 "filter": f"product_id:{product}" if product else None,
             }
             answer = await self._graphql.ask(http, docs.VARIANTS, variables)
-            page = answer.data.get("productVariants") or {}
-        currency = text((answer.data.get("shop") or {}).get("currencyCode")) or await self.currency(http)
-        nodes = [n for n in page.get("nodes") or [] if not only or _belongs(n, only)]
-        info = page.get("pageInfo") or {}
+            page = record(answer.data.get("productVariants"))
+        currency = text(record(answer.data.get("shop")).get("currencyCode")) or await self.currency(http)
+        nodes = [n for n in all_records(page.get("nodes"), "variants") if not only or _belongs(n, only)]
+        info = record(page.get("pageInfo"))
         after = {**({"only": only} if only else {}), "after": info.get("endCursor")}
         return CataloguePage(
             tuple(listing(node, currency) for node in nodes), after if info.get("hasNextPage") else None
@@ -166,7 +167,7 @@ class Reader:
 
 def _belongs(node: dict[str, Any], only: str) -> bool:
     """The search is checked: an ignored filter would return every variant."""
-    return only in ((node.get("product") or {}).get("id"), (node.get("inventoryItem") or {}).get("id"))
+    return only in (record(node.get("product")).get("id"), record(node.get("inventoryItem")).get("id"))
 
 
 def _location(node: dict[str, Any]) -> HubLocation:
@@ -176,8 +177,8 @@ def _location(node: dict[str, Any]) -> HubLocation:
         active=node.get("isActive") is True,
         fulfils_online=node.get("fulfillsOnlineOrders") is True,
         is_fulfillment_service=node.get("isFulfillmentService") is True,
-        address=_address(node.get("address") or {}),
-        point=_point(node.get("address") or {}),
+        address=_address(record(node.get("address"))),
+        point=_point(record(node.get("address"))),
     )
 
 
@@ -202,7 +203,7 @@ def _point(told: dict[str, Any]) -> tuple[float, float] | None:
 def quantities(level: dict[str, Any]) -> dict[str, int]:
     """Return name → quantity, without those that have no number."""
     found = {}
-    for entry in level.get("quantities") or []:
+    for entry in records(level.get("quantities")):
         value = whole(entry.get("quantity"))
         if value is not None:
             found[str(entry.get("name"))] = value
@@ -213,7 +214,7 @@ def hub_level(item_id: str, level: dict[str, Any], read_at: datetime) -> HubLeve
     """Return one level. Raises Retry if a name that decides is missing: unknown is not 0."""
     have = quantities(level)
     missing = [name for name in ("on_hand", "available", "committed", "reserved") if name not in have]
-    location_id = text((level.get("location") or {}).get("id"))
+    location_id = text(record(level.get("location")).get("id"))
     if missing or location_id is None:
         raise Retry(f"a level of {item_id} without {', '.join(missing) or 'its location'}")
     return HubLevel(
@@ -235,7 +236,7 @@ def _seen(external_id: str, item: tuple[dict[str, Any] | None, datetime], locati
         return Seen(external_id, None, read_at, state="gone", problem="Shopify knows no such item")
     if node.get("tracked") is False:
         return Seen(external_id, None, read_at, problem="the item is not tracked")
-    levels = [level for level in node["levels"] if location in (None, (level.get("location") or {}).get("id"))]
+    levels = [level for level in node["levels"] if location in (None, record(level.get("location")).get("id"))]
     if not levels:
         return Seen(external_id, None, read_at, state="gone", problem="the item is not stocked there")
     numbers = [quantities(level).get("available") for level in levels]
@@ -249,7 +250,7 @@ def listing(node: dict[str, Any], currency: str) -> ListingFound:
 
     A bundle's parent (`requiresComponents`) has no stock of its own, so it is untracked here; its components are variants.
     """
-    item, product = node.get("inventoryItem") or {}, node.get("product") or {}
+    item, product = record(node.get("inventoryItem")), record(node.get("product"))
     variant_id, item_id = ids.number(node.get("id")), text(item.get("id"))
     if variant_id is None or item_id is None:
         raise Retry("a variant without its id or its inventory item")
@@ -278,11 +279,11 @@ def listing(node: dict[str, Any], currency: str) -> ListingFound:
 def _facts(node: dict[str, Any], product: dict[str, Any], item: dict[str, Any], currency: str) -> HubFacts:
     """What the merchant keeps about the product. Source: Shopify Admin GraphQL 2026-10: Product.vendor, productType, tags,
     ProductVariant.compareAtPrice (the shop's currency), InventoryItem.unitCost (scope read_products or read_inventory)."""
-    cost = item.get("unitCost") or {}
+    cost = record(item.get("unitCost"))
     return HubFacts(
         vendor=text(product.get("vendor")) or "",
         product_type=text(product.get("productType")) or "",
-        tags=texts(product.get("tags") or []),
+        tags=texts(product.get("tags")),
         cost=to_money(cost.get("amount"), text(cost.get("currencyCode"))),
         compare_at=to_money(node.get("compareAtPrice"), currency),
         barcode=text(node.get("barcode")) or "",
