@@ -140,6 +140,24 @@ async def test_many_listings_are_published_several_calls_at_once(store: Store) -
     assert {priority for priority, _ in channel.granted} <= {3, 5, 6}
 
 
+async def test_what_was_planned_to_wait_is_looked_at_when_its_time_has_come(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by the simulator: it waited until somebody rang, or for the next look."""
+    _, channel = made(store, "ebay", ["MUG"])
+    monkeypatch.setattr(worker, "LOOK_EVERY_S", 60.0)
+    plan, waited = worker.plan, []
+
+    def later(*args: Any, **more: Any) -> Any:
+        if waited:
+            return plan(*args, **more)
+        waited.append(True)
+        return WaitUntil(to_us(SystemClock().now()) + 300_000)
+
+    monkeypatch.setattr(worker, "plan", later)
+    assert await publish_until(store, channel, lambda: channel.shown == {"MUG": 3}) == []
+
+
 async def test_a_whole_listing_goes_with_the_document_that_was_read(store: Store) -> None:
     _, channel = made(store, "etsy", ["red", "blue"], unit="77")
     assert await publish_until(store, channel, lambda: channel.shown == {"red": 3, "blue": 3}) == []

@@ -107,6 +107,8 @@ class PriceCalls:
                 at = await self._start(kind, operation)
                 if at is not None and at <= self.now():
                     return 0.0
+                if at is not None:  # planned to wait, which the look before it could not know
+                    waits.append((at - self.now()) / SECOND)
         return min(waits, default=None)
 
     async def _start(self, kind: str, operation: str) -> int | None:

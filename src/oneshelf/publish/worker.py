@@ -161,6 +161,8 @@ class _Publisher:
             at = await self._start(kind, operation)
             if at is not None and at <= self.now():
                 return 0.0
+            if at is not None:  # planned to wait, which the look before it could not know
+                waits.append((at - self.now()) / SECOND)
         # After the numbers; one that waits for its budget has its place before every price in the limiter's line.
         if self.prices is not None and due_prices is not None:
             wait = await self.prices.turn(due_prices)
