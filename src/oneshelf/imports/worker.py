@@ -35,18 +35,19 @@ async def run(
     writer: Writer,
     clock: Clock,
     bell: Bell,
-    news: Bell,
+    on_settled: Callable[[], None],
     stop: asyncio.Event,
     not_found_after_s: float = copy_orders.NOT_FOUND_AFTER_S,
     at_once: int = 4,
 ) -> None:
-    """Carry out what is due, up to `at_once` calls at a time, until `stop`."""
+    """Carry out what is due, up to `at_once` calls at a time, until `stop`. `on_settled` is called after each: there may be news to book, and
+    levels to read."""
     running: set[asyncio.Task[None]] = set()
     look_at = looked_through = 0
 
     async def settle(step: Callable[..., Any], *args: Any) -> None:
         await writer.do(lambda tx: step(tx, tenant_id, *args, to_us(clock.now())))
-        news.ring()
+        on_settled()
         bell.ring()
 
     async def move() -> None:
@@ -140,7 +141,7 @@ async def run(
         outcome = await outcome_of(call)
         try:
             await writer.take_in(lambda tx: step(tx, tenant_id, planned, outcome, to_us(clock.now())))
-            news.ring()
+            on_settled()
         except Stop:
             raise
         except Exception:

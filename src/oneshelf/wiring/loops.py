@@ -104,7 +104,7 @@ def _of_hub(service: Service, one: Running) -> Iterator[Awaitable[Any]]:
         writer=service.writer,
         clock=service.clock,
         bell=service.hub_bell,
-        news=service.news,
+        on_settled=service.on_hub_written,
         stop=service.stopping,
         not_found_after_s=service.settings.not_found_after_s,
     )

@@ -381,6 +381,11 @@ class Service:
         deadlines.alert(tx, self.tenant_id, now)
         return short.decide(tx, self.tenant_id, self.cancel_channels(), now)
 
+    def on_hub_written(self) -> None:
+        """A call to the shop was answered: what waited for it is booked, and levels that it says nothing of are read."""
+        self.news.ring()
+        self.levels_bell.ring()
+
     def on_shipped(self) -> None:
         """A cancel that was taken is news for stock, hub and listings; the order is read back."""
         self.wake_all()
