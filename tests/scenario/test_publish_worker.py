@@ -19,6 +19,7 @@ from oneshelf.publish import worker
 from oneshelf.publish.limiter import Limiter
 from oneshelf.publish.planning import WaitUntil
 from oneshelf.publish.recovery import at_rest
+from oneshelf.runtime import writer as writing
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import SystemClock
 from oneshelf.runtime.writer import Writer
@@ -156,6 +157,26 @@ async def test_what_was_planned_to_wait_is_looked_at_when_its_time_has_come(
 
     monkeypatch.setattr(worker, "plan", later)
     assert await publish_until(store, channel, lambda: channel.shown == {"MUG": 3}) == []
+
+
+async def test_I17_an_answer_that_could_not_be_taken_in_is_given_up_however_often_that_fails_too(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the listing would count as being read until the next start."""
+    _, channel = made(store, "ebay", ["MUG"])
+    monkeypatch.setattr(writing, "TAKE_IN_AGAIN_S", (0.0, 0.0, 0.0))
+    fails = {"settle_read": 1, "abandon": 3}
+    for name in fails:
+
+        def tried(*args: Any, name: str = name, works: Any = getattr(worker, name)) -> Any:
+            fails[name] -= 1
+            if fails[name] >= 0:
+                raise MemoryError
+            return works(*args)
+
+        monkeypatch.setattr(worker, name, tried)
+    assert await publish_until(store, channel, lambda: channel.shown == {"MUG": 3}, seconds=20.0) == []
+    assert fails["abandon"] < 0
 
 
 async def test_a_whole_listing_goes_with_the_document_that_was_read(store: Store) -> None:

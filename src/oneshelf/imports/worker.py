@@ -147,7 +147,8 @@ async def run(
         except Exception:
             log.exception("hub_call_not_settled")
             intent = planned.batch if isinstance(planned, moves.MoveCall) else planned.intent
-            await settle(intents.put_off, intent, Unknown("what came back could not be taken in"))
+            why = Unknown("what came back could not be taken in")
+            await writer.take_in(lambda tx: intents.put_off(tx, tenant_id, intent, why, to_us(clock.now())))
         bell.ring()
 
     def start(work: Awaitable[None]) -> None:

@@ -159,7 +159,7 @@ class PriceCalls:
         except Exception as error:
             log.exception("price_answer_not_taken_in", account_id=self.account_id)
             reason = f"the answer could not be taken in: {type(error).__name__}"
-            await self.writer.do(lambda tx: abandon_price(tx, self.tenant_id, call, reason, self.now()))
+            await self.writer.take_in(lambda tx: abandon_price(tx, self.tenant_id, call, reason, self.now()))
 
     async def _read(self, call: PriceReadCall, http: Http) -> None:
         result: Sequence[PriceSeen] | Exception

@@ -242,7 +242,7 @@ class _Publisher:
         except Exception as error:
             log.exception("answer_not_taken_in", account_id=self.account_id)
             reason = f"the answer could not be taken in: {type(error).__name__}"
-            await self.writer.do(lambda tx: abandon(tx, self.tenant_id, call, reason, self.now()))
+            await self.writer.take_in(lambda tx: abandon(tx, self.tenant_id, call, reason, self.now()))
 
     async def _read(self, call: ReadCall, http: Http) -> None:
         result: Sequence[Seen] | Exception
