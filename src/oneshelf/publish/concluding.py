@@ -38,6 +38,7 @@ from .resting import (
 )
 from .slots import (
     AccountRow,
+    Looks,
     Mark,
     Slot,
     marks_of,
@@ -53,7 +54,7 @@ class _Then(msgspec.Struct, frozen=True):
 
     numbers: Mapping[int, Number]
     marks: Mapping[int, Mark]
-    late_until: Mapping[int, int]
+    looks: Looks
     released: Mapping[int, int]
     complete: int
 
@@ -64,11 +65,11 @@ def conclude(
     account: AccountRow,
     can: Capabilities,
     reads: Sequence[Read],
-    late_until: Mapping[int, int],
+    looks: Looks,
     now: int,
 ) -> None:
-    """With the levels as they are now: rest, wait for a write, look again, or park. `late_until`: until when a write of ours that was
-    not waited for may still land."""
+    """With the levels as they are now: rest, wait for a write, look again, or park. `looks`: when to look for writes of ours
+    that were not waited for and may still land."""
     ids = [read.slot.outlet_id for read in reads if read.settled]
     if not ids:
         return
@@ -76,7 +77,7 @@ def conclude(
     then = _Then(
         numbers=numbers_of(tx, tenant_id, account.account_id, ids, can, now),
         marks=marks_of(tx, tenant_id, ids),
-        late_until=late_until,
+        looks=looks,
         released=_released(tx, tenant_id, ids, now),
         complete=-1 if complete is None else complete - account.skew,
     )
@@ -116,8 +117,8 @@ def _next(
         _wait(slot, mark, now, reason="asked to look again while it was read")
         slot.verified = 0
     elif slot.offer == high:
-        late = then.late_until.get(slot.outlet_id, 0)
-        rest_or_look_again(tx, tenant_id, account, slot, mark, late, low == high, now)
+        looks = then.looks.get(slot.outlet_id, ())
+        rest_or_look_again(tx, tenant_id, account, slot, mark, looks, low == high, now)
     elif read.verdict.kind == "excess":
         _too_many(tx, tenant_id, read, waited, mark, then, now)
     elif not (then.released.get(slot.outlet_id) and _fights(tx, tenant_id, slot, then, now)):

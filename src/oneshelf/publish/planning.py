@@ -357,7 +357,7 @@ def _numbers_to_tell(
                 low, high = shown_range(slot, sales.get(slot.outlet_id, NO_SALES), account.skew)
             weigh(slot, number, high, account, mark, now)
             if slot.verified and high == slot.offer:
-                rest_or_look_again(tx, tenant_id, account, slot, mark, late.get(slot.outlet_id, 0), low == high, now)
+                rest_or_look_again(tx, tenant_id, account, slot, mark, late.get(slot.outlet_id, ()), low == high, now)
             elif slot.outlet_id in held:
                 slot.wait_until, slot.reason = held[slot.outlet_id].until, GUARDED
             elif left_alone(slot, number, high, can.write == "absolute", now):

@@ -42,9 +42,9 @@ from .slots import (
     ReadCall,
     Slot,
     account_row,
-    late_until,
     late_writes,
     load,
+    looks_for,
     save,
     windows,
 )
@@ -97,7 +97,7 @@ def settle_read(
         explain_late(tx, tenant_id, account, reads, late, now)
         explain_cancels(tx, tenant_id, reads, since)
         held = _hold(tx, tenant_id, account_id, reads, now)
-        conclude(tx, tenant_id, account, can, reads, late_until(late, window), now)
+        conclude(tx, tenant_id, account, can, reads, looks_for(late, window), now)
     save(tx, tenant_id, slots.values())
     return held
 

@@ -5,6 +5,8 @@ Tables: slot, and dirty_listing through listings/dirty. Never: calls anybody.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from oneshelf.core.drift import Sales
 from oneshelf.core.instants import SECOND
 from oneshelf.core.slot import (
@@ -155,17 +157,18 @@ def rest_or_look_again(
     account: AccountRow,
     slot: Slot,
     mark: Mark | None,
-    late_until: int,
+    looks: Sequence[int],
     sure: bool,
     now: int,
 ) -> None:
     """The outlet shows its offer, as far as was read.
 
-    Until `late_until` an earlier write of ours may land (0: none); not `sure`: the clocks can't tell yet whether a sale was in the
-    read. If the last read is older than that, the slot waits for one that is not.
+    `looks`: when to look for an earlier write of ours that may still land (slots.looks_for); not `sure`: the clocks can't tell yet
+    whether a sale was in the read. As long as one of these is later than the last read, the slot waits for the next.
     """
-    again_at = max(late_until, 0 if sure else now + 2 * account.skew)
-    if not again_at or account.there(again_at) <= (slot.believed_at or 0):
+    due = [*looks] if sure else [*looks, now + 2 * account.skew]
+    again_at = min((at for at in due if account.there(at) > (slot.believed_at or 0)), default=None)
+    if again_at is None:
         rest(tx, tenant_id, slot, mark, now)
         return
     slot.go(SlotEvent.READ_DIFFERS if slot.state is SlotState.READING else SlotEvent.DIRTY)

@@ -6,7 +6,7 @@ Tables it owns: slot, attempt. Never: decides anything.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -262,11 +262,12 @@ def orders_complete_through(tx: Tx, tenant_id: int, account_id: int) -> int | No
 class Windows(msgspec.Struct, frozen=True):
     """How long this account's writes take, microseconds. `publish`: p_c (3.4). `first_look`: when a first look pays, after the yes.
     `late`: how long after it was taken a write that nobody waits for may still land, never less than the channel's start values
-    say: what was quick for two hundred writes may be slow again."""
+    say: what was quick for two hundred writes may be slow again. `usual`: within this, the start value, nearly all have landed."""
 
     publish: int
     first_look: int
     late: int
+    usual: int
 
     @property
     def deadline(self) -> int:
@@ -290,13 +291,13 @@ def windows(tx: Tx, tenant_id: int, account: AccountRow, attempts: str = "attemp
     start = account.start_window or round(PUBLISH_WINDOW_S.get(account.channel, OTHER_WINDOW_S) * SECOND)
     first_look = round(VERIFY_FIRST_S * SECOND)
     if len(rows) < WINDOW_SAMPLES_MIN:
-        return Windows(start, first_look, 2 * start)
+        return Windows(start, first_look, 2 * start, start)
     took = sorted(seen - dirty for dirty, _, seen in rows)
     shown = sorted(seen - accepted for _, accepted, seen in rows)
     p99 = took[min(len(took) - 1, len(took) * 99 // 100)]
     publish = min(max(p99, round(PUBLISH_WINDOW_S_MIN * SECOND)), round(PUBLISH_WINDOW_S_MAX * SECOND))
     slowest = shown[min(len(shown) - 1, len(shown) * 99 // 100)]
-    return Windows(publish, max(first_look, min(shown[len(shown) // 2] // 2, publish)), 2 * max(slowest, start))
+    return Windows(publish, max(first_look, min(shown[len(shown) // 2] // 2, publish)), 2 * max(slowest, start), start)
 
 
 class LateWrite(msgspec.Struct, frozen=True):
@@ -337,16 +338,25 @@ def late_writes(tx: Tx, tenant_id: int, slots: Iterable[Slot], now: int) -> dict
     return late
 
 
-def late_until(late: Mapping[int, Iterable[LateWrite]], window: Windows) -> dict[int, int]:
-    """Return {outlet: until when one of its late writes may land} (microseconds): never later than LATE_MAX_S after it was sent."""
+#: {outlet: when to look for late writes of ours that may still land there} (microseconds).
+Looks = Mapping[int, Sequence[int]]
+
+
+def looks_for(late: Mapping[int, Iterable[LateWrite]], window: Windows) -> dict[int, list[int]]:
+    """Return when to look for late writes: once nearly all have landed, for one that does sells what is not there until it is seen; and
+    when none can any more, never later than LATE_MAX_S after it was sent."""
     most = LATE_MAX_S * SECOND
     return {
-        outlet_id: max(min(write.taken_at + window.late, write.sent_at + most) for write in writes)
+        outlet_id: [
+            at
+            for write in writes
+            for at in (write.taken_at + window.usual, min(write.taken_at + window.late, write.sent_at + most))
+        ]
         for outlet_id, writes in late.items()
     }
 
 
-def late_looks(tx: Tx, tenant_id: int, account: AccountRow, slots: Iterable[Slot], now: int) -> dict[int, int]:
-    """Return {outlet: until when an earlier write of ours may still land}, of those that have one."""
+def late_looks(tx: Tx, tenant_id: int, account: AccountRow, slots: Iterable[Slot], now: int) -> dict[int, list[int]]:
+    """Return when to look for earlier writes of ours that may still land, of the outlets that have some."""
     late = late_writes(tx, tenant_id, slots, now)
-    return late_until(late, windows(tx, tenant_id, account)) if late else {}
+    return looks_for(late, windows(tx, tenant_id, account)) if late else {}

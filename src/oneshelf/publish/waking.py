@@ -6,6 +6,8 @@ Never: calls anybody; clears a mark whose outlet does not show its offer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from oneshelf.channels.contract import Capabilities
 from oneshelf.core.drift import NO_SALES, Sales
 from oneshelf.core.slot import IN_FLIGHT, REPAIR, URGENT_MAX, SlotEvent, SlotState
@@ -79,7 +81,16 @@ def wake(tx: Tx, tenant_id: int, account_id: int, can: Capabilities, now: int) -
         slot.write_unit = write_unit
         slot.generation = generation
         _hear(
-            tx, tenant_id, slot, mark, number, sales.get(outlet_id, NO_SALES), late.get(outlet_id, 0), account, can, now
+            tx,
+            tenant_id,
+            slot,
+            mark,
+            number,
+            sales.get(outlet_id, NO_SALES),
+            late.get(outlet_id, ()),
+            account,
+            can,
+            now,
         )
         changed.append(slot)
     save(tx, tenant_id, changed)
@@ -105,12 +116,12 @@ def _hear(
     mark: Mark,
     number: Number,
     sales: Sales,
-    late: int,
+    looks: Sequence[int],
     account: AccountRow,
     can: Capabilities,
     now: int,
 ) -> None:
-    """One slot hears of its mark. `late`: until when an earlier write of ours may still land."""
+    """One slot hears of its mark. `looks`: when to look for an earlier write of ours that may still land."""
     if slot.state is SlotState.PARKED:
         again = (mark.reread or mark.why.startswith("linked")) and not is_fought_over(slot, now)
         weigh(slot, number, slot.believed, account, mark, now)
@@ -129,7 +140,7 @@ def _hear(
     low, high = shown_range(slot, sales, account.skew) if slot.believed is not None else (0, None)
     weigh(slot, number, high, account, mark, now)
     if slot.verified and high == slot.offer:
-        rest_or_look_again(tx, tenant_id, account, slot, mark, late, low == high, now)
+        rest_or_look_again(tx, tenant_id, account, slot, mark, looks, low == high, now)
         return
     slot.verified = min(slot.verified, 1)
     if slot.attempts == 0 or slot.priority <= URGENT_MAX:
