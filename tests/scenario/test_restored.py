@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
-from tests.scenario.engine import AMAZON, EBAY, ETSY, TENANT, World, order
+from tests.scenario.engine import AMAZON, EBAY, ETSY, SHOP, TENANT, World, order
 from tests.scenario.fake_market import FakeMarket
 from tests.scenario.invariants import check
 
 from oneshelf.channels.contract import Move
-from oneshelf.core.instants import SECOND
+from oneshelf.core.instants import SECOND, from_us
 from oneshelf.db.backup import back_up, mark_restored, put_back
 from oneshelf.db.sqlite import SqliteStore
 from oneshelf.db.store import Store, transaction
@@ -161,6 +162,42 @@ def test_S9_5_holds_that_were_given_back_since_are_not_the_merchants_word(world:
     world.run_hub()
     world.to_rest()
     assert (world.row("MUG"), sorted(claims(world))) == ("10/5/2/3", [(2, 0, 2), (3, 3, 0)])
+    check(world)
+
+
+def test_S9_3_holds_that_were_given_back_since_are_no_edit_while_a_call_of_ours_is_in_flight(
+    world: World, tmp_path: Path
+) -> None:
+    """Found by the simulator: as long as one was, what the shop held was not compared, and the rest was the merchant's."""
+    sold = {
+        name: order(name, world.tick(), paid=False, MUG=pieces) for name, pieces in (("A-1", 2), ("A-2", 3), ("A-3", 1))
+    }
+    for seen in sold.values():
+        world.hear(AMAZON, seen)
+    world.run_hub()
+    kept = Kept(world, tmp_path / "copy.db")
+    gone = {
+        name: msgspec.structs.replace(sold[name], cancelled=True, updated_at=from_us(world.tick()))
+        for name in ("A-1", "A-3")
+    }
+    for seen in gone.values():
+        world.hear(AMAZON, seen)
+    world.run_hub()
+    assert world.row("MUG") == "10/7/0/3"
+    kept.put_back()
+    world.hear(AMAZON, gone["A-1"])
+    call = world.plan_moves()
+    assert call is not None  # its return is on its way, a second time
+    for _ in range(3):
+        world.tick(60)
+        world.complete(SHOP)
+        world.read("MUG")
+    assert world.rows("SELECT entry_key FROM ledger_entry WHERE entry_key LIKE 'edit:%'") == []
+    world.settle(call, world.do(call))
+    world.hear(AMAZON, gone["A-3"])
+    world.to_rest()
+    assert (world.row("MUG"), claims(world), world.k("MUG")) == ("10/7/0/3", [(3, 3, 0)], 7)
+    assert world.rows("SELECT entry_key FROM ledger_entry WHERE entry_key LIKE 'edit:%'") == []
     check(world)
 
 

@@ -107,15 +107,11 @@ def _judge_sku(
             entries.append(entry)
             ours.add(entry)
         value = expected(tx, tenant_id, hub, sku, level.location_id, ours)
-        verdict = rules.judge(level.available, value, may_show)
-        remember(
-            tx,
-            tenant_id,
-            sku,
-            level,
-            wanted=verdict is None or bool(may_show),
-            known=not (restored and moves_in_flight),
-        )
+        # What was held or given back since a backup is known from the first read that no call of ours crosses: until then it may be that
+        # which differs.
+        is_known = not (restored and moves_in_flight)
+        verdict = rules.judge(level.available, value, may_show) if is_known else None
+        remember(tx, tenant_id, sku, level, wanted=verdict is None or bool(may_show), known=is_known)
         if verdict is None:
             continue
         offs[level.location_id] = verdict.off
