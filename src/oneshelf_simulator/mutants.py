@@ -279,12 +279,12 @@ def _token_in_the_log(stack: ExitStack) -> None:
 
 
 def _imports_forgotten(stack: ExitStack) -> None:
-    """An import without an answer counts as done."""
+    """An import without an answer is given up. (That it was done would be found out as soon as its order is heard again.)"""
     right = imports_worker.copy_orders.settle_create
 
     def wrong(tx: Any, tenant_id: int, call: Any, outcome: Any, now: int) -> Any:
         if isinstance(outcome, Unknown):
-            tx.run("UPDATE intent SET state = 'DONE' WHERE intent_no = :n", n=call.intent.intent_no)
+            tx.run("UPDATE intent SET state = 'REFUSED' WHERE intent_no = :n", n=call.intent.intent_no)
             return None
         return right(tx, tenant_id, call, outcome, now)
 
@@ -500,7 +500,7 @@ MUTANTS: dict[str, Mutant] = {
     "token_in_the_log": Mutant("a refresh token stands in a log line", _token_in_the_log, caught_by="I21"),
     "two_writes_a_unit": Mutant("a second write before the first is answered", _two_writes_a_unit, caught_by="I12"),
     "imports_forgotten": Mutant(
-        "an import without an answer counts as done", _imports_forgotten, {"chances": {"timeout_before": 0.1}}, "I6"
+        "an import without an answer is given up, and nobody told", _imports_forgotten, {"chances": {"timeout_before": 0.1}}, "I6"
     ),
     "pack_is_a_piece": Mutant("a pack's sale takes one piece", _pack_is_a_piece, _PACKS, "late"),
     "pack_shown_in_pieces": Mutant("a pack's listing is told pieces", _pack_shown_in_pieces, _PACKS, "I11"),
