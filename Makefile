@@ -27,8 +27,10 @@ lint: ## form, types, who may import whom
 demo: ## four marketplaces and a shelf on this machine, until Ctrl-C
 	$(BIN)/oneshelf demo
 
-sim: ## eight small worlds full of faults, audited; one again: .venv/bin/oneshelf sim --seed 5 --days 0.05 --profile hostile
-	$(BIN)/oneshelf sim --seed 5 --runs 8 --days 0.05 --profile hostile
+sim: ## as much of what each change should pass as ten minutes on two cores hold: hostile worlds, seeds twice, crashes at commits and awaits
+	$(BIN)/oneshelf sim --runs 60 --profile hostile --days 0.05
+	$(BIN)/oneshelf sim --runs 6 --seed 100 --profile hostile --days 0.05 --twice
+	$(BIN)/oneshelf sim --crash-points 300
 
 sim-release: ## until it breaks or is stopped: 20 worlds twice, 1,000 hostile worlds of six hours, then 20,000 crashes at commits and awaits, then every planted fault
 	$(BIN)/oneshelf sim --runs 20 --seed 100 --profile hostile --days 0.05 --twice --json

@@ -450,12 +450,12 @@ MUTANTS: dict[str, Mutant] = {
     "answer_without_storing": Mutant("a webhook is answered and not stored", _answer_without_storing, caught_by="I17"),
     "level_without_entry": Mutant("a level moves without an entry", _level_without_entry, caught_by="I1"),
     "entry_rewritten": Mutant("an entry is changed afterwards", _entry_rewritten, caught_by="I1"),
-    "key_dropped": Mutant("a parcel's entry has a new key each time", _key_dropped, caught_by="I3"),
+    "key_dropped": Mutant("a parcel's entry has a new key each time", _key_dropped, caught_by="I5"),
     "reserved_forgotten": Mutant("an offer forgets what is reserved", _reserved_forgotten, caught_by="I11"),
     "one_more": Mutant("an offer is one too many", _one_more, caught_by="I11"),
     "unknown_is_yes": Mutant("no answer counts as a yes", _unknown_is_yes, {"chances": _LOSSY}, caught_by="I18"),
     "slots_not_recovered": Mutant(
-        "slots under way stay so after a crash", _slots_not_recovered, {"counts": _CRASHY}, caught_by="I13"
+        "slots under way stay so after a crash", _slots_not_recovered, {"counts": _CRASHY}, caught_by="late"
     ),
     "intents_not_recovered": Mutant(
         "calls to the hub under way stay so after a crash", _intents_not_recovered, {"counts": _CRASHY}, caught_by="I13"
@@ -467,7 +467,7 @@ MUTANTS: dict[str, Mutant] = {
     "complete_goes_back": Mutant("a feed's completeness goes back", _complete_goes_back, caught_by="I22"),
     "no_overlap": Mutant("polls leave gaps", _no_overlap, {"chances": {"webhook_drop": 0.5}}, caught_by="I22"),
     "first_come": Mutant("first wins by arrival", _first_come, {**_CONTESTED, "chances": {"webhook_drop": 0.5}}, "I7"),
-    "cancel_keeps_pieces": Mutant("a cancelled line keeps its pieces", _cancel_keeps_pieces, caught_by="I3"),
+    "cancel_keeps_pieces": Mutant("a cancelled line keeps its pieces", _cancel_keeps_pieces, caught_by="I5"),
     "nothing_held": Mutant("nothing is held at the hub", _nothing_held, caught_by="late"),
     "holds_kept": Mutant("a hold stays after its import", _holds_kept, caught_by="I13"),
     "suspicion_for_ever": Mutant("a suspected sale is held for ever", _suspicion_for_ever, caught_by="I13"),
@@ -476,7 +476,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "publishing_dawdles": Mutant("numbers leave ten minutes late", _publishing_dawdles, caught_by="late"),
     "clocks_not_minded": Mutant(
-        "how blind a channel is goes by our own clock", _clocks_not_minded, {"clock_skew_s": 299.0}, "I13"
+        "how blind a channel is goes by our own clock", _clocks_not_minded, {"clock_skew_s": 299.0}, "late"
     ),
     "sale_taken_for_an_edit": Mutant(
         "a sale at the shop that was not heard yet counts as an edit",
@@ -508,7 +508,7 @@ MUTANTS: dict[str, Mutant] = {
         "a pack is told as sent when a piece of it has left", _pack_told_at_its_first_piece, _PACKS, "I5"
     ),
     "bundle_takes_one_part": Mutant(
-        "a bundle's sale takes one of its parts only", _bundle_takes_one_part, _BUNDLES, "I5"
+        "a bundle's sale takes one of its parts only", _bundle_takes_one_part, _BUNDLES, "late"
     ),
     "bundle_by_its_richest_part": Mutant(
         "a bundle shows what its richest part makes", _bundle_by_its_richest_part, _BUNDLES, "I11"
