@@ -500,7 +500,10 @@ MUTANTS: dict[str, Mutant] = {
     "token_in_the_log": Mutant("a refresh token stands in a log line", _token_in_the_log, caught_by="I21"),
     "two_writes_a_unit": Mutant("a second write before the first is answered", _two_writes_a_unit, caught_by="I12"),
     "imports_forgotten": Mutant(
-        "an import without an answer is given up, and nobody told", _imports_forgotten, {"chances": {"timeout_before": 0.1}}, "I6"
+        "an import without an answer is given up, and nobody told",
+        _imports_forgotten,
+        {"chances": {"timeout_before": 0.1}},
+        "I6",
     ),
     "pack_is_a_piece": Mutant("a pack's sale takes one piece", _pack_is_a_piece, _PACKS, "late"),
     "pack_shown_in_pieces": Mutant("a pack's listing is told pieces", _pack_shown_in_pieces, _PACKS, "I11"),
