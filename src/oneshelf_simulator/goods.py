@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
+from oneshelf_emulator.catalogue import demo_products
 from oneshelf_emulator.world import Product, Sale
 
 from .options import Options
@@ -33,6 +34,16 @@ class Offered(NamedTuple):
     @property
     def is_pack(self) -> bool:
         return len(self.parts) == 1
+
+
+def products_of(options: Options) -> list[Product]:
+    """A few hot products; stock is short."""
+    rng = random.Random(f"{options.seed}:stock")
+    goods = demo_products(options.skus, seed=options.seed)
+    return [
+        Product(one.sku, one.title, one.price_minor, one.currency, rng.randint(1, options.stock_max), one.weight)
+        for one in goods
+    ]
 
 
 def packs_of(options: Options, products: list[Product]) -> list[Offered]:

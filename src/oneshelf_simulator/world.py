@@ -17,14 +17,13 @@ from typing import Any
 
 import msgspec
 
-from oneshelf_emulator.catalogue import demo_products
 from oneshelf_emulator.clock import Clock
 from oneshelf_emulator.emulation import Emulation
-from oneshelf_emulator.world import Buyer, Happening, Product, Sale
+from oneshelf_emulator.world import Buyer, Happening, Sale
 
 from .auditor import Auditor, Breach
 from .engine import CHANNELS, START, Engine, log_lines, slow_looks
-from .goods import MARKETPLACES, Goods, bundles_of, packs_of
+from .goods import MARKETPLACES, Goods, bundles_of, packs_of, products_of
 from .loop import SimLoop
 from .net import Net, queue_of
 from .options import Options, expanded
@@ -131,7 +130,7 @@ class World:
         self.outside_facts = 0
         self.lies = 0  # old numbers that channels have shown as theirs
         clock = WorldClock(self.loop)
-        goods = _products(options)
+        goods = products_of(options)
         self.goods = Goods([*packs_of(options, goods), *bundles_of(options, goods)])
         self.products = self.goods.stocked(goods)
         self.emulation = Emulation(seed=options.seed, clock=clock, products=self.products, switches=_switches(options))
@@ -574,16 +573,6 @@ _NEVER = frozenset({("stale_read", "shopify"), ("never_applied", "shopify")})
 
 def _struck_by(fault: str) -> tuple[str, ...]:
     return tuple(channel for channel in CHANNELS if (fault, channel) not in _NEVER)
-
-
-def _products(options: Options) -> list[Product]:
-    """A few hot products; stock is short."""
-    rng = random.Random(f"{options.seed}:stock")
-    goods = demo_products(options.skus, seed=options.seed)
-    return [
-        Product(one.sku, one.title, one.price_minor, one.currency, rng.randint(1, options.stock_max), one.weight)
-        for one in goods
-    ]
 
 
 def _switches(options: Options) -> dict[str, dict[str, Any]]:

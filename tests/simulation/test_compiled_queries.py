@@ -33,7 +33,7 @@ def test_every_query_of_the_product_is_answered_alike_on_both_ways(monkeypatch: 
         return slow
 
     monkeypatch.setattr(graphql_api.Api, "_execute", both)
-    report = play(draw(3, "calm", 0.02))
+    report = play(draw(7, "calm", 0.02))
     assert report.breach is None and report.sales > 0
     assert len(asked) >= 8 and asked["OrdersChanged"] > 10
 
