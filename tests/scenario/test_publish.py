@@ -288,6 +288,25 @@ def test_S8_1_something_urgent_adds_a_write_to_one_not_yet_seen(store: Store) ->
     assert bench.market.shown == {"MUG": 0} and bench.rest() == []
 
 
+def test_S8_1_a_raise_that_lands_after_it_was_taken_back_is_seen_when_nearly_all_have_landed(store: Store) -> None:
+    """Found by the simulator: it was looked for only when no write could land any more, and sold until then what was not there."""
+    bench = Bench(store)
+    bench.outlet("MUG", {"MUG": 1}, shown=3)
+    bench.stock("MUG", 3)
+    bench.run(60)
+    bench.market.lands_after = 6 * SECOND
+    bench.stock("MUG", 1)
+    bench.run(2)
+    bench.market.lands_after = 0
+    bench.stock("MUG", -1)
+    bench.run(3)
+    assert bench.slot("MUG").reason.startswith("right, but an earlier write")
+    bench.run(9)  # a write is usually seen within ten seconds there, and may take twenty
+    assert bench.slot("MUG").state is SlotState.QUIET
+    bench.run(60)
+    assert bench.market.shown == {"MUG": 3} and bench.rest() == []
+
+
 def test_S8_1_an_older_write_that_lands_after_the_newer_is_corrected(store: Store) -> None:
     bench = at_rest_with(store, 5)
     bench.market.lands_after = 12 * SECOND

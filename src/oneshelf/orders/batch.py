@@ -88,7 +88,7 @@ class Batch:
 
     def _load(self, heard: Sequence[Heard]) -> None:
         keys = {(h.account_id, h.order.order_id) for h in heard}
-        self._heard_at = keys
+        self._heard_keys = keys
         self._named_plainly = self._orders_named_plainly(heard)
         copied = {key for h in heard if (key := self.copied_order(h)) is not None}
         self.orders = load_orders(self.tx, self.tenant_id, keys | copied)
@@ -140,7 +140,7 @@ class Batch:
             ids=sorted(order_ids),
         )
         found: dict[str, set[int]] = {}
-        for account_id, order_id in [*stored, *self._heard_at]:
+        for account_id, order_id in [*stored, *self._heard_keys]:
             if order_id in order_ids and not self.accounts[account_id].is_hub:
                 found.setdefault(order_id, set()).add(account_id)
         return found

@@ -248,8 +248,9 @@ def _next(
 ) -> None:
     slot.offer = price.price.minor
     if slot.believed == slot.offer:
-        again_at = max((taken_at + window.late for minor, _, taken_at in late if minor != slot.offer), default=0)
-        if again_at <= (slot.believed_at or 0):
+        ends = [(taken_at + window.usual, taken_at + window.late) for minor, _, taken_at in late if minor != slot.offer]
+        again_at = min((at for both in ends for at in both if at > (slot.believed_at or 0)), default=None)
+        if again_at is None:
             rest(tx, tenant_id, slot, price, mark, now)
             return
         _wait(slot, mark, now, "right, but an earlier write may still change it")

@@ -20,9 +20,7 @@ orders = table(
     at("decided_at", False),
     at("updated_at"),
     at("fetched_at"),
-    flag(
-        "was_read"
-    ),  # the newest snapshot was asked for, not sent: of two of one update time it goes before a message (S4.3)
+    flag("was_read"),  # the newest snapshot was asked for, not sent (S4.3; ADR 0024)
     words("payment"),
     flag("cancelled"),
     flag("complete"),
