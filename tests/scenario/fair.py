@@ -18,7 +18,7 @@ from oneshelf.publish.planning import WaitUntil, plan
 from oneshelf.publish.reads import settle_read
 from oneshelf.publish.recovery import at_rest
 from oneshelf.publish.slots import ReadCall
-from oneshelf.publish.strict import hold_back
+from oneshelf.publish.strict import hold_back, next_turn
 from oneshelf.publish.waking import wake
 from oneshelf.publish.writes import settle_write
 
@@ -101,7 +101,7 @@ class Fair:
         if (now // SECOND) % 60 == 0:
             world.export()
         with transaction(world.store) as tx:
-            hold_back(tx, TENANT, now)
+            hold_back(tx, TENANT, now, next_turn(tx, TENANT).skus)
         world.run_hub()
         world.read_wanted()
         for account_id in MARKETS:

@@ -13,10 +13,10 @@ from tests.scenario.fair import MARKETS, Fair
 from oneshelf.core.instants import SECOND
 from oneshelf.db.sqlite import SqliteStore
 from oneshelf.db.store import Store, transaction
-from oneshelf.listings import risk
+from oneshelf.listings import dirty, risk
 from oneshelf.publish.exposure import exposures, of_slot
 from oneshelf.publish.slots import Slot
-from oneshelf.publish.strict import close_or_wait, hold_back
+from oneshelf.publish.strict import Turn, close_or_wait, hold_back, next_turn
 from oneshelf.watch.explain import explain
 
 
@@ -67,7 +67,7 @@ def test_S2_9_the_hub_is_held_back_and_everything_is_dealt_out(store: Store) -> 
     with transaction(store) as tx:
         one = exposures(tx, TENANT, ["MUG"], world.now)["MUG"]
         assert (one.k, one.hub, one.total, one.room()) == (9, 2, 9, 0)
-        assert hold_back(tx, TENANT, world.now) == 0
+        assert hold_back(tx, TENANT, world.now, ["MUG"]) == 0
 
 
 def test_S2_9_what_the_shop_got_back_whole_is_held_back_again_by_calls_of_its_own(store: Store) -> None:
@@ -137,6 +137,41 @@ def test_S2_9_strict_no_more_gives_the_hub_everything_back(store: Store) -> None
     assert at.world.value("SELECT COUNT(*) FROM claim WHERE open = 1") == 0
 
 
+def test_S2_9_more_strict_skus_than_one_look_holds_are_looked_at_in_turn_and_first_those_that_owe(store: Store) -> None:
+    world = World(store)
+    skus = [f"MUG-{n}" for n in range(7)]
+    with transaction(store) as tx:
+        tx.many("INSERT INTO item (tenant_id, sku) VALUES (1, ?)", [(sku,) for sku in (*skus, "NOT-STRICT")])
+        for sku in skus:
+            risk.set_strict(tx, TENANT, sku, True, world.now, by="Ada")
+    world.list(EBAY, "MUG-6", {"MUG-6": 1})
+    world.list(EBAY, "NOT-STRICT", {"NOT-STRICT": 1})
+    with transaction(store) as tx:
+        dirty.mark(tx, TENANT, ["MUG-6", "NOT-STRICT"], world.now, "test")
+        turns = [next_turn(tx, TENANT, limit=3)]
+        while turns[-1].more:
+            turns.append(next_turn(tx, TENANT, turns[-1].after, limit=3))
+    assert [(sorted(turn.skus), turn.after) for turn in turns] == [
+        (["MUG-0", "MUG-1", "MUG-2", "MUG-6"], "MUG-2"),
+        (["MUG-3", "MUG-4", "MUG-5", "MUG-6"], "MUG-5"),
+        (["MUG-6"], ""),
+    ]
+
+
+def test_S2_9_those_that_are_strict_no_more_have_their_turn_until_nothing_is_held_back(store: Store) -> None:
+    at = fair(store, 1, 9)
+    for _ in range(60):
+        at.second()
+    make_strict(at.world, False)
+    with transaction(store) as tx:
+        assert next_turn(tx, TENANT) == Turn(frozenset({"MUG"}))
+        assert next_turn(tx, TENANT, "SOME") == Turn(frozenset({"MUG"}))
+    for _ in range(60):
+        at.second()
+    with transaction(store) as tx:
+        assert next_turn(tx, TENANT) == Turn(frozenset())
+
+
 def test_S2_9_what_was_imported_beside_what_is_held_back_gives_that_back(store: Store) -> None:
     """Found by the simulator: the copy was made while its piece was held back, and the shop stood at -1 for good."""
     at = fair(store, 1, 1)
@@ -163,7 +198,7 @@ def test_I15_nothing_is_given_back_to_a_shop_that_no_read_has_shown_below_zero(s
     world.hub.sell(world.tick(), MUG=1)
     world.hub_news()
     with transaction(store) as tx:
-        hold_back(tx, TENANT, world.now)
+        hold_back(tx, TENANT, world.now, ["MUG"])
     assert world.k("MUG") == 0
     assert world.value("SELECT want FROM claim WHERE claim_key LIKE 'strict:%'") == 1
     assert world.value("SELECT wanted FROM hub_level") == 1
@@ -175,13 +210,13 @@ def test_S2_9_what_the_shop_had_not_to_hold_back_is_wanted_no_more_when_it_is_so
     world = at.world
     world.hub.sell(world.tick(), MUG=2)  # nobody has told us
     with transaction(store) as tx:
-        hold_back(tx, TENANT, world.now)
+        hold_back(tx, TENANT, world.now, ["MUG"])
     world.run_hub()
     assert world.value("SELECT want FROM claim WHERE claim_key LIKE 'strict:%' AND refused = 1") > 0
     world.hub_news()
     assert world.k("MUG") == 0
     with transaction(store) as tx:
-        hold_back(tx, TENANT, world.now)
+        hold_back(tx, TENANT, world.now, ["MUG"])
     assert world.value("SELECT want FROM claim WHERE claim_key LIKE 'strict:%'") == 0
 
 

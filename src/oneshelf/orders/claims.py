@@ -68,17 +68,6 @@ def load(tx: Tx, tenant_id: int, claim_keys: Iterable[str]) -> dict[str, ClaimRo
     return {row[0]: ClaimRow(*row) for row in rows}
 
 
-def load_like(tx: Tx, tenant_id: int, prefix: str) -> list[ClaimRow]:
-    """Return the open claims whose key begins so; `prefix` ends in ":"."""
-    rows = tx.all(
-        f"SELECT {_COLUMNS} FROM claim WHERE tenant_id = :t AND open = 1 AND claim_key >= :p AND claim_key < :q",
-        t=tenant_id,
-        p=prefix,
-        q=f"{prefix[:-1]};",  # the character after the colon: so the index serves, which LIKE would not let it
-    )
-    return [ClaimRow(*row) for row in rows if row[0].startswith(prefix)]
-
-
 def save(tx: Tx, tenant_id: int, claims: Iterable[ClaimRow]) -> None:
     """Store claims; one that wants nothing and has nothing is closed."""
     rows = []

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from oneshelf.core.instants import SECOND
 from oneshelf.db.tx import Tx
 from oneshelf.listings.risk import strict_skus
@@ -22,6 +24,9 @@ from .slots import Slot
 #: A number that must wait for the others is looked at again after so long, later the longer it has waited: each look may cost a read.
 LOOK_AGAIN_S = 3
 LOOK_AGAIN_S_MAX = 300
+
+#: How many SKUs one look takes in turn, and as many again that owe a number: the writer is not held for longer than they cost.
+LOOKED_AT_MAX = 250
 
 _PREFIX = "strict:"
 
@@ -41,27 +46,67 @@ def close_or_wait(slots: Iterable[Slot], now: int) -> set[int]:
     return closing
 
 
-def hold_back(tx: Tx, tenant_id: int, now: int) -> int:
-    """Bring what the hub holds back of every strict SKU to what it should be (2.9); a SKU that is strict no more gets all back.
+class Turn(msgspec.Struct, frozen=True):
+    """SKUs to look at now. `after`: what to ask for the next ones with. `more`: there are some in this round."""
+
+    skus: frozenset[str]
+    after: str = ""
+    more: bool = False
+
+
+def next_turn(tx: Tx, tenant_id: int, after: str = "", limit: int = LOOKED_AT_MAX) -> Turn:
+    """Return the next strict SKUs in turn, and those that are strict no more and of which something is held back yet, `limit` at most of
+    each. Where one look does not hold all that are strict, it also takes as many that owe a number: whose K, share or rules moved."""
+    in_turn = _names(
+        tx,
+        "SELECT sku FROM strict_sku WHERE tenant_id = :t AND sku > :after ORDER BY sku LIMIT :n",
+        t=tenant_id,
+        after=after,
+        n=limit,
+    )
+    ended = _names(
+        tx,
+        # order_no = 0: what the index claim_of_no_order holds, the few that no order has.
+        f"""SELECT DISTINCT c.sku FROM claim c
+             WHERE c.tenant_id = :t AND c.order_no = 0 AND c.open = 1 AND c.claim_key LIKE '{_PREFIX}%' AND (c.want <> 0 OR c.held <> 0)
+               AND NOT EXISTS (SELECT 1 FROM strict_sku s WHERE s.tenant_id = c.tenant_id AND s.sku = c.sku) LIMIT :n""",
+        t=tenant_id,
+        n=limit,
+    )
+    more = len(in_turn) == limit
+    owing = []
+    if after or more:
+        owing = _names(
+            tx,
+            """SELECT DISTINCT k.sku FROM dirty_listing d CROSS JOIN link k CROSS JOIN strict_sku s
+                WHERE d.tenant_id = :t AND k.tenant_id = d.tenant_id AND k.outlet_id = d.outlet_id
+                  AND s.tenant_id = k.tenant_id AND s.sku = k.sku LIMIT :n""",
+            t=tenant_id,
+            n=limit,
+        )
+    return Turn(frozenset((*in_turn, *ended, *owing)), in_turn[-1] if more else "", more or len(ended) == limit)
+
+
+def _names(tx: Tx, sql: str, **params: object) -> list[str]:
+    return [sku for (sku,) in tx.all(sql, **params)]
+
+
+def hold_back(tx: Tx, tenant_id: int, now: int, skus: Iterable[str]) -> int:
+    """Bring what the hub holds back of these strict SKUs to what it should be (2.9); one that is strict no more gets all back.
 
     A hold only lowers what the hub shows and goes out at once; a return waits until the other outlets have let go (8.7), and may be done
     in part. Returns how many claims changed.
     """
-    strict = strict_skus(tx, tenant_id)
-    held = {
-        claim.claim_key: claim
-        for claim in claims.load_like(tx, tenant_id, _PREFIX)
-        if claim.sku in strict or claim.want or claim.held
-    }
-    skus = strict | {claim.sku for claim in held.values()}
+    skus = set(skus)
     if not skus:
         return 0
+    strict = strict_skus(tx, tenant_id, skus)
     k = available_of(tx, tenant_id, skus)
     shares = plan_skus(tx, tenant_id, strict, k, now).hub_share if strict else {}
     at_hub = hub_available(tx, tenant_id, skus)
     bare = at_hub.bare
     # One that was given back whole is closed. It goes on with its versions: with the first ones again, its calls would be those made before.
-    held = claims.load(tx, tenant_id, [f"{_PREFIX}{sku}:{location}" for sku, location in sorted(bare)]) | held
+    held = claims.load(tx, tenant_id, [f"{_PREFIX}{sku}:{location}" for sku, location in sorted(bare)])
     promised = exposures(tx, tenant_id, strict, now, k=k, at_hub=at_hub.most)
     read = _read_there(tx, tenant_id, skus)
     changed, to_read = [], []

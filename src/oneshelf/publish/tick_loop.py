@@ -24,7 +24,7 @@ from oneshelf.runtime.writer import Writer
 
 from . import guard
 from .releasing import release
-from .strict import hold_back
+from .strict import Turn, hold_back, next_turn
 from .ticking import PLANNED_AT_ONCE, Heard, plan_again, planned, tick
 
 log = structlog.get_logger()
@@ -32,6 +32,8 @@ log = structlog.get_logger()
 #: How often shares of strict SKUs and copies are looked at when no bell rang: bells are hints. Who books, reads, tells a number, or has
 #: polled a feed to its end, rings.
 LOOK_EVERY_S = 5.0
+#: How soon the next ones are looked at while not all strict SKUs had their turn.
+NEXT_TURN_S = 0.5
 
 
 async def run(
@@ -45,11 +47,11 @@ async def run(
 ) -> None:
     """Tick at once, then just after every step, until `stop` is set. `on_changed`: an outlet became dirty, or the hub owes a hold. Raises
     Stop."""
-    ticked = 0
+    ticked, turn = 0, Turn(frozenset())
     while not stop.is_set():
         now = to_us(clock.now())
         try:
-            changed = await writer.do(partial(_look, tenant_id=tenant_id, now=now))
+            turn, changed = await writer.do(partial(_look, tenant_id=tenant_id, now=now, after=turn.after))
             if step_of(now) != ticked:
                 ticked = step_of(now)
                 changed += await writer.do(partial(guard.lapse, tenant_id=tenant_id, now=now))
@@ -60,11 +62,13 @@ async def run(
             raise
         except Exception:
             log.exception("planner_broke")
-        await bell.wait(min(LOOK_EVERY_S, _to_next_step_s(to_us(clock.now()))), stop)
+        await bell.wait(min(NEXT_TURN_S if turn.more else LOOK_EVERY_S, _to_next_step_s(to_us(clock.now()))), stop)
 
 
-def _look(tx: Tx, tenant_id: int, now: int) -> int:
-    return hold_back(tx, tenant_id, now) + release(tx, tenant_id, now) + sale_ticks(tx, tenant_id, now)
+def _look(tx: Tx, tenant_id: int, now: int, after: str) -> tuple[Turn, int]:
+    turn = next_turn(tx, tenant_id, after)
+    changed = hold_back(tx, tenant_id, now, turn.skus)
+    return turn, changed + release(tx, tenant_id, now) + sale_ticks(tx, tenant_id, now)
 
 
 def _to_next_step_s(now: int) -> float:

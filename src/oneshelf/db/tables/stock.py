@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index
+from sqlalchemy import BigInteger, Column, Index, text
 
 from .form import at, count, flag, maybe, table, words
 
@@ -130,5 +130,14 @@ claim = table(
     flag("refused"),  # 1: the hub had not so many, 2: given back by hand
     flag("open", "1"),
     keys=3,
-    indexes=(Index("claim_by_sku", "tenant_id", "sku", "open"),),
+    indexes=(
+        Index("claim_by_sku", "tenant_id", "sku", "open"),
+        Index(
+            "claim_of_no_order",
+            "tenant_id",
+            "sku",
+            sqlite_where=text("order_no = 0 AND open = 1"),
+            postgresql_where=text("order_no = 0 AND open = 1"),
+        ),
+    ),
 )
