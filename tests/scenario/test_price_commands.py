@@ -126,6 +126,30 @@ def test_P10_the_sweep_finds_new_listings_at_once_and_reads_the_others_once_a_da
     assert sweep() == 0
 
 
+def test_P10_a_price_that_is_fought_over_keeps_no_other_from_being_swept(store: Store) -> None:
+    bench = PriceBench(store)
+    for name in ("BOWL", "MUG"):
+        bench.listing(name, {name: 1}, 1000)
+        bench.stock(name, 5)
+    bench.hub(BOWL=1000, MUG=1000)
+
+    def sweep() -> Any:
+        return bench.tx(lambda tx: sweep_prices(tx, T, SHOP, bench.now))
+
+    assert sweep() == 2
+    bench.run(60)
+    fought = bench.price_slot("BOWL").outlet_id
+    bench.tx(
+        lambda tx: tx.run("UPDATE price_slot SET state = 'PARKED', parked = 'fought' WHERE outlet_id = :o", o=fought)
+    )
+    bench.now += 25 * 3_600 * SECOND
+    for _ in range(3):
+        sweep()
+        bench.run(60)
+    read_at = bench.price_slot("MUG").believed_at
+    assert read_at is not None and read_at > bench.now - 3_600 * SECOND
+
+
 @pytest_asyncio.fixture
 async def shop(tmp_path: Path) -> AsyncIterator[Service]:
     elsewhere = Elsewhere()

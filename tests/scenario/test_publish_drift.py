@@ -410,6 +410,30 @@ def test_the_sweep_finds_drift_and_tries_parked_listings_again(store: Store) -> 
     assert bench.slot("MUG").state is SlotState.QUIET and bench.rest() == []
 
 
+def test_S9_7_a_listing_that_is_fought_over_keeps_no_other_from_being_swept(store: Store) -> None:
+    """Found by the simulator: parked, it was the one that was read longest ago for ever, and all of the account's share."""
+    bench = Bench(store)
+    for name in ("BOWL", "MUG"):
+        bench.outlet(name, {name: 1}, shown=5)
+        bench.stock(name, 5)
+    bench.run(60)
+    fought = bench.slot("BOWL").outlet_id
+    bench.now += 7 * 3_600 * SECOND
+    bench.tx(
+        lambda tx: tx.run(
+            "UPDATE slot SET state = 'PARKED', repairs = 9, repairs_since = :now WHERE outlet_id = :o",
+            o=fought,
+            now=bench.now,
+        )
+    )
+    for _ in range(3):
+        bench.tx(lambda tx: sweep(tx, T, SHOP, bench.now))
+        bench.run(60)
+    assert bench.slot("BOWL").state is SlotState.PARKED
+    read_at = bench.slot("MUG").believed_at
+    assert read_at is not None and read_at > bench.now - 3_600 * SECOND
+
+
 def test_the_audit_finds_an_outlet_at_rest_beside_its_offer(store: Store) -> None:
     bench = at_rest_with(store, 5)
     report = bench.tx(lambda tx: audit_offers(tx, T, SHOP, bench.can, bench.now))

@@ -1,6 +1,7 @@
 """Reading back what every listing asks, slowly, to find prices that somebody else set; and what prices wait for besides.
 
-In: the clock. Out: outlets marked to be read. Tables: reads price_slot, slot, link; marks through pricing/marks.
+In: the clock. Out: outlets marked to be read. Tables: reads price_slot, slot, link, writes price_slot's swept_at; marks through
+pricing/marks.
 Never: reads or writes a channel itself: publish does, after the numbers.
 """
 
@@ -36,7 +37,7 @@ def sweep_prices(
 
     1. New ones, and ones linked again.  2. Those parked until their listing is on sale, when its number was
     seen to be since they were last tried.  3. An even share of those not read
-    for `every_s`, the oldest first; parked ones are tried again that way.
+    for `every_s`, the oldest first, each once in that time; parked ones are tried again that way.
     """
     if not policy_of(tx, tenant_id, account_id).follows:
         return 0
@@ -55,11 +56,17 @@ def sweep_prices(
     assert total is not None
     old = tx.all(
         f"""SELECT o.outlet_id {_OURS} AND s.state IN ('QUIET', 'PARKED') AND s.parked <> 'not_on_sale'
-               AND (s.believed_at IS NULL OR s.believed_at <= :old)
+               AND (s.believed_at IS NULL OR s.believed_at <= :old) AND (s.swept_at IS NULL OR s.swept_at <= :old)
              ORDER BY COALESCE(s.believed_at, 0), o.outlet_id LIMIT :share""",
         old=now - round(every_s * SECOND),
         share=ceil(total[0] * tick_s / every_s),
         **whose,
+    )
+    tx.run(
+        "UPDATE price_slot SET swept_at = :now WHERE tenant_id = :t AND outlet_id {in:ids}",
+        t=tenant_id,
+        now=now,
+        ids=[row[0] for row in old],
     )
     wanted = sorted({row[0] for row in [*found, *old]})
     marks.mark_outlets(tx, tenant_id, wanted, now, "sweep", reread=True)

@@ -1,6 +1,6 @@
 """Reading back what every outlet shows, slowly and all the time, to find drift (SEMANTICS 9.7).
 
-In: the clock. Out: outlets marked to be read; lines for the nightly report. Tables: reads slot; marks through listings/dirty.
+In: the clock. Out: outlets marked to be read; lines for the nightly report. Tables: reads slot, writes its swept_at; marks through listings/dirty.
 Never: reads or writes a channel itself: publish does, at priority 6.
 """
 
@@ -40,21 +40,26 @@ def sweep(
 ) -> int:
     """Mark the outlets to be read whose last read is older than `every_s`, the oldest first; call every `tick_s`. Returns how many.
 
-    At most an even share a call, so that outlets read together at the start spread out. Parked ones are tried again that way.
+    At most an even share a call, so that outlets read together at the start spread out. Parked ones are tried again that way. Each is asked
+    for once in `every_s`: one that no read comes of keeps nobody else from being read.
     """
     total = tx.one(f"SELECT COUNT(*) {_OURS}", t=tenant_id, a=account_id)
     assert total is not None
     share = ceil(total[0] * tick_s / every_s)
     rows = tx.all(
-        f"""SELECT s.outlet_id {_OURS} AND (s.believed_at IS NULL OR s.believed_at <= :old)
+        f"""SELECT s.outlet_id {_OURS} AND (s.believed_at IS NULL OR s.believed_at <= :old) AND (s.swept_at IS NULL OR s.swept_at <= :old)
              ORDER BY COALESCE(s.believed_at, 0), s.outlet_id LIMIT :share""",
         t=tenant_id,
         a=account_id,
         old=now - round(every_s * SECOND),
         share=share,
     )
-    dirty.mark_outlets(tx, tenant_id, [row[0] for row in rows], now, "sweep", reread=True)
-    return len(rows)
+    found = [row[0] for row in rows]
+    tx.run(
+        "UPDATE slot SET swept_at = :now WHERE tenant_id = :t AND outlet_id {in:ids}", t=tenant_id, now=now, ids=found
+    )
+    dirty.mark_outlets(tx, tenant_id, found, now, "sweep", reread=True)
+    return len(found)
 
 
 def read_all(tx: Tx, tenant_id: int, account_id: int, now: int, why: str) -> int:

@@ -111,6 +111,7 @@ price_slot = table(
     at("repairs_since"),
     words("parked", ""),  # why, for machines: no_price/… refused fought unseen sale unreadable ended closed not_on_sale
     words("reason", ""),
+    at("swept_at"),  # when the sweep last asked for it
     keys=2,
     indexes=(
         Index("price_slot_waiting", "tenant_id", "account_id", "state", "priority", "since_at"),

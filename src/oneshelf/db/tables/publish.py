@@ -37,6 +37,7 @@ slot = table(
     at("repairs_since"),
     words("reason", ""),
     real("v"),  # listings it sells a second: who is told first (S8.9)
+    at("swept_at"),  # when the sweep last asked for it (S9.7)
     keys=2,
     indexes=(Index("slot_waiting", "tenant_id", "account_id", "state", "priority", "since_at"),),
 )
