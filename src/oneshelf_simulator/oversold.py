@@ -24,6 +24,8 @@ CAUSES = ("window", "hand", "race", "race_compare_and_set", "late")
 #: These are breaches: late, and a race where a write names the number that it is to replace (S13.1).
 NEVER = ("late", "race_compare_and_set")
 COMPARE_AND_SET = ("shopify",)
+#: An instant that does not come, microseconds.
+_NEVER = 10**18
 #: From the news to the last write that tells of it, seconds, beside what the channel itself needs.
 TELL_S = 5.0
 #: A channel's call interval and its processing of a write, seconds.
@@ -154,10 +156,16 @@ class Oversold:
     def _known_from(self, other: Any, channel: str) -> int:
         """The instant from which `channel` should have been told of a purchase elsewhere."""
         placed = int(other.placed_at.timestamp() * SECOND)
-        heard = self.heard_at.get((other.channel, plain_id(other.order_id)), 10**18)
-        due = placed + int((2 * POLL_S[other.channel] + VISIBLE_S[other.channel]) * SECOND)
-        known = min(heard, due) + int((TELL_S + PROCESSING_S[channel]) * SECOND)
+        heard = self.heard_at.get((other.channel, plain_id(other.order_id)), _NEVER)
+        known = min(heard, self._polled(other, placed)) + int((TELL_S + PROCESSING_S[channel]) * SECOND)
         return known + self._troubled(placed, known, {channel, other.channel, "shopify", "*"})
+
+    def _polled(self, other: Any, at: int) -> int:
+        """The instant by which its channel's polls should have told what became of a purchase at `at`. What no search shows they never tell
+        (F21): of that only what was heard counts."""
+        if not self.shelf.is_listed(other):
+            return _NEVER
+        return at + int((2 * POLL_S[other.channel] + VISIBLE_S[other.channel]) * SECOND)
 
     def _put_back_known_from(self, other: Any) -> int:
         """The instant from which its channel should have been told again after it had put back what an order had taken; 0: it has not."""
@@ -165,7 +173,7 @@ class Oversold:
         at = self.put_back_at.get(key)
         if at is None:
             return 0
-        due = at + int((2 * POLL_S[other.channel] + VISIBLE_S[other.channel]) * SECOND)
+        due = self._polled(other, at)
         if other.channel == "etsy":  # its feed does not show a cancel: open orders are read again every hour (S4.6)
             due = at + int(REREAD_S * SECOND)
         known = min(self.put_back_heard_at.get(key, due), due) + int((TELL_S + PROCESSING_S[other.channel]) * SECOND)
