@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tests.scenario.publish_bench import Bench
+from tests.scenario.publish_bench import Bench, T
 
 from oneshelf.core.instants import SECOND
 from oneshelf.core.slot import SlotState
 from oneshelf.db.store import Store
+from oneshelf.publish.exposure import exposures
 
 
 @pytest.fixture
@@ -88,3 +89,28 @@ def test_an_order_placed_after_the_read_takes_back_no_proof(bench: Bench) -> Non
     bench.run(3_600)
     assert bench.market.shown["B"] == 0
     assert len(bench.market.reads) == reads
+
+
+def test_S8_6_what_a_late_zero_explains_may_have_been_sold_until_the_feed_has_told(bench: Bench) -> None:
+    """Found by the simulator: a strict SKU's last piece was told again, beside a buyer who had just taken it and whom nobody had heard."""
+    bench.market.no_answer, bench.market.lands_after = True, 10_000 * SECOND
+    bench.stock("MUG", -2)
+    assert bench.step() == "write B=0"
+    bench.market.no_answer, bench.market.lands_after = False, 0
+    bench.stock("MUG", 2)
+    bench.run(60)
+    assert bench.attempts("B")[-1] == (0, "UNSEEN") and bench.market.shown["B"] == 2
+
+    def exposed() -> int:
+        return bench.tx(lambda tx: exposures(tx, T, ["MUG"], bench.now)["MUG"].outlets[bench.ids["B"]])  # type: ignore[return-value]
+
+    bench.complete_through(bench.there)
+    bench.now += 60 * SECOND
+    assert exposed() == 2
+    bench.sell("B", 2, heard=False)
+    bench.mark("B", reread=True)
+    assert bench.step() == "read B"
+    assert bench.slot("B").believed == 0 and bench.provisional() == 0
+    assert exposed() == 2
+    bench.complete_through(bench.there + 60 * SECOND)
+    assert exposed() == 0

@@ -87,7 +87,7 @@ def conclude(
             slot = read.slot
             waited = slot.odd_since
             slot.believed, slot.believed_at, slot.verified = read.shown, read.read_at, 1
-            if read.wrote:  # what it sold of its old number may still be unheard
+            if read.unsettles:  # what it sold of its old number may still be unheard
                 slot.unsettled, slot.unsettled_until = slot.exposure, read.read_at + account.skew
             slot.exposure = read.shown
             slot.odd_since, slot.odd = None, 0

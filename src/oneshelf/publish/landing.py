@@ -49,8 +49,8 @@ class Read(msgspec.Struct):
     verdict: Verdict
     #: The write that this read was to find has been found, given up, or there was none.
     settled: bool = True
-    #: A write was not yet seen when it was asked for.
-    wrote: bool = False
+    #: What it sold of its old number may still be unheard: a write was not yet seen when it was asked for, or shows late, as a sale would.
+    unsettles: bool = False
 
 
 def give_up(tx: Tx, tenant_id: int, outlet_ids: Sequence[int]) -> None:
@@ -149,7 +149,8 @@ def explain_late(
 ) -> None:
     """A number of ours that lands late is neither a sale nor drift (9.4).
 
-    One whose proof was taken back can only have raised the number: it was shown before.
+    One whose proof was taken back can only have raised the number: it was shown before. Where it shows fewer, it may be a sale all the
+    same: who promises a piece once only waits for the feed (S8.6).
     """
     landed = []
     for read in reads:
@@ -160,6 +161,7 @@ def explain_late(
                 continue
             sold = read.sales.between(account.there(write.sent_at) - account.skew, read.read_at + account.skew)
             if write.quantity - sold <= read.shown <= write.quantity:
+                read.unsettles = read.unsettles or read.verdict.kind == "missing"
                 read.verdict = Verdict("echo")
                 landed.append((now, tenant_id, write.attempt_no))
                 break

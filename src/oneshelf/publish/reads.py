@@ -170,7 +170,7 @@ def _take(
     if seen.state in ("ended", "draft") or by_hand:
         _close(tx, tenant_id, slot, f"The listing is {seen.state}; make it live again at the channel", now)
         return None
-    return Read(slot, seen, seen.quantity, read_at, sales, Verdict("first"), wrote=slot.sent is not None)
+    return Read(slot, seen, seen.quantity, read_at, sales, Verdict("first"), unsettles=slot.sent is not None)
 
 
 def _least_expected(slot: Slot, sales: Sales, read_at: int, account: AccountRow) -> int | None:
