@@ -32,6 +32,8 @@ log = structlog.get_logger()
 #: How often shares of strict SKUs and copies are looked at when no bell rang: bells are hints. Who books, reads, tells a number, or has
 #: polled a feed to its end, rings.
 LOOK_EVERY_S = 5.0
+#: How soon a bell is heard again: in a rush everybody rings, and a look costs the writer the more the more SKUs are strict.
+LOOK_AGAIN_S = 0.25
 #: How soon the next ones are looked at while not all strict SKUs had their turn.
 NEXT_TURN_S = 0.5
 
@@ -48,6 +50,7 @@ async def run(
     """Tick at once, then just after every step, until `stop` is set. `on_changed`: an outlet became dirty, or the hub owes a hold. Raises
     Stop."""
     ticked, turn = 0, Turn(frozenset())
+    pause = Bell()
     while not stop.is_set():
         now = to_us(clock.now())
         try:
@@ -62,6 +65,7 @@ async def run(
             raise
         except Exception:
             log.exception("planner_broke")
+        await pause.wait(LOOK_AGAIN_S, stop)
         await bell.wait(min(NEXT_TURN_S if turn.more else LOOK_EVERY_S, _to_next_step_s(to_us(clock.now()))), stop)
 
 
