@@ -80,6 +80,18 @@ def test_FC_F02_an_order_that_its_feed_never_mentions_again_is_asked_for_by_its_
     assert ask() == 0, "what is over is left alone"
 
 
+def test_S4_6_orders_that_a_channel_does_not_show_keep_no_others_from_being_read(world: World) -> None:
+    """Asked for in vain every hour, they were the longest unread for good, and as many as a look takes."""
+    for name in ("T-1", "T-2"):
+        world.hear(ETSY, order(name, world.tick(), MUG=1))
+    world.tick(3_700)
+    for asked in (["T-1"], ["T-1", "T-2"], ["T-1", "T-2"]):
+        with transaction(world.store) as tx:
+            reread_open_orders(tx, TENANT, ETSY, world.now, every_s=3_600, limit=1)
+        rows = world.rows("SELECT entity FROM intent WHERE kind = 'fetch_order' ORDER BY intent_no")
+        assert [entity for (entity,) in rows] == [f"{ETSY}/{name}" for name in asked]
+
+
 #: What happens to an order at its channel, and whether it is cancelled then. Amazon's buyer only asks once it is paid.
 ENDS = (
     ("amazon", "fail_payment", {}, "C"),

@@ -284,11 +284,14 @@ def reread_open_orders(tx: Tx, tenant_id: int, account_id: int, now: int, every_
     """S4.6: orders that may change without moving the feed (Etsy cancels) are read again by id, the longest unread first; after a restore
     every one that was not read since: what was heard of it meanwhile is forgotten (F11).
 
-    Returns how many were asked for.
+    One that is asked for already, and that the channel does not show, keeps no other from being asked for. Returns how many were.
     """
     rows = tx.all(
-        "SELECT order_id FROM orders WHERE tenant_id = :t AND account_id = :a AND state IN ('PENDING', 'OPEN', 'PARTIAL', 'RELEASED', "
-        "'MERCHANT', 'CANCEL_WANTED') AND fetched_at <= :bound ORDER BY fetched_at LIMIT :limit",
+        """SELECT o.order_id FROM orders o WHERE o.tenant_id = :t AND o.account_id = :a
+              AND o.state IN ('PENDING', 'OPEN', 'PARTIAL', 'RELEASED', 'MERCHANT', 'CANCEL_WANTED') AND o.fetched_at <= :bound
+              AND NOT EXISTS (SELECT 1 FROM intent i WHERE i.tenant_id = o.tenant_id AND i.kind = 'fetch_order'
+                    AND i.entity = CAST(o.account_id AS TEXT) || '/' || o.order_id AND i.state IN ('WAITING', 'SENDING', 'UNKNOWN'))
+            ORDER BY o.fetched_at, o.order_no LIMIT :limit""",
         t=tenant_id,
         a=account_id,
         bound=max(now - int(every_s * SECOND), restored_at(tx, tenant_id) or 0),
@@ -296,6 +299,5 @@ def reread_open_orders(tx: Tx, tenant_id: int, account_id: int, now: int, every_
     )
     for (order_id,) in rows:
         entity = f"{account_id}/{order_id}"
-        if not claims.has_open_intent(tx, tenant_id, ("fetch_order",), entity):
-            claims.add_intent(tx, tenant_id, "fetch_order", entity, now, {"order_id": order_id}, now, priority=6)
+        claims.add_intent(tx, tenant_id, "fetch_order", entity, now, {"order_id": order_id}, now, priority=6)
     return len(rows)
