@@ -517,6 +517,25 @@ class TestDeadline:
         market.run(EBAY)
         assert [mail[1] for mail in market.mails] == ["E-2", "E-1"]
 
+    def test_F45_orders_that_wait_for_an_answer_take_no_other_order_s_turn(
+        self, world: World, market: FakeMarket, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(telling, "LOOK_AT", 1)
+        copies = {name: sell(world, EBAY, name, MUG=2) for name in ("E-1", "E-2", "E-3")}
+        fulfil(world, copies["E-1"], "T1", MUG=1)
+        market.run(EBAY, lambda kind: "lost_answer")
+        world.rows(
+            "UPDATE shipment SET due_at = :at RETURNING 1", at=world.now + 3600 * SECOND
+        )  # it is looked for again then
+        fulfil(world, copies["E-1"], "T2", MUG=1)
+        fulfil(world, copies["E-2"], "T3", MUG=1)
+        under_way = market.plan(EBAY)
+        assert isinstance(under_way, telling.TellCall) and under_way.order_id == "E-2"
+        fulfil(world, copies["E-2"], "T4", MUG=1)
+        fulfil(world, copies["E-3"], "T5", MUG=1)
+        call = market.plan(EBAY)
+        assert isinstance(call, telling.TellCall) and call.order_id == "E-3"
+
 
 def test_I6_any_mixture_of_faults_tells_every_parcel_once(world: World, market: FakeMarket) -> None:
     """Each call meets another end in turn; every order of two parcels ends told, each once."""

@@ -68,6 +68,15 @@ class TestMustLeaveSoon:
         look(world)
         assert world.hub.orders == {}
 
+    def test_orders_without_any_link_keep_no_other_from_being_imported(self, world: World) -> None:
+        world.hear(EBAY, msgspec.structs.replace(order("E-0", world.now, POT=1), ship_by_at=from_us(world.now)))
+        sold_with_unlinked(world)
+        world.tick(DAY_S)
+        with transaction(world.store) as tx:
+            assert import_without_link(tx, TENANT, world.now, limit=1) == 1
+        world.run_hub()
+        assert len(world.hub.orders) == 1
+
 
 class TestShippedThere:
     def test_S5_2_shipped_before_it_is_linked_the_order_is_shipped(self, world: World) -> None:

@@ -20,7 +20,7 @@ from .rows import LineRow, OrderRow, load_lines
 #: S14.1: an order waits for a link until so long before its ship-by.
 LINK_BEFORE_SHIP_BY_S = 24 * 3600
 #: States in which a line wants to stand in the hub as an order.
-_IMPORTABLE = frozenset(
+IMPORTABLE = frozenset(
     str(state)
     for state in (
         LineState.OPEN,
@@ -296,7 +296,7 @@ def importable(order: OrderRow, lines: Iterable[LineRow], now: int) -> bool:
         and order.hub_order_id is None
         and bool(lines)
         and (must_leave_soon(order, now) or all(line.sku or line.line_state is LineState.CANCELLED for line in lines))
-        and any(line.state in _IMPORTABLE and line.committed > 0 for line in lines)
+        and any(line.state in IMPORTABLE and line.committed > 0 for line in lines)
     )
 
 

@@ -17,7 +17,7 @@ from oneshelf.listings.links import ties_for
 
 from .batch import heard_again
 from .book import book
-from .copies import LINK_BEFORE_SHIP_BY_S, importable
+from .copies import IMPORTABLE, LINK_BEFORE_SHIP_BY_S, importable
 from .rows import load_lines, load_orders_by_no
 
 #: So many orders are booked in one go: what one batch of news takes at most.
@@ -75,18 +75,22 @@ def book_again(tx: Tx, tenant_id: int, order_nos: Iterable[int], now: int) -> No
     book(tx, tenant_id, [heard_again(order) for _, order in sorted(orders.items())], now)
 
 
-def import_without_link(tx: Tx, tenant_id: int, now: int) -> int:
-    """S14.1: orders that wait for a link and must leave soon are imported without those lines; their task stays. Returns how many."""
+def import_without_link(tx: Tx, tenant_id: int, now: int, limit: int = BATCH) -> int:
+    """S14.1: orders that wait for a link and must leave soon are imported without those lines; their task stays. One of which nothing is
+    linked is not. Returns how many, `limit` at most."""
     rows = tx.all(
         """SELECT DISTINCT o.order_no FROM order_line l JOIN orders o ON o.tenant_id = l.tenant_id AND o.order_no = l.order_no
             WHERE l.tenant_id = :t AND l.state = 'U' AND o.standing = 'live' AND o.payment = 'paid' AND o.hub_order_id IS NULL
               AND o.ship_by_at <= :bound
+              AND EXISTS (SELECT 1 FROM order_line k WHERE k.tenant_id = o.tenant_id AND k.order_no = o.order_no AND k.committed > 0
+                             AND k.state {in:importable})
               AND NOT EXISTS (SELECT 1 FROM intent n WHERE n.tenant_id = o.tenant_id AND n.kind = 'import'
                                  AND n.entity = CAST(o.account_id AS TEXT) || '/' || o.order_id)
             ORDER BY o.order_no LIMIT :n""",
         t=tenant_id,
         bound=now + LINK_BEFORE_SHIP_BY_S * SECOND,
-        n=BATCH,
+        importable=sorted(IMPORTABLE),
+        n=limit,
     )
     orders = load_orders_by_no(tx, tenant_id, [order_no for (order_no,) in rows])
     lines = load_lines(tx, tenant_id, orders)

@@ -85,8 +85,6 @@ def plan(tx: Tx, tenant_id: int, account_id: int, ability: ShipAbility, now: int
     for order_no in _orders_due(tx, tenant_id, account_id, now):
         order = load_orders_by_no(tx, tenant_id, [order_no])[order_no]
         rows = load_shipments(tx, tenant_id, order_no)
-        if any(row.state == ShipmentState.SENT for row in rows):
-            continue  # one unanswered call an order: its answer says what is owed next
         call = _next_of_order(tx, tenant_id, account, ability, order, rows, now)
         if call is not None:
             return call
@@ -94,11 +92,15 @@ def plan(tx: Tx, tenant_id: int, account_id: int, ability: ShipAbility, now: int
 
 
 def _orders_due(tx: Tx, tenant_id: int, account_id: int, now: int) -> list[int]:
+    """One unanswered call an order: its answer, or a look once that is due, says what is owed next. Those that wait for it take nobody's place."""
     rows = tx.all(
-        "SELECT s.order_no, MIN(COALESCE(o.ship_by_at, s.shipped_at + 864000000000)), MIN(s.due_at) FROM shipment s "
-        "JOIN orders o ON o.tenant_id = s.tenant_id AND o.order_no = s.order_no "
-        "WHERE s.tenant_id = :t AND s.account_id = :a AND s.state IN ('QUEUED', 'UNKNOWN') AND s.due_at <= :now "
-        "GROUP BY s.order_no ORDER BY 2, 3, 1 LIMIT :limit",
+        """SELECT s.order_no, MIN(COALESCE(o.ship_by_at, s.shipped_at + 864000000000)), MIN(s.due_at) FROM shipment s
+             JOIN orders o ON o.tenant_id = s.tenant_id AND o.order_no = s.order_no
+            WHERE s.tenant_id = :t AND s.account_id = :a AND s.state IN ('QUEUED', 'UNKNOWN') AND s.due_at <= :now
+              AND NOT EXISTS (SELECT 1 FROM shipment w WHERE w.tenant_id = s.tenant_id AND w.order_no = s.order_no AND w.state = 'SENT')
+              AND (s.state = 'UNKNOWN' OR NOT EXISTS (SELECT 1 FROM shipment w WHERE w.tenant_id = s.tenant_id
+                                                         AND w.order_no = s.order_no AND w.state = 'UNKNOWN' AND w.due_at > :now))
+            GROUP BY s.order_no ORDER BY 2, 3, 1 LIMIT :limit""",
         t=tenant_id,
         a=account_id,
         now=now,
