@@ -91,6 +91,10 @@ def test_an_order_placed_after_the_read_takes_back_no_proof(bench: Bench) -> Non
     assert len(bench.market.reads) == reads
 
 
+def exposed(bench: Bench) -> int:
+    return bench.tx(lambda tx: exposures(tx, T, ["MUG"], bench.now)["MUG"].outlets[bench.ids["B"]])  # type: ignore[return-value]
+
+
 def test_S8_6_what_a_late_zero_explains_may_have_been_sold_until_the_feed_has_told(bench: Bench) -> None:
     """Found by the simulator: a strict SKU's last piece was told again, beside a buyer who had just taken it and whom nobody had heard."""
     bench.market.no_answer, bench.market.lands_after = True, 10_000 * SECOND
@@ -101,16 +105,38 @@ def test_S8_6_what_a_late_zero_explains_may_have_been_sold_until_the_feed_has_to
     bench.run(60)
     assert bench.attempts("B")[-1] == (0, "UNSEEN") and bench.market.shown["B"] == 2
 
-    def exposed() -> int:
-        return bench.tx(lambda tx: exposures(tx, T, ["MUG"], bench.now)["MUG"].outlets[bench.ids["B"]])  # type: ignore[return-value]
-
     bench.complete_through(bench.there)
     bench.now += 60 * SECOND
-    assert exposed() == 2
+    assert exposed(bench) == 2
     bench.sell("B", 2, heard=False)
     bench.mark("B", reread=True)
     assert bench.step() == "read B"
     assert bench.slot("B").believed == 0 and bench.provisional() == 0
-    assert exposed() == 2
+    assert exposed(bench) == 2
     bench.complete_through(bench.there + 60 * SECOND)
-    assert exposed() == 0
+    assert exposed(bench) == 0
+
+
+@pytest.mark.parametrize("ahead_s", [0, -300])
+def test_S8_6_what_an_own_cancel_may_have_put_back_counts_until_it_is_read(store: Store, ahead_s: int) -> None:
+    """Found by the simulator: the shop got pieces of a strict SKU back beside five that Amazon had just put back on sale itself."""
+    bench = Bench(store, "amazon", ahead_s=ahead_s)
+    bench.outlet("B", {"MUG": 1}, shown=2)
+    bench.stock("MUG", 2)
+    bench.run()
+    bench.now += 60 * SECOND
+    bench.complete_through(bench.there)
+    placed = bench.there
+    bench.sell("B")
+    bench.now += 600 * SECOND
+    bench.complete_through(bench.there)
+    assert exposed(bench) == 1
+    bench.market.shown["B"] = 2
+    bench.hear("o2", "B", 1, placed, cancelled=1)
+    assert exposed(bench) == 2
+    assert bench.step() == "read B"
+    assert exposed(bench) == 2
+    bench.run(10)
+    assert (exposed(bench), bench.rest()) == (2, [])
+    bench.sell("B")
+    assert exposed(bench) == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.scenario.engine import AMAZON, EBAY, ETSY, SHOP, TENANT, World
+from tests.scenario.engine import AMAZON, EBAY, ETSY, SHOP, TENANT, World, changed, order
 from tests.scenario.fair import MARKETS, Fair
 
 from oneshelf.core.instants import SECOND
@@ -311,3 +311,31 @@ def test_the_same_fair_oversells_when_nobody_is_strict(sqlite_migrated: Any, tmp
         found += max(0, -at.left)
         store.close()
     assert found > 0
+
+
+def test_S8_7_what_amazon_has_put_back_itself_is_not_given_back_to_the_shop_too(store: Store) -> None:
+    """Found by the simulator: a cancelled order's hold was undone at once, and its pieces stood in the shop beside the same ones there."""
+    at = fair(store, 1, 60)
+    for second in range(240):
+        if second % 10 == 0 and second >= 90:
+            assert at.buy(AMAZON if second == 90 else SHOP)
+        at.second()
+    world = at.world
+    placed = world.tick()
+    assert at.shown[AMAZON] > 3
+    at.shown[AMAZON] -= 3
+    pending = order("A-1", placed, paid=False, MUG=3)
+    world.hear(AMAZON, pending)
+    for _ in range(30):
+        at.second()
+    assert at.promised <= at.left - 3
+    at.shown[AMAZON] += 3  # by itself
+    world.hear(AMAZON, changed(pending, world.tick(), cancelled_pieces=3))
+    with transaction(store) as tx:
+        hold_back(tx, TENANT, world.now, ["MUG"])
+    world.run_hub()
+    assert at.promised <= at.left
+    for _ in range(120):
+        at.second()
+        assert at.promised <= at.left
+    assert at.promised == at.left

@@ -1,12 +1,14 @@
 """The most pieces that each outlet of a SKU may still sell without our knowing (SEMANTICS 8.6), and what a strict SKU may be told (8.7).
 
-In: slots, late writes, levels, claims. Out: pieces. Tables: reads slot, link, feed, stock_level, order_line, provisional, claim.
+In: slots, late writes, levels, claims. Out: pieces. Tables: reads slot, dirty_listing, channel_window, link, feed, stock_level, order_line,
+provisional, claim.
 Never: counts less than may be sold: what is not known counts as everything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -14,7 +16,7 @@ from oneshelf.core.drift import NO_SALES
 from oneshelf.core.ids import HUB
 from oneshelf.core.instants import SECOND
 from oneshelf.db.tx import Tx
-from oneshelf.orders.sales import sales_of
+from oneshelf.orders.sales import cancelled_of, sales_of
 from oneshelf.stock.levels import available_of, locations_in_scope
 
 from .slots import CALL_S_MAX, LATE_MAX_S, account_row, windows
@@ -75,9 +77,11 @@ def exposures(
     found = {sku: Exposure(k[sku], hub.get(sku, 0), {}, {}) for sku in wanted}
     rows = tx.all(
         """SELECT k.sku, k.units, o.outlet_id, s.state, s.believed, s.sent, s.exposure, s.unsettled, s.unsettled_until, f.complete_through_at,
-                  s.believed_at, a.skew_s
+                  s.believed_at, a.skew_s, COALESCE(w.ahead, 0), s.verified = 0 OR s.state = 'READING' OR COALESCE(d.reread, 0) = 1
              FROM link k CROSS JOIN outlet o CROSS JOIN account a
              LEFT JOIN slot s ON s.tenant_id = o.tenant_id AND s.outlet_id = o.outlet_id
+             LEFT JOIN dirty_listing d ON d.tenant_id = o.tenant_id AND d.outlet_id = o.outlet_id
+             LEFT JOIN channel_window w ON w.tenant_id = a.tenant_id AND w.account_id = a.account_id
              LEFT JOIN feed f ON f.tenant_id = a.tenant_id AND f.account_id = a.account_id AND f.name = 'orders'
             WHERE k.tenant_id = :t AND k.sku {in:skus} AND o.tenant_id = k.tenant_id AND o.outlet_id = k.outlet_id
               AND a.tenant_id = o.tenant_id AND a.account_id = o.account_id AND a.channel <> :hub AND a.state <> 'DISCONNECTED'
@@ -88,12 +92,14 @@ def exposures(
     )
     late = _late(tx, tenant_id, {row[2] for row in rows}, now)
     sales = sales_of(tx, tenant_id, {row[2]: row[10] for row in rows if row[10] is not None})
-    for sku, units, outlet_id, state, believed, *rest, believed_at, skew_s in rows:
+    put_back = _put_back(tx, tenant_id, rows)
+    for sku, units, outlet_id, state, believed, *rest, believed_at, skew_s, _, _ in rows:
         if believed is not None and believed_at is not None:  # what it took off by itself (8.5), if that is sure
             believed -= min(believed, sales.get(outlet_id, NO_SALES).between(believed_at + skew_s * SECOND))
         never_read = state is None or (believed is None and state != "PARKED")
         listings = UNKNOWN if never_read else of_slot(believed, *rest)
-        found[sku].outlets[outlet_id] = max(listings, (believed or 0) + late.get(outlet_id, 0)) * units
+        listings = max(listings, (believed or 0) + late.get(outlet_id, 0)) + put_back.get(outlet_id, 0)
+        found[sku].outlets[outlet_id] = listings * units
         found[sku].units[outlet_id] = units
     return found
 
@@ -129,6 +135,17 @@ def _late(tx: Tx, tenant_id: int, outlet_ids: set[int], now: int) -> dict[int, i
     return found
 
 
+def _put_back(tx: Tx, tenant_id: int, rows: Iterable[tuple[Any, ...]]) -> dict[int, int]:
+    """Return {outlet: listings} that the channel may have put back by itself, of own orders that were cancelled there: an own cancel asks
+    for a read, and until then nobody knows (8.5). By whichever clock it is the later: a read that was before the cancel says nothing."""
+    unread = {
+        outlet_id: believed_at - skew_s * SECOND - max(0, ahead)
+        for _, _, outlet_id, *_, believed_at, skew_s, ahead, is_unread in rows
+        if is_unread and believed_at is not None
+    }
+    return cancelled_of(tx, tenant_id, unread)
+
+
 def _over_locations(at_hub: Mapping[tuple[str, str], int]) -> dict[str, int]:
     """What the hub may sell of each SKU: what stands available there, over its locations, as if every hold on its way failed and every
     return were done."""
@@ -139,10 +156,12 @@ def _over_locations(at_hub: Mapping[tuple[str, str], int]) -> dict[str, int]:
 
 
 class AtHub(msgspec.Struct, frozen=True):
-    """By (SKU, location in scope): `most` that the hub may show as available, and `bare`: if nothing of strict SKUs were held back."""
+    """By (SKU, location in scope): `most` that the hub may show as available; `bare`: if nothing of strict SKUs were held back;
+    `returning`: pieces of `most` that it gets back of orders and suspected sales, and may not have yet."""
 
     most: dict[tuple[str, str], int]
     bare: dict[tuple[str, str], int]
+    returning: dict[tuple[str, str], int]
 
 
 def hub_available(tx: Tx, tenant_id: int, skus: Iterable[str]) -> AtHub:
@@ -179,9 +198,11 @@ def hub_available(tx: Tx, tenant_id: int, skus: Iterable[str]) -> AtHub:
         if (sku, location) in found:
             found[(sku, location)] += int(pieces)
     most = dict(found)
-    for sku, location, is_strict, pieces in tx.all(
+    returning: dict[tuple[str, str], int] = {}
+    for sku, location, is_strict, pieces, back in tx.all(
         """SELECT sku, location_id, claim_key LIKE 'strict:%',
-                  CAST(SUM(CASE WHEN want < held + imported THEN want ELSE held + imported END) AS BIGINT)
+                  CAST(SUM(CASE WHEN want < held + imported THEN want ELSE held + imported END) AS BIGINT),
+                  CAST(SUM(CASE WHEN want < held + imported THEN held + imported - want ELSE 0 END) AS BIGINT)
              FROM claim WHERE tenant_id = :t AND sku {in:skus} AND open = 1
             GROUP BY sku, location_id, claim_key LIKE 'strict:%'""",
         t=tenant_id,
@@ -191,7 +212,8 @@ def hub_available(tx: Tx, tenant_id: int, skus: Iterable[str]) -> AtHub:
             most[(sku, location)] -= int(pieces)
             if not is_strict:
                 found[(sku, location)] -= int(pieces)
-    return AtHub(most, found)
+                returning[(sku, location)] = int(back)
+    return AtHub(most, found, returning)
 
 
 def room_for(tx: Tx, tenant_id: int, wanted: Mapping[int, int], now: int) -> bool:

@@ -95,7 +95,8 @@ def hold_back(tx: Tx, tenant_id: int, now: int, skus: Iterable[str]) -> int:
     """Bring what the hub holds back of these strict SKUs to what it should be (2.9); one that is strict no more gets all back.
 
     A hold only lowers what the hub shows and goes out at once; a return waits until the other outlets have let go (8.7), and may be done
-    in part. Returns how many claims changed.
+    in part. So does what the hub gets back of an order that was cancelled: the marketplace may have put it back on sale itself. Returns how
+    many claims changed.
     """
     skus = set(skus)
     if not skus:
@@ -113,7 +114,7 @@ def hold_back(tx: Tx, tenant_id: int, now: int, skus: Iterable[str]) -> int:
     for sku in sorted(skus):
         places = sorted((place for place in bare if place[0] == sku), key=lambda place: (-bare[place], place))
         left = shares.get(sku, sum(max(0, bare[place]) for place in places))
-        room = promised[sku].room() if sku in strict else None
+        room = promised[sku].room() + sum(at_hub.returning.get(place, 0) for place in places) if sku in strict else None
         for place in places:
             shows = min(max(0, bare[place]), left)
             left -= shows
@@ -123,16 +124,17 @@ def hold_back(tx: Tx, tenant_id: int, now: int, skus: Iterable[str]) -> int:
             was = claim.want
             if claim.refused:  # what the hub had not is not held: to want it no more puts nothing on sale
                 claim.want = max(min(want, was), claim.held)
-            if want < claim.want and room is not None:
+            rise = claim.want - want + at_hub.returning.get(place, 0)
+            if rise > 0 and room is not None:
                 # Imported beside what is held back, the hub stands below 0: up to 0 a return puts nothing on sale. Pieces that have come
                 # in there, and that nobody has heard of, would make that wrong: a read has to show it below 0.
                 below = max(0, min(claim.want, claim.held) - max(0, bare[place]))
                 free = min(below, max(0, -read.get(place, 0)))
                 if free < below:
                     to_read.append((tenant_id, *place))
-                back = min(claim.want - want, free + max(0, room))
-                want = claim.want - back
-                room -= max(0, back - free)
+                allowed = min(rise, free + max(0, room))
+                want += rise - allowed
+                room -= max(0, allowed - free)
             if want != was:
                 claim.want, claim.refused, claim.since_at = want, 0, now
                 changed.append(claim)
