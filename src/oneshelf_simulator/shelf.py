@@ -142,6 +142,13 @@ class Shelf:
             return True
         return bool(self.emulation.marketplaces["amazon"].book.orders[sale.order_id].listed)
 
+    def parts_of_a_hand(self, channel: str, sku: str) -> set[str]:
+        """SKUs that may be shown otherwise when a hand types a number for this listing: Etsy's that is sold out opens with all of its
+        offerings."""
+        found = self.emulation.marketplaces["etsy"].shop.find(sku) if channel == "etsy" else None
+        names = [sku] if found is None else [product.sku for product in found[0].products]
+        return {part for name in names for part in self.goods.parts(channel, name)}
+
     def waits_for_its_hour(self, sku: str) -> bool:
         """Whether Etsy's listing of that SKU is sold out, and was renewed less than an hour ago, or a call to do so had no answer then:
         opening it again costs a fee (S8.16)."""

@@ -264,7 +264,7 @@ class World:
             self.auditor.strict.loosened([sku])
             self.oversold.edited(sku, 1)
             return
-        for part in self.goods.parts(channel, sku):
+        for part in self.shelf.parts_of_a_hand(channel, sku):
             self.auditor.strict.loosened([part])
             self.oversold.hand(channel, part)
 
