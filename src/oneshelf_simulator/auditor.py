@@ -563,6 +563,11 @@ class Auditor:
         ((count,),) = self.rows("SELECT COUNT(*) FROM attempt")
         return int(count)
 
+    def cancels(self) -> int:
+        """How many orders or lines we have had cancelled: what was short when all was at rest is, a quarter of an hour later (7.1)."""
+        ((count,),) = self.rows("SELECT COUNT(*) FROM intent WHERE kind = 'cancel' AND attempts > 0")
+        return int(count)
+
     def picture(self) -> list[str]:
         """The levels, for a failure's report."""
         lines = []

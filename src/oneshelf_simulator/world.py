@@ -492,10 +492,10 @@ class World:
         self._judge(self._check_secrets)
 
     def _explained_writes(self) -> int:
-        """How many writes at the most everything that has come from outside until now may have made. A payment or a cancel may make one a
-        listing that takes its two SKUs (Etsy writes the other variation along). A channel that had to be signed in to again was not heard
-        for a while, which moves offers of every SKU, there and back (3.2)."""
-        facts = self.outside_facts + len(self.shelf.skus) * self.faults["signed_in_again"]
+        """How many writes at the most everything that has come from outside, or that we had cancelled, may have made. A payment or a cancel
+        may make one a listing that takes its two SKUs (Etsy writes the other variation along). A channel that had to be signed in to again
+        was not heard for a while, which moves offers of every SKU, there and back (3.2)."""
+        facts = self.outside_facts + self.auditor.cancels() + len(self.shelf.skus) * self.faults["signed_in_again"]
         return facts * self.shelf.writes_a_fact()
 
     async def _rest_again(self) -> None:
