@@ -148,6 +148,21 @@ def test_S9_3_what_a_known_cancel_put_back_is_no_drift_and_does_not_wait_for_the
     assert bench.market.shown == {"MUG": 0} and bench.rest() == [] and bench.slot("MUG").repairs == 0
 
 
+def test_S9_3_a_cancel_heard_while_its_read_waits_for_the_feed_is_looked_at_at_once(store: Store) -> None:
+    """Found by the simulator: the piece that Amazon had put back stood there for four minutes more, and was sold again."""
+    bench = at_rest_with(store, 1)
+    hear = bench.sell("MUG")
+    bench.stock("MUG", -1)
+    bench.now += MINUTE
+    bench.run(60)
+    bench.market.shown["MUG"] = 1
+    bench.mark("MUG", reread=True)
+    assert bench.run(60) == ["read"] and bench.slot("MUG").odd == 1
+    hear(cancelled=1)
+    assert bench.run(10) == ["read", "write", "read"]
+    assert bench.market.shown == {"MUG": 0} and bench.rest() == [] and bench.slot("MUG").repairs == 0
+
+
 def test_S9_3_what_is_more_than_a_known_cancel_put_back_waits(store: Store) -> None:
     bench = at_rest_with(store, 2)
     hear = bench.sell("MUG")

@@ -85,10 +85,13 @@ _FREE = """(s.wait_until IS NULL OR s.wait_until <= :now)
 _BLIND = """(s.verified = 0 AND s.offer = 0 AND s.attempts > 0 AND s.odd_since IS NULL
            AND (s.sent IS NULL OR s.sent <> 0) AND (s.believed IS NULL OR s.believed <> 0))"""
 
+#: Something was heard that may explain what is shown (an own cancel, 8.5): who waits for the feed to tell more looks at once.
+_ASKED_AGAIN = """EXISTS (SELECT 1 FROM dirty_listing d WHERE d.tenant_id = s.tenant_id AND d.outlet_id = s.outlet_id AND d.reread = 1)"""
+
 _READ_DUE = f"""{_FREE} AND (
     s.state IN ('APPLYING', 'UNKNOWN')
     OR (s.state = 'WAITING' AND s.verified = 2)
-    OR (s.state = 'WAITING' AND s.verified = 0 AND (s.odd_since IS NULL OR s.odd_since <= :complete)
+    OR (s.state = 'WAITING' AND s.verified = 0 AND (s.odd_since IS NULL OR s.odd_since <= :complete OR {_ASKED_AGAIN})
         AND NOT (:writes = 1 AND :reads_first = 0 AND {_BLIND}))
     OR (s.state = 'WAITING' AND s.verified = 1 AND :writes = 1 AND (s.offer > 0 OR :reads_first = 1) AND s.believed_at < :fresh))"""
 
