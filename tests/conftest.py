@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import structlog
 from hypothesis import settings
 
 from oneshelf.db.postgres import PostgresStore
@@ -54,6 +56,13 @@ def sqlite_migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store.open()
     store.close()
     return path
+
+
+@pytest.fixture(autouse=True)
+def _logs_beside_what_commands_answer() -> None:
+    """A service that runs in a test's own process logs to standard error, as one of its own does: a command's JSON stands alone."""
+    if not structlog.is_configured():
+        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 @pytest.fixture(scope="session")

@@ -359,7 +359,7 @@ class Auditor:
 
     def why_no_rest(self) -> list[str]:
         """What keeps it from rest, in words."""
-        return [*self.rest.why_not(), *self.customers.off()]
+        return [*self.rest.why_not(), *self.customers.off(self.rest.cancels_unheard())]
 
     def _read_inbox(self) -> None:
         self._take_sales()

@@ -126,7 +126,9 @@ class Oversold:
         if self._is_excused("window", sale.channel, sku):
             return "window"
         put_back = 0
-        unknown = sum(pieces for at, one, pieces in self._edits if one == sku and now - at < EDIT_S * SECOND)
+        unknown = sum(
+            pieces for at, one, pieces in self._edits if one == sku and self._edit_known_from(at, sale.channel) > now
+        )
         for other in self.shelf.sales():
             here, elsewhere = self._taken(other, sale, sku)
             if elsewhere and not other.cancelled_at and self._known_from(other, sale.channel) > now:
@@ -159,6 +161,11 @@ class Oversold:
         heard = self.heard_at.get((other.channel, plain_id(other.order_id)), _NEVER)
         known = min(heard, self._polled(other, placed)) + int((TELL_S + PROCESSING_S[channel]) * SECOND)
         return known + self._troubled(placed, known, {channel, other.channel, "shopify", "*"})
+
+    def _edit_known_from(self, at: int, channel: str) -> int:
+        """The instant from which `channel` should have been told of pieces that left the shelf without a sale."""
+        known = at + int(EDIT_S * SECOND)
+        return known + self._troubled(at, known, {channel, "shopify", "*"})
 
     def _polled(self, other: Any, at: int) -> int:
         """The instant by which its channel's polls should have told what became of a purchase at `at`. What no search shows they never tell

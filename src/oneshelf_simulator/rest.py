@@ -132,11 +132,19 @@ class Rest:
             key = (channel, plain_id(order_id))
             if key not in unlisted or key in stored:
                 owed.update(pieces)
-        for key in sorted(unlisted.keys() & stored):
+        for key in sorted(self.cancels_unheard() & stored):
             sale = unlisted[key]
-            if sale.cancelled_at and not self.cancel_heard(key):
-                owed.update(self.shelf.pieces(sale) - self.shelf.left.get((sale.channel, sale.order_id), Counter()))
+            owed.update(self.shelf.pieces(sale) - self.shelf.left.get((sale.channel, sale.order_id), Counter()))
         return owed
+
+    def cancels_unheard(self) -> set[Key]:
+        """Orders that no feed shows and that their channel has cancelled, by plain id, of which nothing was heard since."""
+        return {
+            key
+            for sale in self.shelf.sales()
+            if sale.cancelled_at and not self.shelf.is_listed(sale)
+            if not self.cancel_heard(key := (sale.channel, plain_id(sale.order_id)))
+        }
 
     def _orders_missing(self) -> list[str]:
         stored = {
