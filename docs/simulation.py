@@ -94,15 +94,17 @@ What they found:
 | late, four worlds | a listing that somebody else writes too is parked, and took all of its account's turns in the sweep: no other listing there was read again | the engine's |
 | I15, two worlds | a zero of ours that had got no answer, seventeen minutes before, "explained" a sale that nobody had heard of: the last piece was told again | the engine's |
 | I15 | a marketplace order was cancelled: Amazon put its pieces back on sale, and the shop got some of the same back | the engine's |
+| late | a read had found the piece that Amazon put back of a cancelled order, and waited for the feed; the cancel was heard, and it waited on for four minutes | the engine's |
 | I13 | a strict listing that was planned to wait was looked at only when somebody rang | the engine's |
 | I15 | a hold that was refused waited for the next look at the shop's levels | the engine's |
 | I13 | a late write of ours was looked for only when none could land any more, after an outage for twenty minutes | the engine's |
 | I5 | a message from before a cancel, late, of the same second, stood for good ([0024](../adr/0024-of-one-update-time-a-read-goes-before-a-message.md)) | the engine's |
 | I5 | holds given back since a backup were taken for the merchant's edit while a call of ours was in flight | the engine's |
 | late | the engine should have known of an order that no search shows and of which no message came (F21) | the judge's |
+| late | a parcel left while its order was cancelled at Etsy, and the shop was dark for two hours: nobody could know that its piece was gone | the judge's |
 | I15 | a hand opened a sold-out Etsy listing of two offerings, and the other one showed its piece too | the judge's |
 | I14 | a line that was short when all was at rest was cancelled a quarter of an hour later, as it should be, and that moved numbers | the judge's |
-| I5 | a cancel at Amazon, unheard, of an order that no search shows (F21): it is read again the next day | the judge's |
+| I5, I23 | a cancel at Amazon, unheard, of an order that no search shows (F21): it is read again the next day | the judge's |
 
 Beside a run, and judged since: after its first hour an open order was read by its id at every look.
 

@@ -6,7 +6,7 @@ In: options, chance. Out: happenings at the emulated marketplaces, told to the s
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -257,13 +257,13 @@ class Workload:
                     self.edited("shelf", sku)
             self.shelf.leave(key, left)
             if self.rng.random() < 0.3:
-                self._cancel_crossing(key, left)
+                self._cancel_crossing(key)
         else:
             for sku, pieces in left.items():
                 self.shelf.send(sku, pieces)
 
-    def _cancel_crossing(self, key: Key, left: Mapping[str, int]) -> None:
-        """The buyer cancels at the marketplace while the parcel leaves (F26): its pieces leave without a sale."""
+    def _cancel_crossing(self, key: Key) -> None:
+        """The buyer cancels at the marketplace while the parcel leaves (F26)."""
         if not self.options.counts.get("cancel_crossings"):
             return
         channel, order_id = key
@@ -272,8 +272,6 @@ class Workload:
         action = {"amazon": "cancel_order", "ebay": "cancel", "etsy": "cancel"}[channel]
         if self.console(channel, action, order_id=order_id):
             self.count("cancel_crossings")
-            for sku in left:
-                self.edited("shelf", sku)
 
     def give_back(self) -> None:
         """A buyer sends a piece back; the merchant restocks it in the shop."""

@@ -208,8 +208,13 @@ class World:
                 self.auditor.renamed("ebay", detail["before"], detail["after"])
             case "order_cancelled" | "cancelled" | "order_paid":
                 self.outside_facts += 1
+                order_id = str(detail.get("order") or detail.get("order_id"))
+                if (
+                    happening.what != "order_paid"
+                ):  # what has left of it, and its channel was not told of, left without a sale
+                    for sku in self.shelf.left.get((happening.channel, order_id), ()):
+                        self._edited("shelf", sku)
                 if detail.get("gives_back") or detail.get("restock"):
-                    order_id = str(detail.get("order") or detail["order_id"])
                     self.auditor.put_back(happening.channel, order_id)
                     self.auditor.strict.loosened(self.shelf.lines_of(happening.channel, order_id))
                 if detail.get("by") in ("AMAZON", "BUYER"):

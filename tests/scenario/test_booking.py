@@ -673,6 +673,17 @@ class TestTime:
             "clamped",
         )
 
+    def test_S6_3_what_is_future_is_by_the_channels_clock_where_ours_is_behind(self, world: World) -> None:
+        """Found by the simulator: with a clock five minutes behind, a sale lay before the read that it came after, and the proof that a
+        number had landed stood though the sale had only made it look so."""
+        sql = "INSERT INTO channel_window (tenant_id, account_id, notice, publish, grace, absolute, ahead, measured_at) VALUES (1, :a, 0, 0, 0, 1, :n, 0) RETURNING 1"
+        world.rows(sql, a=EBAY, n=300 * SECOND)
+        world.hear(EBAY, order("E-1", world.now + 299 * SECOND, MUG=1), order("E-2", world.now + 3600 * SECOND, MUG=1))
+        placed = [
+            (world.order(EBAY, name, "placed_at"), world.order(EBAY, name, "placed_note")) for name in ("E-1", "E-2")
+        ]
+        assert placed == [(world.now + 299 * SECOND, ""), (world.now + 302 * SECOND, "clamped")]
+
     def test_S6_3_without_a_time_it_counts_from_its_arrival_until_the_channel_says(self, world: World) -> None:
         sold = order("E-1", world.now, MUG=1)
         arrived = world.tick(90)

@@ -117,7 +117,7 @@ def test_S8_6_what_a_late_zero_explains_may_have_been_sold_until_the_feed_has_to
     assert exposed(bench) == 0
 
 
-@pytest.mark.parametrize("ahead_s", [0, -300])
+@pytest.mark.parametrize("ahead_s", [0, 300, -300])
 def test_S8_6_what_an_own_cancel_may_have_put_back_counts_until_it_is_read(store: Store, ahead_s: int) -> None:
     """Found by the simulator: the shop got pieces of a strict SKU back beside five that Amazon had just put back on sale itself."""
     bench = Bench(store, "amazon", ahead_s=ahead_s)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from oneshelf.core.ids import CHANNEL_RANK, HUB, ChannelName
+from oneshelf.core.instants import SECOND
 from oneshelf.db.tx import Tx
 
 
 class Account(msgspec.Struct, frozen=True):
-    """One channel account. `live_at`: orders placed before it are history or a question (S0.6); `opened_at`: the hub's T0 (S0.4)."""
+    """One channel account. `live_at`: orders placed before it are history or a question (S0.6); `opened_at`: the hub's T0 (S0.4); `ahead`:
+    by how many microseconds its clock is ahead of ours, as last measured."""
 
     account_id: int
     channel: ChannelName
@@ -19,6 +21,11 @@ class Account(msgspec.Struct, frozen=True):
     live_at: int | None
     opened_at: int | None
     skew_s: int
+    ahead: int = 0
+
+    def latest(self, at: int) -> int:
+        """The latest instant, by its own clock, that it may have come to when ours shows `at`."""
+        return at + (self.ahead + self.skew_s * SECOND if self.ahead > 0 else 0)
 
     @property
     def is_hub(self) -> bool:
@@ -41,8 +48,9 @@ class Account(msgspec.Struct, frozen=True):
 def load_accounts(tx: Tx, tenant_id: int, *, disconnected: bool = False) -> dict[int, Account]:
     """Return the accounts by id. `disconnected`: those too that we no longer hear of; their orders are still on the shelf."""
     rows = tx.all(
-        "SELECT account_id, channel, external_id, label, state, live_at, opened_at, skew_s FROM account "
-        "WHERE tenant_id = :t AND (state <> 'DISCONNECTED' OR :all = 1) ORDER BY account_id",
+        """SELECT a.account_id, a.channel, a.external_id, a.label, a.state, a.live_at, a.opened_at, a.skew_s, COALESCE(w.ahead, 0)
+             FROM account a LEFT JOIN channel_window w ON w.tenant_id = a.tenant_id AND w.account_id = a.account_id
+            WHERE a.tenant_id = :t AND (a.state <> 'DISCONNECTED' OR :all = 1) ORDER BY a.account_id""",
         t=tenant_id,
         all=int(disconnected),
     )

@@ -78,7 +78,7 @@ def news(order: OrderRow, h: Heard) -> Literal["all", "document", "nothing"]:
 
 
 def new_order(batch: Batch, account: Account, h: Heard, order_no: int) -> OrderRow:
-    placed_at, note = _placed(h)
+    placed_at, note = _placed(account, h)
     named_by = None if account.is_hub else batch.named_by(account, h.order.order_id)
     standing = _standing(batch, account, h, placed_at, named_by)
     if named_by is not None and standing == "live":
@@ -114,12 +114,13 @@ def new_order(batch: Batch, account: Account, h: Heard, order_no: int) -> OrderR
     )
 
 
-def _placed(h: Heard) -> tuple[int, str]:
-    """S6.3: the channel's time of purchase; nobody buys in the future; missing: when it was received."""
+def _placed(account: Account, h: Heard) -> tuple[int, str]:
+    """S6.3: the channel's time of purchase; nobody buys in the future, by the channel's clock as far as we know how it differs from ours;
+    missing: when it was received."""
     if h.order.placed_at is None:
         return h.received_at, "missing"
-    placed_at = to_us(h.order.placed_at)
-    return (h.received_at, "clamped") if placed_at > h.received_at else (placed_at, "")
+    placed_at, latest = to_us(h.order.placed_at), account.latest(h.received_at)
+    return (latest, "clamped") if placed_at > latest else (placed_at, "")
 
 
 def _standing(batch: Batch, account: Account, h: Heard, placed_at: int, named_by: tuple[int, str] | None) -> str:
@@ -160,7 +161,7 @@ def take(order: OrderRow, account: Account, h: Heard) -> OrderSeen:
     order.payment = str(seen.payment)
     order.cancelled = int(seen.cancelled)
     if order.placed_note == "missing" and seen.placed_at is not None:
-        order.placed_at, order.placed_note = _placed(h)
+        order.placed_at, order.placed_note = _placed(account, h)
     if seen.complete:
         document = take_document(order, seen)
     elif order.complete:
