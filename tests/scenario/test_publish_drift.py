@@ -412,6 +412,21 @@ def test_the_sweep_reads_what_was_read_longest_ago_an_even_share_a_call(store: S
     assert swept() == 0 and bench.rest() == []
 
 
+@pytest.mark.parametrize("ahead_s", [-300, 300])
+def test_the_sweep_goes_by_how_long_ago_a_listing_was_read_whatever_the_clocks_say(store: Store, ahead_s: int) -> None:
+    """Found by the simulator: with a clock behind, each listing was read that much later."""
+    bench = Bench(store, ahead_s=ahead_s)
+    bench.outlet("MUG", {"MUG": 1}, shown=5)
+    bench.stock("MUG", 5)
+    bench.run(60)
+    read_at = bench.slot("MUG").believed_at
+    assert read_at is not None
+    bench.now = read_at - bench.ahead + 3_500 * SECOND
+    assert bench.tx(lambda tx: sweep(tx, T, SHOP, bench.now, every_s=3_600)) == 0
+    bench.now += 110 * SECOND
+    assert bench.tx(lambda tx: sweep(tx, T, SHOP, bench.now, every_s=3_600)) == 1
+
+
 def test_the_sweep_finds_drift_and_tries_parked_listings_again(store: Store) -> None:
     bench = at_rest_with(store, 5)
     bench.market.state["MUG"] = "ended"

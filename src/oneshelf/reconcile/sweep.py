@@ -16,6 +16,7 @@ from oneshelf.db.tx import Tx
 from oneshelf.listings import dirty
 from oneshelf.orders.sales import own_sales
 from oneshelf.publish.numbers import numbers_of
+from oneshelf.publish.slots import account_row
 
 #: Each outlet is read once in this time.
 SWEEP_EVERY_S = 6 * 3_600.0
@@ -46,12 +47,14 @@ def sweep(
     total = tx.one(f"SELECT COUNT(*) {_OURS}", t=tenant_id, a=account_id)
     assert total is not None
     share = ceil(total[0] * tick_s / every_s)
+    old = now - round(every_s * SECOND)
     rows = tx.all(
-        f"""SELECT s.outlet_id {_OURS} AND (s.believed_at IS NULL OR s.believed_at <= :old) AND (s.swept_at IS NULL OR s.swept_at <= :old)
+        f"""SELECT s.outlet_id {_OURS} AND (s.believed_at IS NULL OR s.believed_at <= :old_there) AND (s.swept_at IS NULL OR s.swept_at <= :old)
              ORDER BY COALESCE(s.believed_at, 0), s.outlet_id LIMIT :share""",
         t=tenant_id,
         a=account_id,
-        old=now - round(every_s * SECOND),
+        old=old,
+        old_there=account_row(tx, tenant_id, account_id).there(old),
         share=share,
     )
     found = [row[0] for row in rows]
