@@ -143,10 +143,12 @@ class Shelf:
         return bool(self.emulation.marketplaces["amazon"].book.orders[sale.order_id].listed)
 
     def parts_of_a_hand(self, channel: str, sku: str) -> set[str]:
-        """SKUs that may be shown otherwise when a hand types a number for this listing: Etsy's that is sold out opens with all of its
+        """SKUs that are shown otherwise once a hand has typed a number for this listing: Etsy's that is sold out opens with all of its
         offerings."""
+        names = [sku]
         found = self.emulation.marketplaces["etsy"].shop.find(sku) if channel == "etsy" else None
-        names = [sku] if found is None else [product.sku for product in found[0].products]
+        if found is not None and found[0].state == "sold_out":
+            names = [product.sku for product in found[0].products]
         return {part for name in names for part in self.goods.parts(channel, name)}
 
     def waits_for_its_hour(self, sku: str) -> bool:

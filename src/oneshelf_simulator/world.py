@@ -209,9 +209,7 @@ class World:
             case "order_cancelled" | "cancelled" | "order_paid":
                 self.outside_facts += 1
                 order_id = str(detail.get("order") or detail.get("order_id"))
-                if (
-                    happening.what != "order_paid"
-                ):  # what has left of it, and its channel was not told of, left without a sale
+                if happening.what != "order_paid":  # what has left of it, untold, left without a sale
                     for sku in self.shelf.left.get((happening.channel, order_id), ()):
                         self._edited("shelf", sku)
                 if detail.get("gives_back") or detail.get("restock"):
