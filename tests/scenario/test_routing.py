@@ -281,6 +281,23 @@ class TestAgain:
         assert len(routes(world, "A-1")) == 2
         check_at_rest(world, dict(MUG=2))
 
+    def test_R7_while_the_copy_is_held_it_is_not_decided_over_and_over(self, world: World) -> None:
+        """Its location stays empty, and its move waits until it is sure whose pieces these are."""
+        world.hear(AMAZON, order("A-1", world.now, MUG=2))
+        world.run_hub()
+        world.to_rest()
+        world.hub.cell("MUG", "L1").on_hand -= 9
+        world.export()
+        world.to_rest()
+        world.rows("UPDATE release SET state = 'HELD' RETURNING 1")
+        for _ in range(3):
+            world.tick(30)
+            with transaction(world.store) as tx:
+                routing.leave_empty(tx, TENANT, 0, world.now)
+            world.run_hub()
+        assert len(routes(world, "A-1")) == 2
+        assert len(world.open_intents()) == 1
+
     def test_R8_a_person_says_from_where_and_from_where_not(self, world: World) -> None:
         world.hear(AMAZON, order("A-1", world.now, MUG=1))
         world.run_hub()

@@ -222,7 +222,7 @@ def decide_again(
             decision.places = {**decision.places, **places}
             decision.short = [key for key in decision.short if key not in places]  # a person may know better
         asked = {one.location_id for one in router.locations} - decision.excluded.keys()
-        if _settle_again(tx, tenant_id, order, open_lines, decision, levels, asked, now):
+        if _settle_again(tx, tenant_id, order, open_lines, decision, last, levels, asked, now):
             made.append(decision)
     return made
 
@@ -244,11 +244,13 @@ def _settle_again(
     order: OrderRow,
     open_lines: Sequence[LineRow],
     decision: Decision,
+    last: Decision | None,
     levels: dict[tuple[str, str], Level],
     asked: set[str],
     now: int,
 ) -> bool:
-    """Keep a second decision and have it carried out. False: everything stands there already. `asked`: the locations that may serve."""
+    """Keep a second decision and have it carried out. False: everything stands there already, or the last one says the same and is not
+    carried out yet (a held copy waits). `asked`: the locations that may serve."""
     name = f"{order.account_id}/{order.order_id}"
     stuck = [line for line in open_lines if line.key in decision.short and line.location_id not in asked]
     if stuck:
@@ -264,7 +266,7 @@ def _settle_again(
         and decision.places[line.key] != line.location_id
         and line.key not in decision.short
     ]
-    if not moving:
+    if not moving or _is_wanted_already(last, decision, moving):
         return False
     if order.hub_order_id is None:
         stand_at(tx, tenant_id, order.order_no, {line.key: decision.places[line.key] for line in moving}, now)
@@ -280,6 +282,15 @@ def _settle_again(
     what = "An order leaves from elsewhere"
     note(tx, tenant_id, now, "routing", what, f"order:{order.order_no}", why=decision.why, version=decision.version)
     return True
+
+
+def _is_wanted_already(last: Decision | None, decision: Decision, moving: Sequence[LineRow]) -> bool:
+    return (
+        last is not None
+        and last.state == deciding.WANTED
+        and decision.excluded.keys() <= last.excluded.keys()
+        and all(last.places.get(line.key) == decision.places[line.key] for line in moving)
+    )
 
 
 def _address(order: OrderRow) -> Address | None:
