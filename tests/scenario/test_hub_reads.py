@@ -74,6 +74,17 @@ class TestClocks:
         assert (world.level("MUG", "L1"), len(world.entries("edit:"))) == ((9, 0, 0, 0), 1)
 
 
+class TestLowerAtSeveralLocations:
+    def test_S9_2_what_one_read_misses_at_two_locations_is_reserved_at_both(self, world: World) -> None:
+        world.hub.sell(world.tick(), "L1", MUG=1)
+        world.hub.sell(world.tick(), "L2", MUG=2)
+        world.read("MUG")
+        assert (world.k("MUG", "L1"), world.k("MUG", "L2")) == (9, 2)
+        world.to_rest()
+        assert world.level("MUG") == (14, 3, 0, 0)
+        check_at_rest(world, {})
+
+
 class TestLower:
     @pytest.fixture
     def world(self, world: World) -> World:
@@ -287,6 +298,57 @@ class TestTransfer:
         world.to_rest()
         assert (world.k("MUG", "L1"), world.k("MUG", "L2")) == (10, 3)
         assert world.entries("edit:") == []
+
+    def test_S5_7_a_line_sent_from_two_places_moves_no_piece_on_hand(self, world: World) -> None:
+        """Our line stands at one of them; what the shop has committed at the other is no piece that somebody carried."""
+        order_id = world.hub.sell(world.tick(), MUG=2)
+        world.hub_news()
+        world.hub.cell("MUG", "L1").committed -= 1
+        world.hub.cell("MUG", "L2").committed += 1
+        world.to_rest()
+        assert (world.level("MUG", "L1"), world.level("MUG", "L2")) == ((10, 1, 0, 0), (4, 1, 0, 0))
+        (line,) = (line for line in world.hub.orders[order_id].lines)
+        line.location_id = "L2"
+        world.hub.pay(world.tick(5), order_id)  # its news says now that the line stands at the other
+        world.to_rest()
+        assert (world.level("MUG", "L1"), world.level("MUG", "L2")) == ((10, 1, 0, 0), (4, 1, 0, 0))
+        check(world)
+
+    def test_S5_7_a_carried_piece_beside_an_order_served_elsewhere(self, world: World) -> None:
+        world.hub.sell(world.tick(), MUG=2)
+        world.hub_news()
+        world.hub.cell("MUG", "L1").committed -= 1
+        world.hub.cell("MUG", "L2").committed += 1
+        world.hub.cell("MUG", "L1").on_hand += 3
+        world.hub.cell("MUG", "L2").on_hand -= 3
+        world.to_rest()
+        assert (world.level("MUG", "L1"), world.level("MUG", "L2")) == ((13, 1, 0, 0), (1, 1, 0, 0))
+
+    def test_S5_7_while_a_call_may_hide_from_where_pieces_were_carried_they_are_not_counted(self, world: World) -> None:
+        """Two fewer at L1 may be our hold; they are the two that L2 has more."""
+        world.hear(AMAZON, order("A-1", world.now, paid=False, MUG=2))
+        call = world.plan_moves()
+        world.hub.cell("MUG", "L1").on_hand -= 2
+        world.hub.cell("MUG", "L2").on_hand += 2
+        for _ in range(3):
+            world.tick(5)
+            world.read("MUG")
+            assert world.k("MUG") == 12
+            world.complete(SHOP)
+        world.settle(call, world.do(call))
+        world.to_rest()
+        assert (world.k("MUG", "L1"), world.k("MUG", "L2")) == (6, 6)
+
+    def test_S9_2_a_suspected_sale_that_stands_elsewhere_now_stays_reserved(self, world: World) -> None:
+        world.hub.cell("MUG", "L1").committed += 1
+        world.read("MUG")
+        assert world.k("MUG") == 13
+        world.hub.cell("MUG", "L1").committed -= 1
+        world.hub.cell("MUG", "L2").committed += 1
+        world.tick(2)
+        world.read("MUG")
+        assert (world.k("MUG", "L1"), world.k("MUG", "L2")) == (10, 3)
+        assert world.k("MUG") == 13
 
 
 class TestPostedAsRead:

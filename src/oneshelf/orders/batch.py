@@ -77,6 +77,8 @@ class Batch:
         self.reread_outlets: set[int] = set()
         self.documents: dict[int, OrderSeen] = {}  # order number → its document, of those that this batch wrote
         self.new_orders: list[OrderRow] = []
+        #: SKUs of which the hub sends pieces from elsewhere than we knew: its levels may have told us so before.
+        self.moved_by_hub: set[str] = set()
         self.touched: set[str] = set()  # SKUs of which a line changed, with or without an entry
         self.paces = Counter()
         self._kept_back: dict[tuple[str, str], int] | None = None

@@ -77,6 +77,7 @@ def _write(batch: Batch) -> None:
     covering.recompute(tx, tenant_id, ledger.skus_of(batch.entries) | batch.touched, now)
     copies.follow_up(batch, handed_over)
     _hold_what_came_back(batch)
+    _read_what_moved(batch)
     fresh = Counter(order.account_id for order in batch.new_orders if order.standing != "copy")
     usage.add(tx, tenant_id, now, "orders", fresh.items())
 
@@ -85,6 +86,14 @@ def _hold_what_came_back(batch: Batch) -> None:
     """S9.5: what an order gives back, a hold that was refused may have been waiting for. Where the hub has it not yet, the hold is refused
     again."""
     claims.ask_again(batch.tx, batch.tenant_id, [(e.sku, e.location_id, -e.takes) for e in batch.entries])
+
+
+def _read_what_moved(batch: Batch) -> None:
+    """S5.7: the hub's levels may have said before where it sends these from, and that was posted by itself (ADR 0026)."""
+    if skus := sorted(batch.moved_by_hub):
+        batch.tx.run(
+            "UPDATE hub_level SET wanted = 1 WHERE tenant_id = :t AND sku {in:skus}", t=batch.tenant_id, skus=skus
+        )
 
 
 def _use_up_provisionals(batch: Batch) -> dict[str, int]:

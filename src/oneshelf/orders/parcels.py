@@ -56,6 +56,7 @@ def move_line(batch: Batch, line: LineRow, location_id: str) -> None:
 
 
 def _carry(batch: Batch, line: LineRow, mark: str, to: str, committed: int, reserved: int = 0) -> None:
+    batch.moved_by_hub.add(line.sku)
     for where, sign in ((line.location_id, -1), (to, 1)):
         batch.move(
             Entry(

@@ -96,8 +96,10 @@ def _reserve(
     read_id: str,
     now: int,
 ) -> None:
+    # An outlet of the hub is an item at one location: one read may miss pieces at several.
+    outlet = f"{outlet_id}:{sku}:{location_id}" if location_id else f"{outlet_id}:{sku}"
     location_id = location_id or _place(tx, tenant_id, account_id, sku)
-    prov_id = f"prov:{account_id}:{outlet_id}:{sku}:{read_id}"
+    prov_id = f"prov:{account_id}:{outlet}:{read_id}"
     entry = Entry(
         key=prov_id, sku=sku, location_id=location_id, reason="unseen sale", reserved=pieces, source=f"read {read_id}"
     )

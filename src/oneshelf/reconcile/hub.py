@@ -6,7 +6,7 @@ arrived: it is reserved at once and judged when the order feed is complete. A hi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -94,6 +94,7 @@ def _judge_sku(
     told: Told,
 ) -> bool:
     offs: dict[str, int] = {}
+    unsure: set[str] = set()
     entries: list[Entry] = []
     for level in levels:
         ours = known.setdefault((sku, level.location_id), Level())
@@ -112,6 +113,8 @@ def _judge_sku(
         is_known = not (restored and moves_in_flight)
         verdict = rules.judge(level.available, value, may_show) if is_known else None
         remember(tx, tenant_id, sku, level, wanted=verdict is None or bool(may_show), known=is_known)
+        if verdict is None or may_show:
+            unsure.add(level.location_id)
         if verdict is None:
             continue
         offs[level.location_id] = verdict.off
@@ -124,7 +127,11 @@ def _judge_sku(
     changed = bool(entries)
     if any(offs.values()):
         told.odd += 1
-        changed |= _judge_offs(tx, tenant_id, hub, sku, levels, offs, read, through, now, told)
+        if _is_transfer(tx, tenant_id, sku, levels, offs):
+            lies = {place: known[(sku, place)].on_hand for place in offs}
+            changed |= _judge_transfer(tx, tenant_id, hub, sku, levels, offs, lies, read, through, now, told)
+        else:
+            changed |= _judge_offs(tx, tenant_id, hub, sku, levels, offs, unsure, read, through, now, told)
     return changed
 
 
@@ -173,19 +180,20 @@ def _judge_offs(
     sku: str,
     levels: Sequence[HubLevel],
     offs: dict[str, int],
+    unsure: set[str],
     read: Read,
     through: int,
     now: int,
     told: Told,
 ) -> bool:
-    """The differences of one SKU. Sum 0 over all its locations: a transfer, once the feed has nothing more to say (S5.7)."""
-    transfer = sum(offs.values()) == 0 and len(offs) == len(levels) > 1
+    """The differences of one SKU, each location's by itself. `unsure`: where a call in flight may explain what is shown, and so hide from
+    where pieces were carried that another location has more: those are not counted yet."""
     changed = False
     for level in levels:
         off = offs.get(level.location_id, 0)
         if off == 0:
             continue
-        if off < 0 and not transfer:
+        if off < 0:
             provisional.hold_unseen_at_hub(
                 tx,
                 tenant_id,
@@ -200,21 +208,80 @@ def _judge_offs(
             told.poll_hub = True
             changed = True
             continue
-        if off > 0:
-            off -= _give_back(tx, tenant_id, sku, level.location_id, off, now)
-            if off == 0:
-                changed = True
-                continue
         read_at = to_us(level.read_at)
+        if unsure - {level.location_id}:
+            _odd_since(tx, tenant_id, sku, level.location_id, off, read_at)
+            told.poll_hub = True
+            continue
+        off -= _give_back(tx, tenant_id, sku, level.location_id, off, now)
+        if off == 0:
+            changed = True
+            continue
         odd_since = _odd_since(tx, tenant_id, sku, level.location_id, off, read_at)
         if through >= odd_since + hub.skew_s * SECOND and read_at > odd_since:
-            _post_edit(tx, tenant_id, sku, level.location_id, off, read.read_id, "moved or counted in Shopify", now)
+            _post_edit(tx, tenant_id, sku, level.location_id, off, read.read_id, "counted in Shopify", now)
             _clear_odd(tx, tenant_id, sku, level.location_id)
             told.edits += 1
             changed = True
         else:
             told.poll_hub = True
     return changed
+
+
+def _is_transfer(tx: Tx, tenant_id: int, sku: str, levels: Sequence[HubLevel], offs: Mapping[str, int]) -> bool:
+    """Whether the differences make 0 over all locations of a SKU (S5.7). Not where one of them gives back what we had reserved on suspicion:
+    the sale that we suspect stands elsewhere now, and stays reserved there."""
+    if sum(offs.values()) or not len(offs) == len(levels) > 1:
+        return False
+    return not any(off > 0 and _hub_provisionals(tx, tenant_id, sku, place) for place, off in offs.items())
+
+
+def _judge_transfer(
+    tx: Tx,
+    tenant_id: int,
+    hub: Account,
+    sku: str,
+    levels: Sequence[HubLevel],
+    offs: Mapping[str, int],
+    lies: Mapping[str, int],
+    read: Read,
+    through: int,
+    now: int,
+    told: Told,
+) -> bool:
+    """Pieces stand elsewhere than we knew: posted when the feed has nothing more to say, all locations at once. `lies`: our own pieces on
+    hand. The shop's say what was carried; what did not move is an order that leaves from another location, as its own news has not told
+    yet, or can't: a line has one location (ADR 0026)."""
+    read_at = max(to_us(level.read_at) for level in levels)
+    since = max(_odd_since(tx, tenant_id, sku, place, off, read_at) for place, off in offs.items() if off)
+    if through < since + hub.skew_s * SECOND or read_at <= since:
+        told.poll_hub = True
+        return False
+    carried: Mapping[str, int] = {level.location_id: level.on_hand - lies[level.location_id] for level in levels}
+    if sum(
+        carried.values()
+    ):  # a parcel or a return is not known yet, or there is a count among it: no word of what was carried
+        carried = offs
+    entries = []
+    for place, off in offs.items():
+        pieces = carried[place]
+        if pieces:
+            _post_edit(tx, tenant_id, sku, place, pieces, read.read_id, "moved in Shopify", now)
+            told.edits += 1
+        if pieces != off:
+            entries.append(
+                Entry(
+                    key=f"edit:{sku}:{place}:{read.read_id}:committed",
+                    sku=sku,
+                    location_id=place,
+                    reason="served from another location, by Shopify's levels",
+                    committed=pieces - off,
+                    source="Shopify",
+                )
+            )
+        _clear_odd(tx, tenant_id, sku, place)
+    ledger.post(tx, tenant_id, entries, now)
+    return True
 
 
 def _post_edit(
