@@ -16,6 +16,7 @@ seed gives the same bytes, so that a failure found once is a failure kept.
     oneshelf sim --runs 100 --profile busy --json      # a hundred seeds in two processes
     oneshelf sim --replay oneshelf-sim-7.json          # a failure again
     oneshelf sim --replay friday.jsonl                 # a recorded inbox again: ../how-to/play-an-inbox-again.md
+    oneshelf sim --runs 20 --locations 3               # shops of three locations
     oneshelf sim --teeth                               # plant faults into the engine and see each caught
     oneshelf sim --crash-points 2000                   # the process dies at 2,000 commits and awaits, and nothing else goes wrong
     oneshelf sim --runs 20 --seed 100 --twice          # each seed twice: the traces have to be equal, byte by byte
@@ -64,7 +65,12 @@ announced. What was asked for, and what came of it, is counted (`wishes` in `--j
 
 In about half of the worlds a few listings at marketplaces are packs of two to six pieces, and in half a SKU or two are bundles of two or three
 others, listed at one to three marketplaces. Buyers take them like anything else; hands type their numbers. The judge counts pieces: a listing
-shows whole packs, a bundle the least that its parts make. Several locations do not live in these worlds yet.
+shows whole packs, a bundle the least that its parts make.
+
+`--locations N` makes it a shop of several locations. The stock is dealt out to them, the merchant carries pieces from one to another, and moves
+the work of an order, or what it lacks, so that each parcel leaves from where its pieces lie; in about half of the worlds he has us say where
+an order leaves from. The judge knows what lies where: at rest the ledger has to have each location's pieces, and the shop has to sell at each
+what K is there. That the locations of a channel differ (S2.14), and that one closes, is not played.
 
 In half of the worlds most buyers come back, on any channel, and some type an address into the web shop that Amazon lends them. The judge knows
 who typed what: two purchases may be one customer's by one channel's buyer, one real e-mail, or one phone with one family name.

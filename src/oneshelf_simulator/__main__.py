@@ -14,7 +14,7 @@ import msgspec
 
 from oneshelf.watch.recording import NoRecording, decode
 
-from .options import PROFILES, Options, read_options
+from .options import PROFILES, Options, draw, read_options
 from .playback import is_recording, play_recording, tell
 from .runs import Summary, line_of, run_many, run_twice, shrink, sweep, together
 from .world import Failure, play
@@ -29,10 +29,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(line, file=said, flush=True)
 
     if asked.teeth:
-        from . import mutants
+        from . import teeth
 
-        found = mutants.bite(asked.teeth_only.split(",") if asked.teeth_only else None, say=say)
-        print(json.dumps([msgspec.to_builtins(one) for one in found]) if asked.json else mutants.tell(found))
+        found = teeth.bite(asked.teeth_only.split(",") if asked.teeth_only else None, say=say)
+        print(json.dumps([msgspec.to_builtins(one) for one in found]) if asked.json else teeth.tell(found))
         return 0 if all(one.caught_by for one in found) else 1
     if asked.replay is not None and not asked.replay.is_file():
         say(f"There is no file {asked.replay}.")
@@ -48,8 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
         summary = sweep(asked.crash_points, asked.seed, say=say)
     else:
         seeds = range(asked.seed, asked.seed + asked.runs)
+        wanted = [draw(seed, asked.profile, asked.days, asked.locations) for seed in seeds]
         play_all = run_twice if asked.twice else run_many
-        summary = play_all(seeds, asked.profile, asked.days, say=say, processes=1 if asked.runs == 1 else 2)
+        summary = play_all(wanted, say=say, processes=1 if asked.runs == 1 else 2)
     for place, failure in enumerate(summary.breaches):
         if asked.shrink and place == 0:
             say("making it smaller …")
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--twice", action="store_true", help="play each seed twice and compare the traces")
     parser.add_argument("--days", type=float, default=0.25, help="simulated days of faults a run")
     parser.add_argument("--profile", choices=PROFILES, default="busy")
+    parser.add_argument("--locations", type=int, default=1, help="so many locations of the shop")
     parser.add_argument(
         "--replay",
         type=Path,

@@ -290,6 +290,11 @@ class Engine:
         wanted = {"name": "Rush", "skus": list(skus), "starts_at": starts_at, "ends_at": ends_at, "factor": factor}
         await self.do(COMMANDS["announce"](self.life.service, wanted))
 
+    async def route_orders(self, *, split: bool) -> None:
+        """The merchant has us say from which location an order leaves."""
+        assert self.life is not None and self.life.service is not None
+        await self.do(COMMANDS["routing"](self.life.service, {"router": "oneshelf", "split": split}))
+
     async def leave_short(self) -> None:
         """The merchant leaves it to us to cancel what is short, at every account, whatever it cost."""
         assert self.life is not None and self.life.service is not None

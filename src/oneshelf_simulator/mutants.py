@@ -1,13 +1,13 @@
 """Faults planted into the engine: a guard removed, a key dropped, a comparison turned. Each must be caught, or the simulator has no teeth.
 
-In: a mutant's name. Out: the invariant that caught it, and by which seed. Never: leaves a patch in place.
+In: nothing. Out: MUTANTS, by name, each with the rule that finds it. Never: plants one by itself; `teeth.py` does.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -32,13 +32,6 @@ from oneshelf.shipping import telling
 from oneshelf.stock import ledger
 from oneshelf.wiring import service as wiring
 
-from .options import Options, draw
-from .world import play
-
-#: Seeds that a mutant gets, and how long each rains.
-SEEDS = range(101, 105)
-DAYS = 0.05
-
 
 class Mutant(NamedTuple):
     """`what`: what is wrong now. `caught_by`: the rule that finds it. `needs`: options that give it its occasion."""
@@ -47,16 +40,6 @@ class Mutant(NamedTuple):
     plant: Callable[[ExitStack], None]
     needs: dict[str, Any] = {}
     caught_by: str = ""
-
-
-class Bite(msgspec.Struct):
-    """What became of a mutant. `caught_by` None: it got through."""
-
-    name: str
-    what: str
-    caught_by: str | None
-    seed: int | None
-    runs: int
 
 
 def _put(stack: ExitStack, owner: Any, name: str, value: Any) -> None:
@@ -438,7 +421,27 @@ def _cancelled_counts(stack: ExitStack) -> None:
     _put(stack, matching.Row, "take", wrong)
 
 
+def _carried_and_still_there(stack: ExitStack) -> None:
+    right = hub._post_edit
+
+    def wrong(tx: Any, tenant_id: int, sku: str, place: str, pieces: int, read_id: str, reason: str, now: int) -> None:
+        if pieces > 0 or reason != "moved in Shopify":
+            right(tx, tenant_id, sku, place, pieces, read_id, reason, now)
+
+    _put(stack, hub, "_post_edit", wrong)
+
+
+def _parcel_from_the_wrong_place(stack: ExitStack) -> None:
+    right = parcels._leave
+
+    def wrong(batch: Any, order: Any, line: Any, key: str, shipment: Any, pieces: int, reason: str) -> None:
+        right(batch, order, line, key, msgspec.structs.replace(shipment, location_id=""), pieces, reason)
+
+    _put(stack, parcels, "_leave", wrong)
+
+
 _LOSSY = {"timeout_after": 0.08}
+_LOCATIONS = {"locations": 3}
 _REGULARS = {"regulars": True}
 _BUNDLES = {"bundles": 3, "stock_max": 20}
 #: Many buyers of few pieces.
@@ -526,56 +529,13 @@ MUTANTS: dict[str, Mutant] = {
         "an address that a marketplace lends counts as a person's own", _lent_address_joins, _REGULARS, "I23"
     ),
     "cancelled_counts": Mutant("a cancel takes no purchase back", _cancelled_counts, _REGULARS, "I23"),
+    "carried_and_still_there": Mutant(
+        "of pieces carried to another location only the arrival counts", _carried_and_still_there, _LOCATIONS, "I5"
+    ),
+    "parcel_from_the_wrong_place": Mutant(
+        "a parcel leaves from where its line stands, wherever it was packed",
+        _parcel_from_the_wrong_place,
+        _LOCATIONS,
+        "I5",
+    ),
 }
-
-
-@contextmanager
-def planted(name: str) -> Iterator[None]:
-    """The engine with this fault in it."""
-    with ExitStack() as stack:
-        MUTANTS[name].plant(stack)
-        yield
-
-
-def options_for(name: str, seed: int) -> Options:
-    """A run with the occasions that the mutant needs, and few faults else."""
-    needs = MUTANTS[name].needs
-    options = draw(seed, "calm", DAYS)
-    usual: dict[str, Any] = {
-        "orders_per_h": 40.0,
-        "stock_max": 6,
-        "cancels_per_h": 4.0,
-        "fulfil_share": 0.9,
-        "fulfil_after_s": 900.0,
-        "counts": {},
-    }
-    wanted = {**usual, **needs, "chances": {**options.chances, **needs.get("chances", {})}}
-    return msgspec.structs.replace(options, **wanted)
-
-
-def bite_one(name: str, seeds: Any = SEEDS) -> Bite:
-    """Play seeds until the mutant is caught."""
-    runs = 0
-    for seed in seeds:
-        runs += 1
-        with planted(name):
-            report = play(options_for(name, seed))
-        if report.breach is not None:
-            return Bite(name, MUTANTS[name].what, report.breach.rule, seed, runs)
-    return Bite(name, MUTANTS[name].what, None, None, runs)
-
-
-def bite(names: list[str] | None = None, *, say: Callable[[str], None]) -> list[Bite]:
-    """Play every mutant."""
-    found = []
-    for name in names or list(MUTANTS):
-        found.append(bite_one(name))
-        say(f"{name}: {found[-1].caught_by or 'NOT CAUGHT'} (seed {found[-1].seed}, {found[-1].runs} runs)")
-    return found
-
-
-def tell(bites: list[Bite]) -> str:
-    """The mutants as a Markdown table."""
-    rows = ["| planted fault | what is wrong | caught by |", "|---|---|---|"]
-    rows += [f"| `{one.name}` | {one.what} | {one.caught_by or '**nobody**'} |" for one in bites]
-    return "\n".join(rows)

@@ -38,6 +38,11 @@ class Options(msgspec.Struct):
     packs: int = 0
     #: So many SKUs are made of others (S1.11), each listed at one to three marketplaces.
     bundles: int = 0
+    #: So many locations of the shop, with the stock dealt out to them; and whether the merchant has us say where an order leaves from
+    #: (S5.7), in one parcel or in several.
+    locations: int = 1
+    routed: bool = False
+    split: bool = True
     #: Most buyers come back, on any channel, and some type an address into the web shop that a marketplace lends them (S11.2).
     regulars: bool = False
     restocks_per_h: float = 1.5
@@ -86,8 +91,17 @@ def read_options(text: str | bytes) -> Options:
     return msgspec.json.decode(text, type=Options)
 
 
-def draw(seed: int, profile: str, days: float) -> Options:
+def draw(seed: int, profile: str, days: float, locations: int = 1) -> Options:
     """Expand a profile: each seed has its own mixture, some faults are off in most seeds and heavy in a few (swarm testing)."""
+    options = _drawn(seed, profile, days)
+    if locations > 1:
+        rng = random.Random(f"{seed}:locations:{profile}")
+        options.locations = locations
+        options.routed, options.split = rng.random() < 0.5, rng.random() < 0.7
+    return options
+
+
+def _drawn(seed: int, profile: str, days: float) -> Options:
     if profile not in PROFILES:
         raise ValueError(f"there is no profile {profile!r}: one of {', '.join(PROFILES)}")
     rng = random.Random(f"{seed}:options:{profile}")

@@ -56,7 +56,10 @@ class Rest:
             "I13 messages are not booked": "SELECT COUNT(*) FROM inbox WHERE state = 'NEW'",
             "I13 calls to the shop or reads of orders are under way": (
                 "SELECT COUNT(*) FROM intent WHERE state IN ('WAITING', 'SENDING', 'UNKNOWN') AND "
-                f"(kind <> 'fetch_order' OR (not_found < 6 AND created_at < {self.now_us() - REREAD_US}))"
+                f"(kind <> 'fetch_order' OR (not_found < 6 AND created_at < {self.now_us() - REREAD_US})) "
+                # A copy that is held for a person's word is moved when he has given it.
+                "AND NOT (kind = 'move_copy' AND EXISTS (SELECT 1 FROM release r WHERE r.tenant_id = intent.tenant_id "
+                "AND r.order_no = json_extract(intent.payload, '$.order_no') AND r.state = 'HELD'))"
             ),
             "I13 sales were seen whose orders are not there": "SELECT COUNT(*) FROM provisional WHERE state = 'OPEN'",
             "I13 outlets are under way": (
@@ -202,6 +205,22 @@ class Rest:
             ours = {name: levels[sku][name] for name in truth}
             if ours != truth:
                 found.append(f"I5 {sku}: the ledger has {ours}, the truth is {truth}")
+        return found or self._places_off()
+
+    def _places_off(self) -> list[str]:
+        """Of each location: its pieces are those that lie there, and the shop sells there what is left of them (S2.1)."""
+        found = []
+        refused = self._refused("c.sku || ' ' || p.name")
+        for sku, place, on_hand, left in self.rows(
+            "SELECT s.sku, p.name, s.on_hand, s.on_hand - s.committed - s.reserved - s.unavailable FROM stock_level s "
+            "JOIN location p ON p.tenant_id = s.tenant_id AND p.location_id = s.location_id ORDER BY s.sku, p.name"
+        ):
+            if on_hand != self.shelf.places.lies[sku, place]:
+                lies = self.shelf.places.lies[sku, place]
+                found.append(f"I5 {sku} at {place}: the ledger has {on_hand}, {lies} lie there")
+            sells = self.shelf.places.available(sku, place)
+            if sku not in self.strict and sells != left + refused.get(f"{sku} {place}", 0):
+                found.append(f"I13 the shop has {sells} of {sku} available at {place}, K there is {left}")
         return found
 
     def _numbers_off(self) -> list[str]:
@@ -219,15 +238,20 @@ class Rest:
             return offers.dealt(sku, k)
         return offers.ought(sku, k) if self.adaptive else {}
 
-    def _shop_off(self, ks: dict[str, int], ought: dict[str, Ought]) -> list[str]:
-        found = []
-        # What the shop had not to hold; of a strict SKU what is held back there may stand for it.
-        refused = dict(
+    def _refused(self, by: str) -> dict[str, int]:
+        """What the shop had not to hold; of a strict SKU what is held back there may stand for it."""
+        return dict(
             self.rows(
-                "SELECT sku, MAX(0, SUM(CASE WHEN claim_key LIKE 'strict:%' THEN -held WHEN refused = 1 THEN want - held - imported "
-                "ELSE 0 END)) FROM claim WHERE open = 1 GROUP BY sku"
+                f"SELECT {by}, MAX(0, SUM(CASE WHEN c.claim_key LIKE 'strict:%' THEN -c.held "
+                "WHEN c.refused = 1 THEN c.want - c.held - c.imported ELSE 0 END)) FROM claim c "
+                "LEFT JOIN location p ON p.tenant_id = c.tenant_id AND p.location_id = c.location_id "
+                f"WHERE c.open = 1 GROUP BY {by}"
             )
         )
+
+    def _shop_off(self, ks: dict[str, int], ought: dict[str, Ought]) -> list[str]:
+        found = []
+        refused = self._refused("c.sku")
         for sku, k in ks.items():
             available = self.shelf.hub_level(sku).get("available", 0)
             if sku in self.strict and k >= 0:

@@ -22,7 +22,7 @@ from .workload import Workload
 AGE_S_MAX = 3_600.0
 #: What a judge keeps of the database: it goes back with it when a backup is put in its place.
 _OF_THE_DATABASE = (
-    "_sums", "_edited", "_entry_row", "_entry_count", "_attempt_row", "_inbox_row", "_inbox_count", "_keys", "_through", "_feeds",
+    "_sums", "_entry_row", "_entry_count", "_attempt_row", "_inbox_row", "_inbox_count", "_keys", "_through", "_feeds",
     "_open_attempts", "_channel_of", "_peak", "_possessed", "heard_at", "put_back_heard_at", "stored_ids",
 )  # fmt: skip
 
@@ -30,7 +30,11 @@ _OF_THE_DATABASE = (
 def memory_of(judge: Auditor) -> dict[str, Any]:
     """What a judge knows of the database at this moment: it belongs to a copy that is made now."""
     found = {name: deepcopy(getattr(judge, name)) for name in _OF_THE_DATABASE}
-    return found | {"_entries": judge._entries.copy(), "judged": judge.releases.judged}
+    return found | {
+        "_entries": judge._entries.copy(),
+        "judged": judge.releases.judged,
+        "edits": deepcopy(judge.edits.counts),
+    }
 
 
 def go_back(judge: Auditor, memory: dict[str, Any]) -> None:
@@ -39,6 +43,7 @@ def go_back(judge: Auditor, memory: dict[str, Any]) -> None:
     judge.close()
     memory = dict(memory)
     judge.releases.judged = memory.pop("judged")
+    judge.edits.counts = memory.pop("edits")
     judge.stored_ids.intersection_update(memory.pop("stored_ids"))
     for heard, before in (
         (judge.heard_at, memory.pop("heard_at")),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 
 import msgspec
@@ -40,18 +40,13 @@ class Summary(msgspec.Struct):
     differing: list[int] = []
 
 
-def run_many(
-    seeds: Iterable[int], profile: str, days: float, *, say: Callable[[str], None], processes: int = PROCESSES
-) -> Summary:
-    """Play each seed; `say` is told of each as it ends."""
-    return together(_reports([draw(seed, profile, days) for seed in seeds], say, processes))
+def run_many(wanted: list[Options], *, say: Callable[[str], None], processes: int = PROCESSES) -> Summary:
+    """Play each; `say` is told of each as it ends."""
+    return together(_reports(wanted, say, processes))
 
 
-def run_twice(
-    seeds: Iterable[int], profile: str, days: float, *, say: Callable[[str], None], processes: int = PROCESSES
-) -> Summary:
-    """Play each seed, and then again in fresh processes, where strings hash otherwise: the traces have to be equal, byte by byte."""
-    wanted = [draw(seed, profile, days) for seed in seeds]
+def run_twice(wanted: list[Options], *, say: Callable[[str], None], processes: int = PROCESSES) -> Summary:
+    """Play each, and then again in fresh processes, where strings hash otherwise: the traces have to be equal, byte by byte."""
     first = _reports(wanted, say, processes)
     again = _in_fresh_processes(wanted, lambda line: None, processes)
     summary = together(first)

@@ -18,6 +18,7 @@ from oneshelf_emulator.etsy.shop import LISTING_LIFE_S
 from oneshelf_emulator.world import Product, Sale
 
 from .goods import MARKETPLACES, Goods
+from .places import Lies, Places
 
 #: A sold-out listing is reopened at most once an hour; clocks differ by up to five minutes, twice that if one is put right.
 RENEWAL_S = 3_600.0 + 660.0
@@ -32,9 +33,10 @@ def plain_id(order_id: object) -> str:
 class Shelf:
     """Pieces on hand by SKU, and which pieces of which marketplace order have left."""
 
-    def __init__(self, emulation: Emulation, products: list[Product], goods: Goods) -> None:
+    def __init__(self, emulation: Emulation, products: list[Product], goods: Goods, places: Places) -> None:
         self.emulation = emulation
         self.goods = goods
+        self.places = places
         self.on_hand: Counter[str] = Counter({product.sku: product.stock for product in products})
         self.damaged: Counter[str] = Counter()
         self.left: dict[Key, Counter[str]] = {}
@@ -48,14 +50,16 @@ class Shelf:
     def skus(self) -> list[str]:
         return list(self.on_hand)
 
-    def move(self, sku: str, pieces: int) -> None:
+    def move(self, sku: str, place: str, pieces: int) -> None:
         """Pieces come (above 0) or go, without a sale."""
         self.on_hand[sku] += pieces
+        self.places.move(sku, place, pieces)
         (self.brought if pieces > 0 else self.taken)[sku] += abs(pieces)
 
-    def take_back(self, sku: str, pieces: int) -> None:
+    def take_back(self, sku: str, place: str, pieces: int) -> None:
         """A buyer has sent pieces back, and they are sold again: nobody's edit."""
         self.on_hand[sku] += pieces
+        self.places.move(sku, place, pieces)
 
     def lines_of(self, channel: str, order_id: str) -> Mapping[str, int]:
         """What an order of a channel asked for, by SKU."""
@@ -64,16 +68,18 @@ class Shelf:
                 return sale.lines
         return {}
 
-    def send(self, sku: str, pieces: int) -> None:
-        """A parcel of a web order leaves."""
-        self.on_hand[sku] -= pieces
+    def send(self, left: Lies) -> None:
+        """A parcel leaves."""
+        for (sku, place), pieces in left.items():
+            self.on_hand[sku] -= pieces
+            self.places.move(sku, place, -pieces)
 
-    def leave(self, key: Key, pieces: Mapping[str, int]) -> None:
+    def leave(self, key: Key, left: Lies) -> None:
         """A parcel of a marketplace order leaves: once, however many systems are told of it."""
         there = self.left.setdefault(key, Counter())
-        for sku, count in pieces.items():
-            there[sku] += count
-            self.on_hand[sku] -= count
+        for (sku, _), pieces in left.items():
+            there[sku] += pieces
+        self.send(left)
 
     def owes(self, key: Key, pieces: Mapping[str, int]) -> bool:
         """Whether the buyer of a marketplace order still waits for all of these."""

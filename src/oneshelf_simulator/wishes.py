@@ -1,4 +1,4 @@
-"""What the merchant asks for beside selling: strict SKUs, packs and bundles, announced rushes, short orders left to us; and what came of it.
+"""What the merchant asks for beside selling: strict SKUs, packs and bundles, announced rushes, short orders left to us, where orders leave from; and what came of it.
 
 In: the run's options and products. Out: commands to the engine once all is connected; counts. Never: judges.
 """
@@ -34,6 +34,9 @@ class Wishes:
         await engine.make_strict(self.strict)
         self.counts["strict"] = len(self.strict)
         await self._offer(engine)
+        if o.routed:
+            await engine.route_orders(split=o.split)
+            self.counts["routed"] = 1
         if o.announced:
             await engine.announce(self.skus, o.flash_at_s, o.flash_at_s + o.flash_s, o.flash_factor)
             self.counts["announced"] = 1
@@ -65,6 +68,7 @@ class Wishes:
         ((cancelled,),) = rows("SELECT COUNT(*) FROM intent WHERE kind = 'cancel' AND state = 'DONE'")
         ((settled,),) = rows("SELECT COUNT(*) FROM release WHERE why = 'settled'")
         found = self.counts + Counter(cancelled_short=cancelled, released_settled=settled)
+        found += Counter(carried=auditor.shelf.places.carried.total())
         found += Counter(bought_elsewhere_too=customers.again_elsewhere(), lent_address_typed=customers.lent())
         return dict(sorted(found.items()))
 

@@ -21,6 +21,8 @@ from .trace import Trace
 SHARES = {"shopify": 0.35, "amazon": 0.3, "ebay": 0.2, "etsy": 0.15}
 #: How many buyers are regulars, where most are; and how many of those whom Amazon lends an address type it elsewhere too.
 RETURNING, SELDOM, TYPES_LENT = 0.65, 0.3, 0.8
+#: How often the merchant of a shop of several locations carries pieces between them, an hour.
+CARRIED_PER_H = 2.0
 #: How many of those who want a SKU take a pack of it where there is one.
 PACK_SHARE = 0.5
 
@@ -57,6 +59,7 @@ class Workload:
         #: Who takes a pack: a stream of its own, so that a world without packs stays as it is.
         self.choice = random.Random(f"{options.seed}:choice")
         self.shops = net.emulation.marketplaces
+        self.places = shelf.places
         self.weights = {sku: 1.0 / (place + 1) for place, sku in enumerate(shelf.skus)}
         self.open = False
         self._parcels = 0
@@ -78,6 +81,8 @@ class Workload:
         ):
             if per_h > 0:
                 self._often(lambda per_h=per_h: per_h / 3600, act)  # type: ignore[misc]
+        if self.places.several:
+            self._often(lambda: CARRIED_PER_H / 3600, self.carry)
 
     def stop(self) -> None:
         """Nobody comes any more."""
@@ -199,23 +204,30 @@ class Workload:
     def restock(self) -> None:
         sku = self.rng.choice(self.shelf.skus)
         pieces = self.rng.randint(1, max(2, self.options.stock_max // 2)) + self.shelf.goods.most(sku) - 1
-        if self.console("shopify", "receive", sku=sku, quantity=pieces):
-            self.shelf.move(sku, pieces)
+        place = self.places.any()
+        if self.console("shopify", "receive", sku=sku, quantity=pieces, **self.places.named(place)):
+            self.shelf.move(sku, place, pieces)
             self.received(sku)
+
+    def carry(self) -> None:
+        """The merchant carries pieces from one location to another."""
+        carried = self.places.carry_some()
+        if carried is not None:
+            self.trace.note("carried", *carried)
 
     def count_shelf(self) -> None:
         """A count finds a piece more or less; or a piece is damaged."""
-        sku = self.rng.choice(self.shelf.skus)
-        if self.rng.random() < 0.3 and self.shops["shopify"].shown(sku) > 0:
-            if self.console("shopify", "move", sku=sku, quantity=1):
+        sku, place = self.rng.choice(self.shelf.skus), self.places.any()
+        if self.rng.random() < 0.3 and self.places.available(sku, place) > 0:
+            if self.console("shopify", "move", sku=sku, quantity=1, **self.places.named(place)):
                 self.shelf.damaged[sku] += 1
                 self.edited("shelf", sku)
             return
         delta = self.rng.choice((-1, -1, 1, 2))
-        if delta < 0 and self.shelf.on_hand[sku] < 1:
+        if delta < 0 and self.places.lies[sku, place] < 1:
             return
-        if self.console("shopify", "adjust", sku=sku, delta=delta):
-            self.shelf.move(sku, delta)
+        if self.console("shopify", "adjust", sku=sku, delta=delta, **self.places.named(place)):
+            self.shelf.move(sku, place, delta)
             if delta < 0:
                 self.edited("shelf", sku)
             else:
@@ -245,6 +257,11 @@ class Workload:
             sku = self.rng.choice(sorted(left))
             left = {sku: 1}
             self.fulfil_at[order["gid"]] = self.loop.time() + 900.0
+        for parcel in self.places.parcels(order["gid"], left):
+            self._send(order, parcel)
+
+    def _send(self, order: dict[str, Any], left: dict[str, int]) -> None:
+        """One parcel, from one location."""
         key = (order["source_name"], str(order["source_identifier"])) if order["source_identifier"] else None
         self._parcels += 1
         tracking = {"company": "UPS", "number": f"1Z{self._parcels:08d}", "url": ""}
@@ -255,12 +272,11 @@ class Workload:
             if not self.shelf.owes(key, left):  # cancelled there meanwhile: the pieces leave without a sale
                 for sku in left:
                     self.edited("shelf", sku)
-            self.shelf.leave(key, left)
+            self.shelf.leave(key, self.places.left_from(done["fulfillments"]))
             if self.rng.random() < 0.3:
                 self._cancel_crossing(key)
         else:
-            for sku, pieces in left.items():
-                self.shelf.send(sku, pieces)
+            self.shelf.send(self.places.left_from(done["fulfillments"]))
 
     def _cancel_crossing(self, key: Key) -> None:
         """The buyer cancels at the marketplace while the parcel leaves (F26)."""
@@ -282,7 +298,7 @@ class Workload:
                         "shopify", "refund_lines", order=order["gid"], lines={sku: 1}, restock="RETURN", money=False
                     )
                     if done:
-                        self.shelf.take_back(sku, 1)
+                        self.shelf.take_back(sku, self.places.came_back_to(done["refund"]), 1)
                     return
 
     def edit_by_hand(self, channel: str | None = None, sku: str | None = None) -> None:

@@ -28,6 +28,7 @@ from .loop import SimLoop
 from .net import Net, queue_of
 from .options import Options, expanded
 from .oversold import LIE_S, Oversold
+from .places import Places
 from .restores import Restores
 from .shelf import RENEWAL_S, Shelf
 from .told import Told
@@ -153,7 +154,8 @@ class World:
             on_death=self._died,
             on_commit=self._committed,
         )
-        self.shelf = Shelf(self.emulation, self.products, self.goods)
+        places = Places(self.emulation.marketplaces["shopify"], options, self.products)
+        self.shelf = Shelf(self.emulation, self.products, self.goods, places)
         self.wishes = Wishes(options, self.products, self.goods)
         self.auditor = Auditor(
             self.shelf, self.engine.database, self._now_us, adaptive=options.adaptive, strict=self.wishes.strict

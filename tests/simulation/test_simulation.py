@@ -18,9 +18,10 @@ from oneshelf_simulator import auditor
 from oneshelf_simulator.__main__ import main
 from oneshelf_simulator.faults import FAULTS, never_injected, table
 from oneshelf_simulator.loop import OWNER, Deadlock, SimLoop
-from oneshelf_simulator.mutants import MUTANTS, bite_one, options_for, planted
+from oneshelf_simulator.mutants import MUTANTS
 from oneshelf_simulator.options import PROFILES, draw, read_options
 from oneshelf_simulator.runs import Summary, run_many, sweep_options
+from oneshelf_simulator.teeth import bite_one, options_for, planted
 from oneshelf_simulator.trace import Trace
 from oneshelf_simulator.world import play
 
@@ -28,6 +29,8 @@ ROOT = Path(__file__).parents[2]
 #: The seeds of every change: small hot worlds, together with every fault of the table.
 CI_SEEDS = (*range(5, 13), 14, 16, 27, 36)
 CI_DAYS = 0.05
+#: Seeds of shops of three locations.
+LOCATIONS_SEEDS = (2, 3)
 #: What has to come about over these seeds, of what merchants ask for.
 WISHES = (
     "strict",
@@ -44,7 +47,7 @@ pytestmark = pytest.mark.timeout(1_500)
 
 @pytest.fixture(scope="module")
 def summary() -> Summary:
-    return run_many(CI_SEEDS, "hostile", CI_DAYS, say=lambda line: None)
+    return run_many([draw(seed, "hostile", CI_DAYS) for seed in CI_SEEDS], say=lambda line: None)
 
 
 # --- determinism -------------------------------------------------------------------------------------------------------------
@@ -120,6 +123,15 @@ def test_each_fault_of_the_table_was_injected(summary: Summary, number: int) -> 
 @pytest.mark.parametrize("wish", WISHES)
 def test_each_thing_a_merchant_asks_for_was_played(summary: Summary, wish: str) -> None:
     assert summary.wishes.get(wish, 0) > 0, f"{wish} never came about: draw more, or take other seeds"
+
+
+def test_shops_of_several_locations_come_to_rest() -> None:
+    """One whose merchant has us say where orders leave from, and one where the shop says it."""
+    wanted = [draw(seed, "hostile", CI_DAYS, 3) for seed in LOCATIONS_SEEDS]
+    assert {one.routed for one in wanted} == {True, False}
+    summary = run_many(wanted, say=lambda line: None)
+    assert [(one.rule, one.what, one.seed) for one in summary.breaches] == []
+    assert summary.wishes["carried"] > 0 and summary.wishes["routed"] == 1
 
 
 def test_a_fault_that_never_happened_is_named() -> None:

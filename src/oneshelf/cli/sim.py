@@ -21,6 +21,7 @@ def sim(
     days: Annotated[float, typer.Option(help="Simulated days of faults a run.", min=0.01)] = 0.25,
     twice: Annotated[bool, typer.Option(help="Play each seed twice; exit 1 if a trace differs.")] = False,
     profile: Annotated[str, typer.Option(help=f"One of {', '.join(PROFILES)}.")] = "busy",
+    locations: Annotated[int, typer.Option(help="So many locations of the shop.", min=1, max=9)] = 1,
     replay: Annotated[
         Path | None,
         typer.Option(
@@ -38,6 +39,7 @@ def sim(
     if profile not in PROFILES:
         raise typer.BadParameter(f"one of {', '.join(PROFILES)}", param_hint="--profile")
     arguments = ["--seed", str(seed), "--runs", str(runs), "--days", str(days), "--profile", profile]
+    arguments += ["--locations", str(locations)] if locations > 1 else []
     arguments += ["--replay", str(replay)] if replay is not None else []
     arguments += ["--twice"] if twice else []
     arguments += [] if shrink else ["--no-shrink"]
