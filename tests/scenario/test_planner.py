@@ -166,6 +166,17 @@ class TestOffers:
         with pytest.raises(LookupError):
             in_tx(world, lambda tx: risk.set_locations(tx, TENANT, EBAY, ["L9"], world.now, by="Ada"))
 
+    def test_I11_what_another_location_owes_is_not_on_offer(self, store: Store) -> None:
+        """Two mugs lie where eBay is served from, and the shop has sold one more than lies at the other location."""
+        world = World(store)
+        world.item("MUG", L1=1, L2=2)
+        world.open()
+        in_tx(world, lambda tx: risk.set_locations(tx, TENANT, EBAY, ["L2"], world.now, by="Ada"))
+        world.hub.sell(world.tick(), "L1", MUG=2)
+        world.hub_news()
+        assert (world.k("MUG", "L1"), world.k("MUG", "L2")) == (-1, 2)
+        assert world.offer(EBAY, "MUG") <= world.k("MUG") == 1
+
     def test_S1_11_a_bundle_leaves_of_each_part_what_the_others_may_sell(self, world: World) -> None:
         world.item("CUP", 90)
         world.open_stock()

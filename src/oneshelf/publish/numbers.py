@@ -134,7 +134,9 @@ class _Work:
                 found.update({sku: k[sku] for sku in skus})
                 continue
             places = set(locations_in_scope(tx, tenant_id) if here is None else here) - set(left_out)
-            found.update(available_of(tx, tenant_id, sorted(skus), only_at=places))
+            there = available_of(tx, tenant_id, sorted(skus), only_at=places)
+            # Never more than K (I11): what another location owes is covered from here (S6.1).
+            found.update({sku: min(pieces, k[sku]) for sku, pieces in there.items()})
         return found
 
     def policy(self, outlet_id: int, sku: str, units: int) -> OfferPolicy:
