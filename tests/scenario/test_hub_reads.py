@@ -314,6 +314,17 @@ class TestTransfer:
         assert (world.level("MUG", "L1"), world.level("MUG", "L2")) == ((10, 1, 0, 0), (4, 1, 0, 0))
         check(world)
 
+    def test_S5_7_where_an_order_turns_out_to_stand_its_levels_are_read_at_once(self, world: World) -> None:
+        order_id = world.hub.sell(world.tick(), MUG=2)
+        world.hub_news()
+        assert not world.handled.wake_hub
+        (line,) = world.hub.orders[order_id].lines
+        line.location_id = "L2"
+        world.hub.pay(world.tick(5), order_id)
+        world.hub_news()
+        assert world.handled.wake_hub
+        assert world.rows("SELECT location_id FROM hub_level WHERE wanted = 1 ORDER BY 1") == [("L1",), ("L2",)]
+
     def test_S5_7_a_carried_piece_beside_an_order_served_elsewhere(self, world: World) -> None:
         world.hub.sell(world.tick(), MUG=2)
         world.hub_news()
@@ -323,6 +334,21 @@ class TestTransfer:
         world.hub.cell("MUG", "L2").on_hand -= 3
         world.to_rest()
         assert (world.level("MUG", "L1"), world.level("MUG", "L2")) == ((13, 1, 0, 0), (1, 1, 0, 0))
+
+    def test_S5_7_a_suspicion_and_what_another_location_has_more_may_be_one_line_sent_from_two_places(
+        self, world: World
+    ) -> None:
+        order_id = world.hub.sell(world.tick(), MUG=3)
+        world.hub_news()
+        world.hub.cell("MUG", "L1").committed -= 1
+        world.hub.cell("MUG", "L2").committed += 2
+        world.hub.sell(world.tick(), "L2", MUG=1)  # of which nobody has heard: at first it looks like two of them
+        world.hub.cell("MUG", "L2").committed -= 1
+        world.read("MUG")
+        world.to_rest()
+        assert order_id and world.level("MUG") == (14, 4, 0, 0)
+        assert (world.level("MUG", "L1"), world.level("MUG", "L2")) == ((10, 2, 0, 0), (4, 2, 0, 0))
+        check(world)
 
     def test_S5_7_while_a_call_may_hide_from_where_pieces_were_carried_they_are_not_counted(self, world: World) -> None:
         """Two fewer at L1 may be our hold; they are the two that L2 has more."""

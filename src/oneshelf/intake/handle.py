@@ -126,8 +126,10 @@ def _handle_rows(
                 ends[row.seq] = ("DONE", fact.reason)
             else:
                 hints.append((row, fact))
-    for row, reason in _book(tx, tenant_id, orders, now):
+    moved_by_hub: set[str] = set()
+    for row, reason in _book(tx, tenant_id, orders, now, moved_by_hub):
         ends[row.seq] = ("PARKED", reason)
+    done.wake_hub |= bool(moved_by_hub)
     for row, fact in hints:
         reason = _try_hint(tx, tenant_id, accounts[row.account_id], row, fact, now, done)
         if reason:
@@ -215,13 +217,15 @@ def is_about_one(error: Exception) -> bool:
     return isinstance(error, _OUR_ERRORS) or any(kind.__name__ in _ROW_ERRORS for kind in type(error).__mro__)
 
 
-def _book(tx: Tx, tenant_id: int, orders: list[tuple[Row, Heard]], now: int) -> list[tuple[Row, str]]:
+def _book(
+    tx: Tx, tenant_id: int, orders: list[tuple[Row, Heard]], now: int, moved_by_hub: set[str]
+) -> list[tuple[Row, str]]:
     """Book all; if that fails, one by one, so that the one which fails is parked alone. Returns the failures."""
     if not orders:
         return []
     try:
         with tx.savepoint():
-            book(tx, tenant_id, [heard for _, heard in orders], now)
+            book(tx, tenant_id, [heard for _, heard in orders], now, moved_by_hub=moved_by_hub)
         return []
     except Exception as error:
         if not is_about_one(error):
@@ -230,7 +234,8 @@ def _book(tx: Tx, tenant_id: int, orders: list[tuple[Row, Heard]], now: int) -> 
             log.warning("booking_failed", seq=orders[0][0].seq, problem=type(error).__name__)
             return [(orders[0][0], f"it could not be booked: {type(error).__name__}: {error}")]
     middle = len(orders) // 2
-    return _book(tx, tenant_id, orders[:middle], now) + _book(tx, tenant_id, orders[middle:], now)
+    first = _book(tx, tenant_id, orders[:middle], now, moved_by_hub)
+    return first + _book(tx, tenant_id, orders[middle:], now, moved_by_hub)
 
 
 def _try_hint(tx: Tx, tenant_id: int, account: Account, row: Row, fact: Any, now: int, done: Handled) -> str:

@@ -34,8 +34,11 @@ from .rows import LineRow, OrderRow, load_orders_by_no, save_lines, save_orders
 Booked = Literal["booked", "already_done"]
 
 
-def book(tx: Tx, tenant_id: int, heard: Sequence[Heard], now: int) -> list[Booked]:
-    """Book a batch of order snapshots in order of arrival. Returns one answer a snapshot.
+def book(
+    tx: Tx, tenant_id: int, heard: Sequence[Heard], now: int, *, moved_by_hub: set[str] | None = None
+) -> list[Booked]:
+    """Book a batch of order snapshots in order of arrival. Returns one answer a snapshot; `moved_by_hub` takes the SKUs of which the hub
+    sends pieces from elsewhere than we knew: they are to be read again.
 
     Raises ValueError on counts that can't be true; nothing of the batch is written then.
     """
@@ -44,6 +47,8 @@ def book(tx: Tx, tenant_id: int, heard: Sequence[Heard], now: int) -> list[Booke
     batch = Batch(tx, tenant_id, heard, now)
     answers = [_book_one(batch, h) for h in heard]
     _write(batch)
+    if moved_by_hub is not None:
+        moved_by_hub |= batch.moved_by_hub
     follow_buyers(batch, heard)
     if batch.heard_first:
         copied = load_orders_by_no(tx, tenant_id, batch.heard_first)

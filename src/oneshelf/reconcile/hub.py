@@ -95,6 +95,7 @@ def _judge_sku(
 ) -> bool:
     offs: dict[str, int] = {}
     unsure: set[str] = set()
+    suspected: list[Provisional] = []
     entries: list[Entry] = []
     for level in levels:
         ours = known.setdefault((sku, level.location_id), Level())
@@ -121,15 +122,20 @@ def _judge_sku(
         if verdict.off == 0:
             told.echoes += 1
             if verdict.settled:
-                entries += _edits_that_were_reserved(tx, tenant_id, sku, level, through, hub, now, told)
+                suspected += _due_suspicions(tx, tenant_id, sku, level, through, hub)
                 _clear_odd(tx, tenant_id, sku, level.location_id)
+    transfer = _transfer(tx, tenant_id, sku, levels, offs, suspected)
+    if transfer is None:
+        entries += _edits_that_were_reserved(tx, tenant_id, sku, suspected, now, told)
     ledger.post(tx, tenant_id, entries, now)
     changed = bool(entries)
     if any(offs.values()):
         told.odd += 1
-        if _is_transfer(tx, tenant_id, sku, levels, offs):
+        if transfer is not None:
             lies = {place: known[(sku, place)].on_hand for place in offs}
-            changed |= _judge_transfer(tx, tenant_id, hub, sku, levels, offs, lies, read, through, now, told)
+            changed |= _judge_transfer(
+                tx, tenant_id, hub, sku, levels, offs, transfer, suspected, lies, read, through, now, told
+            )
         else:
             changed |= _judge_offs(tx, tenant_id, hub, sku, levels, offs, unsure, read, through, now, told)
     return changed
@@ -228,12 +234,29 @@ def _judge_offs(
     return changed
 
 
-def _is_transfer(tx: Tx, tenant_id: int, sku: str, levels: Sequence[HubLevel], offs: Mapping[str, int]) -> bool:
-    """Whether the differences make 0 over all locations of a SKU (S5.7). Not where one of them gives back what we had reserved on suspicion:
-    the sale that we suspect stands elsewhere now, and stays reserved there."""
-    if sum(offs.values()) or not len(offs) == len(levels) > 1:
-        return False
-    return not any(off > 0 and _hub_provisionals(tx, tenant_id, sku, place) for place, off in offs.items())
+def _transfer(
+    tx: Tx,
+    tenant_id: int,
+    sku: str,
+    levels: Sequence[HubLevel],
+    offs: Mapping[str, int],
+    suspected: Sequence[Provisional],
+) -> dict[str, int] | None:
+    """Return the differences of a SKU by location if they make 0 over all of them (S5.7), None if not. With those that were reserved on
+    suspicion and that no order has used (`suspected`).
+
+    Not where one of them gives back what we had reserved on suspicion: the sale that we suspect stands elsewhere now, and stays reserved
+    there.
+    """
+    if not any(offs.values()) or not len(offs) == len(levels) > 1:
+        return None
+    found = dict(offs)
+    for prov in suspected:
+        found[prov.location_id] -= prov.pieces
+    if sum(found.values()):
+        return None
+    gives_back = any(off > 0 and _hub_provisionals(tx, tenant_id, sku, place) for place, off in offs.items())
+    return None if gives_back else found
 
 
 def _judge_transfer(
@@ -243,14 +266,16 @@ def _judge_transfer(
     sku: str,
     levels: Sequence[HubLevel],
     offs: Mapping[str, int],
+    transfer: Mapping[str, int],
+    suspected: Sequence[Provisional],
     lies: Mapping[str, int],
     read: Read,
     through: int,
     now: int,
     told: Told,
 ) -> bool:
-    """Pieces stand elsewhere than we knew: posted when the feed has nothing more to say, all locations at once. `lies`: our own pieces on
-    hand. The shop's say what was carried; what did not move is an order that leaves from another location, as its own news has not told
+    """Pieces stand elsewhere than we knew (`transfer`: `offs`, and what was `suspected`): posted when the feed has nothing more to say, all
+    locations at once. `lies`: our own pieces on hand. The shop's say what was carried; what did not move is an order that leaves from another location, as its own news has not told
     yet, or can't: a line has one location (ADR 0026)."""
     read_at = max(to_us(level.read_at) for level in levels)
     since = max(_odd_since(tx, tenant_id, sku, place, off, read_at) for place, off in offs.items() if off)
@@ -261,9 +286,11 @@ def _judge_transfer(
     if sum(
         carried.values()
     ):  # a parcel or a return is not known yet, or there is a count among it: no word of what was carried
-        carried = offs
+        carried = transfer
+    for prov in suspected:
+        provisional.release(tx, tenant_id, prov, prov.pieces, "it stands at another location", now)
     entries = []
-    for place, off in offs.items():
+    for place, off in transfer.items():
         pieces = carried[place]
         if pieces:
             _post_edit(tx, tenant_id, sku, place, pieces, read.read_id, "moved in Shopify", now)
@@ -340,21 +367,25 @@ def _posted_as_read(
     return entries
 
 
+def _due_suspicions(tx: Tx, tenant_id: int, sku: str, level: HubLevel, through: int, hub: Account) -> list[Provisional]:
+    """What was reserved there on suspicion, of which the feed is complete through its read: no order has used it."""
+    found = _hub_provisionals(tx, tenant_id, sku, level.location_id)
+    return [prov for prov in found if prov.read_at + hub.skew_s * SECOND <= through]
+
+
 def _edits_that_were_reserved(
-    tx: Tx, tenant_id: int, sku: str, level: HubLevel, through: int, hub: Account, now: int, told: Told
+    tx: Tx, tenant_id: int, sku: str, suspected: Sequence[Provisional], now: int, told: Told
 ) -> list[Entry]:
-    """S9.2 at the hub: the feed is complete through the read and no order used the reservation: the merchant took the pieces away."""
+    """S9.2 at the hub: no order used these reservations: the merchant took the pieces away."""
     entries: list[Entry] = []
-    for prov in _hub_provisionals(tx, tenant_id, sku, level.location_id):
-        if prov.read_at + hub.skew_s * SECOND > through:
-            continue
+    for prov in suspected:
         pieces = prov.pieces
         provisional.release(tx, tenant_id, prov, pieces, "no order came: edited in Shopify", now)
         entries.append(
             Entry(
                 key=f"edit:{prov.prov_id}",
                 sku=sku,
-                location_id=level.location_id,
+                location_id=prov.location_id,
                 reason="taken off in Shopify",
                 on_hand=-pieces,
                 source="Shopify",
