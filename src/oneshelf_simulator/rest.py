@@ -210,17 +210,31 @@ class Rest:
     def _places_off(self) -> list[str]:
         """Of each location: its pieces are those that lie there, and the shop sells there what is left of them (S2.1)."""
         found = []
-        refused = self._refused("c.sku || ' ' || p.name")
-        for sku, place, on_hand, left in self.rows(
-            "SELECT s.sku, p.name, s.on_hand, s.on_hand - s.committed - s.reserved - s.unavailable FROM stock_level s "
+        unheld = self._unheld()
+        for sku, place, name, on_hand, left in self.rows(
+            "SELECT s.sku, s.location_id, p.name, s.on_hand, s.on_hand - s.committed - s.reserved - s.unavailable FROM stock_level s "
             "JOIN location p ON p.tenant_id = s.tenant_id AND p.location_id = s.location_id ORDER BY s.sku, p.name"
         ):
-            if on_hand != self.shelf.places.lies[sku, place]:
-                lies = self.shelf.places.lies[sku, place]
-                found.append(f"I5 {sku} at {place}: the ledger has {on_hand}, {lies} lie there")
-            sells = self.shelf.places.available(sku, place)
-            if sku not in self.strict and sells != left + refused.get(f"{sku} {place}", 0):
-                found.append(f"I13 the shop has {sells} of {sku} available at {place}, K there is {left}")
+            lies, sells = self.shelf.places.lies[sku, name], self.shelf.places.available(sku, name)
+            if on_hand != lies:
+                found.append(f"I5 {sku} at {name}: the ledger has {on_hand}, {lies} lie there")
+            if sku not in self.strict and sells != left + unheld[sku, place]:
+                found.append(
+                    f"I13 the shop has {sells} of {sku} available at {name}, K there is {left}, unheld {unheld[sku, place]}"
+                )
+        return found
+
+    def _unheld(self) -> Counter[tuple[str, str]]:
+        """Pieces that wait for an order at a location, and that the shop has not taken there: it had them not, or they were held at
+        another location before the order came to stand here."""
+        found: Counter[tuple[str, str]] = Counter()
+        for sku, held_at, stands_at, held, owed in self.rows(
+            "SELECT c.sku, c.location_id, COALESCE(l.location_id, c.location_id), c.held, c.want - c.imported FROM claim c "
+            "LEFT JOIN order_line l ON l.tenant_id = c.tenant_id AND l.order_no = c.order_no AND l.line_id = c.line_id AND l.sku = c.sku "
+            "WHERE c.open = 1"
+        ):
+            found[sku, held_at] -= held
+            found[sku, stands_at] += owed
         return found
 
     def _numbers_off(self) -> list[str]:
@@ -238,20 +252,15 @@ class Rest:
             return offers.dealt(sku, k)
         return offers.ought(sku, k) if self.adaptive else {}
 
-    def _refused(self, by: str) -> dict[str, int]:
-        """What the shop had not to hold; of a strict SKU what is held back there may stand for it."""
-        return dict(
-            self.rows(
-                f"SELECT {by}, MAX(0, SUM(CASE WHEN c.claim_key LIKE 'strict:%' THEN -c.held "
-                "WHEN c.refused = 1 THEN c.want - c.held - c.imported ELSE 0 END)) FROM claim c "
-                "LEFT JOIN location p ON p.tenant_id = c.tenant_id AND p.location_id = c.location_id "
-                f"WHERE c.open = 1 GROUP BY {by}"
-            )
-        )
-
     def _shop_off(self, ks: dict[str, int], ought: dict[str, Ought]) -> list[str]:
         found = []
-        refused = self._refused("c.sku")
+        # What the shop had not to hold; of a strict SKU what is held back there may stand for it.
+        refused = dict(
+            self.rows(
+                "SELECT sku, MAX(0, SUM(CASE WHEN claim_key LIKE 'strict:%' THEN -held WHEN refused = 1 THEN want - held - imported "
+                "ELSE 0 END)) FROM claim WHERE open = 1 GROUP BY sku"
+            )
+        )
         for sku, k in ks.items():
             available = self.shelf.hub_level(sku).get("available", 0)
             if sku in self.strict and k >= 0:
