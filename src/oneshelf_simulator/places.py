@@ -69,6 +69,11 @@ class Places:
         levels = self.shop.variant(sku).inventory_item.levels.values()
         return sum(int(level.quantity("available")) for level in levels if level.location.name == place)
 
+    def owes(self, sku: str) -> bool:
+        """Whether one of several locations has sold more than lies there. The shop then sells fewer of a strict SKU than its share: what is
+        held back at the others stays so."""
+        return self.several and min(self.available(sku, place) for place in self.names) < 0
+
     # --- what moves ---------------------------------------------------------------------------------------------------
 
     def move(self, sku: str, place: str, pieces: int) -> None:

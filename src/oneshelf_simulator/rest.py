@@ -264,7 +264,8 @@ class Rest:
         for sku, k in ks.items():
             available = self.shelf.hub_level(sku).get("available", 0)
             if sku in self.strict and k >= 0:
-                if not ought[sku][0][0] <= available <= ought[sku][0][1]:
+                least, most = ought[sku][0]
+                if not (available <= most if self.shelf.places.owes(sku) else least <= available <= most):
                     found.append(
                         f"I13 the shop has {available} of strict {sku} available, its share of {k} is {ought[sku][0]}"
                     )
@@ -307,7 +308,8 @@ class Rest:
                 rounded[sku] += n - 1 if len(parts) == 1 else max(0, ks[sku])
         for sku in sorted(self.strict - untold):
             # Dealt out to the last piece otherwise.
-            if not max(0, ks[sku] - rounded[sku]) <= told[sku] <= max(0, ks[sku]):
+            least = 0 if self.shelf.places.owes(sku) else max(0, ks[sku] - rounded[sku])
+            if not least <= told[sku] <= max(0, ks[sku]):
                 found.append(f"I13 {told[sku]} of strict {sku} are shown, K is {ks[sku]}")
         return found
 

@@ -124,20 +124,24 @@ def _judge_sku(
             if verdict.settled:
                 suspected += _due_suspicions(tx, tenant_id, sku, level, through, hub)
                 _clear_odd(tx, tenant_id, sku, level.location_id)
-    transfer = _transfer(tx, tenant_id, sku, levels, offs, suspected)
-    if transfer is None:
+    several = len(levels) > 1
+    lies = {level.location_id: level.on_hand - known[(sku, level.location_id)].on_hand for level in levels}
+    apart = (
+        _apart(tx, tenant_id, sku, offs, suspected, lies)
+        if several and len(offs) == len(levels) and not unsure
+        else None
+    )
+    # Of several locations what one has more may be what another misses: it is counted first.
+    if apart is None and not (several and (unsure or any(off > 0 for off in offs.values()))):
         entries += _edits_that_were_reserved(tx, tenant_id, sku, suspected, now, told)
     ledger.post(tx, tenant_id, entries, now)
     changed = bool(entries)
     if any(offs.values()):
         told.odd += 1
-        if transfer is not None:
-            lies = {place: known[(sku, place)].on_hand for place in offs}
-            changed |= _judge_transfer(
-                tx, tenant_id, hub, sku, levels, offs, transfer, suspected, lies, read, through, now, told
-            )
-        else:
-            changed |= _judge_offs(tx, tenant_id, hub, sku, levels, offs, unsure, read, through, now, told)
+    if apart is not None:
+        changed |= _judge_apart(tx, tenant_id, hub, sku, levels, offs, apart, suspected, read, through, now, told)
+    elif any(offs.values()):
+        changed |= _judge_offs(tx, tenant_id, hub, sku, levels, offs, unsure, read, through, now, told)
     return changed
 
 
@@ -234,75 +238,80 @@ def _judge_offs(
     return changed
 
 
-def _transfer(
+class Apart(msgspec.Struct, frozen=True):
+    """What differs at one location of several: pieces on hand, and pieces that orders take there (S5.7)."""
+
+    on_hand: int
+    committed: int
+
+
+def _apart(
     tx: Tx,
     tenant_id: int,
     sku: str,
-    levels: Sequence[HubLevel],
     offs: Mapping[str, int],
     suspected: Sequence[Provisional],
-) -> dict[str, int] | None:
-    """Return the differences of a SKU by location if they make 0 over all of them (S5.7), None if not. With those that were reserved on
-    suspicion and that no order has used (`suspected`).
+    lies: Mapping[str, int],
+) -> dict[str, Apart] | None:
+    """Tell what was carried or counted from what is served from another location than we knew, as the shop's own `on_hand` says (ADR 0026).
 
-    Not where one of them gives back what we had reserved on suspicion: the sale that we suspect stands elsewhere now, and stays reserved
-    there.
+    `suspected`: what was reserved on suspicion and no order has used; `lies`: how many pieces more lie there than we knew. None: the
+    differences do not fit together, or there are none; each is judged by itself.
     """
-    if not any(offs.values()) or not len(offs) == len(levels) > 1:
-        return None
     found = dict(offs)
     for prov in suspected:
         found[prov.location_id] -= prov.pieces
-    if sum(found.values()):
+    total = sum(found.values())
+    if not any(found.values()) or (total and (total != sum(lies.values()) or min(offs.values()) < 0)):
         return None
-    gives_back = any(off > 0 and _hub_provisionals(tx, tenant_id, sku, place) for place, off in offs.items())
-    return None if gives_back else found
+    # One that gives back what was reserved on suspicion: the sale that we suspect stands elsewhere now, and stays reserved there.
+    if any(off > 0 and _hub_provisionals(tx, tenant_id, sku, place) for place, off in offs.items()):
+        return None
+    # A parcel or a return is not known yet: no word of what was carried.
+    moved = lies if sum(lies.values()) == total else found
+    return {place: Apart(moved[place], moved[place] - off) for place, off in found.items()}
 
 
-def _judge_transfer(
+def _judge_apart(
     tx: Tx,
     tenant_id: int,
     hub: Account,
     sku: str,
     levels: Sequence[HubLevel],
     offs: Mapping[str, int],
-    transfer: Mapping[str, int],
+    apart: Mapping[str, Apart],
     suspected: Sequence[Provisional],
-    lies: Mapping[str, int],
     read: Read,
     through: int,
     now: int,
     told: Told,
 ) -> bool:
-    """Pieces stand elsewhere than we knew (`transfer`: `offs`, and what was `suspected`): posted when the feed has nothing more to say, all
-    locations at once. `lies`: our own pieces on hand. The shop's say what was carried; what did not move is an order that leaves from another location, as its own news has not told
-    yet, or can't: a line has one location (ADR 0026)."""
+    """Differences that fit together are posted when the feed has nothing more to say, all locations at once."""
     read_at = max(to_us(level.read_at) for level in levels)
-    since = max(_odd_since(tx, tenant_id, sku, place, off, read_at) for place, off in offs.items() if off)
+    since = max(
+        (_odd_since(tx, tenant_id, sku, place, off, read_at) for place, off in offs.items() if off),
+        default=max((prov.read_at for prov in suspected), default=read_at),
+    )
     if through < since + hub.skew_s * SECOND or read_at <= since:
         told.poll_hub = True
         return False
-    carried: Mapping[str, int] = {level.location_id: level.on_hand - lies[level.location_id] for level in levels}
-    if sum(
-        carried.values()
-    ):  # a parcel or a return is not known yet, or there is a count among it: no word of what was carried
-        carried = transfer
     for prov in suspected:
-        provisional.release(tx, tenant_id, prov, prov.pieces, "it stands at another location", now)
+        provisional.release(tx, tenant_id, prov, prov.pieces, "no order came", now)
+    counted = sum(one.on_hand for one in apart.values())
     entries = []
-    for place, off in transfer.items():
-        pieces = carried[place]
-        if pieces:
-            _post_edit(tx, tenant_id, sku, place, pieces, read.read_id, "moved in Shopify", now)
+    for place, one in apart.items():
+        if one.on_hand:
+            reason = "counted in Shopify" if counted else "moved in Shopify"
+            _post_edit(tx, tenant_id, sku, place, one.on_hand, read.read_id, reason, now)
             told.edits += 1
-        if pieces != off:
+        if one.committed:
             entries.append(
                 Entry(
                     key=f"edit:{sku}:{place}:{read.read_id}:committed",
                     sku=sku,
                     location_id=place,
                     reason="served from another location, by Shopify's levels",
-                    committed=pieces - off,
+                    committed=one.committed,
                     source="Shopify",
                 )
             )
