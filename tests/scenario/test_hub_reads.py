@@ -261,6 +261,24 @@ class TestHigher:
         assert world.k("MUG") == 17
 
 
+    def test_S9_3_what_a_call_in_flight_may_hide_is_no_piece_more(self, store: Store) -> None:
+        """Nine of ten were taken off while our hold of ten had no answer: one is there, and none would be if it had been done."""
+        world = World(store)
+        world.item("MUG", 10)
+        world.open()
+        world.hear(AMAZON, order("A-1", world.now, paid=False, MUG=10))
+        call = world.plan_moves()
+        world.hub.cell("MUG", "L1").on_hand -= 9
+        for _ in range(3):
+            world.tick(5)
+            world.read("MUG")
+            assert (world.k("MUG"), world.entries("edit:")) == (0, [])
+            world.complete(SHOP)
+        world.settle(call, world.do(call))
+        world.to_rest()
+        assert world.level("MUG") == (1, 0, 10, 0)
+
+
 class TestTransfer:
     def test_S5_7_pieces_moved_between_locations_keep_k_all_the_time(self, world: World) -> None:
         world.hub.cell("MUG", "L1").on_hand -= 3

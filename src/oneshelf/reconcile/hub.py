@@ -196,8 +196,8 @@ def _judge_offs(
     now: int,
     told: Told,
 ) -> bool:
-    """The differences of one SKU, each location's by itself. `unsure`: where a call in flight may explain what is shown, and so hide from
-    where pieces were carried that another location has more: those are not counted yet."""
+    """The differences of one SKU, each location's by itself. `unsure`: where a call in flight may explain what is shown, and so hide
+    pieces that were taken off, or carried to another location: what is more is not counted yet."""
     changed = False
     for level in levels:
         off = offs.get(level.location_id, 0)
@@ -219,7 +219,7 @@ def _judge_offs(
             changed = True
             continue
         read_at = to_us(level.read_at)
-        if unsure - {level.location_id}:
+        if unsure:
             _odd_since(tx, tenant_id, sku, level.location_id, off, read_at)
             told.poll_hub = True
             continue
