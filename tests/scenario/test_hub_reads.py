@@ -260,7 +260,6 @@ class TestHigher:
         world.read_wanted()
         assert world.k("MUG") == 17
 
-
     def test_S9_3_what_a_call_in_flight_may_hide_is_no_piece_more(self, store: Store) -> None:
         """Nine of ten were taken off while our hold of ten had no answer: one is there, and none would be if it had been done."""
         world = World(store)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneshelf.core.hub import CALLS_JUDGED_MAX, Judgement, expected, explained, judge
+from oneshelf.core.hub import CALLS_JUDGED_MAX, Apart, Judgement, apart, expected, explained, judge
 
 changes_of = st.lists(st.integers(-4, 4), max_size=6)
 
@@ -70,3 +70,32 @@ def test_more_calls_than_can_be_judged_are_not_judged() -> None:
     assert explained(0, [1] * (CALLS_JUDGED_MAX + 1)) is None
     assert judge(0, 0, [1] * (CALLS_JUDGED_MAX + 1)) is None
     assert judge(0, 0, [0] * (CALLS_JUDGED_MAX + 1)) == Judgement(off=0, settled=True)  # calls that change nothing
+
+
+@given(
+    carried=st.lists(st.integers(-4, 4), min_size=2, max_size=4),
+    served=st.lists(st.integers(-4, 4), min_size=4, max_size=4),
+    held=st.lists(st.integers(0, 3), min_size=4, max_size=4),
+)
+def test_S5_7_what_goes_together_is_told_apart_by_the_pieces_on_hand(
+    carried: list[int], served: list[int], held: list[int]
+) -> None:
+    """Pieces were carried and counted, and orders that we know of are served from elsewhere; some of it was reserved on suspicion."""
+    places = [f"L{n}" for n in range(len(carried))]
+    served = served[: len(places) - 1]
+    served.append(-sum(served))
+    lies = dict(zip(places, carried, strict=True))
+    offs = {place: lies[place] - more + on_hold for place, more, on_hold in zip(places, served, held, strict=False)}
+    found = apart(offs, dict(zip(places, held, strict=False)), lies)
+    if found is None:  # nothing differs, or what is fewer may be a sale: that is never explained away
+        assert not any(lies[p] - s for p, s in zip(places, served, strict=True)) or (
+            sum(carried) and min(offs.values()) < 0
+        )
+        return
+    assert {place: one.on_hand for place, one in found.items()} == lies
+    assert [one.committed for one in found.values()] == served and sum(served) == 0
+
+
+def test_S5_7_without_a_word_of_the_pieces_on_hand_all_counts_as_carried() -> None:
+    """A parcel from A has left that we have not heard of."""
+    assert apart({"A": -2, "B": 2}, {}, {"A": -3, "B": 2}) == {"A": Apart(-2, 0), "B": Apart(2, 0)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -55,3 +55,32 @@ def judge(read: int, value: int, in_flight: Iterable[int]) -> Judgement | None:
         return Judgement(off=0, settled=not changes)
     nearest = min(values, key=lambda v: (abs(read - v), -v))
     return Judgement(off=read - nearest, settled=False)
+
+
+class Apart(msgspec.Struct, frozen=True):
+    """What differs at one location of several: pieces on hand, and pieces that orders take there."""
+
+    on_hand: int
+    committed: int
+
+
+def apart(offs: Mapping[str, int], suspected: Mapping[str, int], lies: Mapping[str, int]) -> dict[str, Apart] | None:
+    """Tell what was carried or counted from what is served from another location than we knew (SEMANTICS 5.7, ADR 0026).
+
+    By location: `offs`, how many more the shop has available than was expected; `suspected`, pieces reserved there for sales of which no
+    order came; `lies`, how many more it has on hand than we know of. None: there is no difference, or they do not go together.
+
+    >>> apart({"A": -2, "B": 2}, {}, {"A": -2, "B": 2})  # carried
+    {'A': Apart(on_hand=-2, committed=0), 'B': Apart(on_hand=2, committed=0)}
+    >>> apart({"A": -2, "B": 2}, {}, {"A": 0, "B": 0})  # an order is served from A
+    {'A': Apart(on_hand=0, committed=2), 'B': Apart(on_hand=0, committed=-2)}
+    >>> apart({"A": -2, "B": 1}, {}, {"A": 0, "B": 0}) is None  # somebody may have bought one
+    True
+    """
+    found = {place: off - suspected.get(place, 0) for place, off in offs.items()}
+    total = sum(found.values())
+    if not any(found.values()) or (total and (total != sum(lies.values()) or min(offs.values()) < 0)):
+        return None
+    # Else a parcel or a return is not known yet: no word of what was carried.
+    moved = lies if sum(lies.values()) == total else found
+    return {place: Apart(moved[place], moved[place] - off) for place, off in found.items()}

@@ -6,6 +6,7 @@ arrived: it is reserved at once and judged when the order feed is complete. A hi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -238,13 +239,6 @@ def _judge_offs(
     return changed
 
 
-class Apart(msgspec.Struct, frozen=True):
-    """What differs at one location of several: pieces on hand, and pieces that orders take there (S5.7)."""
-
-    on_hand: int
-    committed: int
-
-
 def _apart(
     tx: Tx,
     tenant_id: int,
@@ -252,24 +246,15 @@ def _apart(
     offs: Mapping[str, int],
     suspected: Sequence[Provisional],
     lies: Mapping[str, int],
-) -> dict[str, Apart] | None:
-    """Tell what was carried or counted from what is served from another location than we knew, as the shop's own `on_hand` says (ADR 0026).
-
-    `suspected`: what was reserved on suspicion and no order has used; `lies`: how many pieces more lie there than we knew. None: the
-    differences do not fit together, or there are none; each is judged by itself.
-    """
-    found = dict(offs)
-    for prov in suspected:
-        found[prov.location_id] -= prov.pieces
-    total = sum(found.values())
-    if not any(found.values()) or (total and (total != sum(lies.values()) or min(offs.values()) < 0)):
-        return None
+) -> dict[str, rules.Apart] | None:
+    """Whether the differences of a SKU go together (ADR 0026). `suspected`: what was reserved on suspicion and no order has used."""
     # One that gives back what was reserved on suspicion: the sale that we suspect stands elsewhere now, and stays reserved there.
     if any(off > 0 and _hub_provisionals(tx, tenant_id, sku, place) for place, off in offs.items()):
         return None
-    # A parcel or a return is not known yet: no word of what was carried.
-    moved = lies if sum(lies.values()) == total else found
-    return {place: Apart(moved[place], moved[place] - off) for place, off in found.items()}
+    held = Counter[str]()
+    for prov in suspected:
+        held[prov.location_id] += prov.pieces
+    return rules.apart(offs, held, lies)
 
 
 def _judge_apart(
@@ -279,7 +264,7 @@ def _judge_apart(
     sku: str,
     levels: Sequence[HubLevel],
     offs: Mapping[str, int],
-    apart: Mapping[str, Apart],
+    apart: Mapping[str, rules.Apart],
     suspected: Sequence[Provisional],
     read: Read,
     through: int,
