@@ -22,8 +22,10 @@ from oneshelf.orders.manual_holds import held_at
 from oneshelf.orders.routing import MOVE
 from oneshelf.stock.levels import levels_of
 
+#: The call that makes a copy: from which location the hub serves it is the hub's own choice (ADR 0017).
+IMPORT = "import"
 #: Calls whose effect our numbers take over when they are answered.
-_TAKEN_OVER = (BATCH_KIND, "import", "count", MOVE)
+_TAKEN_OVER = (BATCH_KIND, IMPORT, "count", MOVE)
 #: Calls whose effect comes back as the copy's own news, some time after the answer.
 _COMES_BACK = ("cancel_copy", "remove")
 #: Longer than this its news is not waited for, seconds: polls bring it within minutes.
@@ -125,9 +127,15 @@ def in_flight(
     ):
         taken_over = state == "DONE" and kind in _TAKEN_OVER
         for moved_sku, where, change in json.loads(payload).get("moves", ()):
-            if moved_sku == sku and where == location_id and change:
+            if moved_sku != sku or not change:
+                continue
+            if where == location_id:
                 changes.append(-change if taken_over else change)
                 holds |= kind == BATCH_KIND
+            elif (
+                kind == IMPORT and state != "UNKNOWN"
+            ):  # without an answer the safe side: it may as well be an unheard sale
+                changes.append(change)
     changes += _come_back_unheard(tx, tenant_id, sku, location_id, asked_at)
     return changes + _booked_since(tx, tenant_id, hub, sku, location_id, asked_at), holds
 
