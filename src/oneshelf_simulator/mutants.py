@@ -530,7 +530,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "cancelled_counts": Mutant("a cancel takes no purchase back", _cancelled_counts, _REGULARS, "I23"),
     "carried_and_still_there": Mutant(
-        "of pieces carried to another location only the arrival counts", _carried_and_still_there, _LOCATIONS, "I5"
+        "of pieces carried to another location only the arrival counts", _carried_and_still_there, _LOCATIONS, "late"
     ),
     "parcel_from_the_wrong_place": Mutant(
         "a parcel leaves from where its line stands, wherever it was packed",
