@@ -70,7 +70,7 @@ shows whole packs, a bundle the least that its parts make.
 `--locations N` makes it a shop of several locations. The stock is dealt out to them, the merchant carries pieces from one to another, and moves
 the work of an order, or what it lacks, so that each parcel leaves from where its pieces lie; in about half of the worlds he has us say where
 an order leaves from. The judge knows what lies where: at rest the ledger has to have each location's pieces, and the shop has to sell at each
-what K is there. That the locations of a channel differ (S2.14), and that one closes, is not played.
+what K is there. In half of the worlds one marketplace is served by some of the locations only (S2.14). That a location closes is not played.
 
 In half of the worlds most buyers come back, on any channel, and some type an address into the web shop that Amazon lends them. The judge knows
 who typed what: two purchases may be one customer's by one channel's buyer, one real e-mail, or one phone with one family name.

@@ -295,6 +295,17 @@ class Engine:
         assert self.life is not None and self.life.service is not None
         await self.do(COMMANDS["routing"](self.life.service, {"router": "oneshelf", "split": split}))
 
+    async def serve(self, channel: str, locations: Iterable[str]) -> None:
+        """The merchant says from which of his locations a marketplace is served."""
+        assert self.life is not None and self.life.service is not None
+        service, shop = self.life.service, self.net.emulation.marketplaces["shopify"]
+        ids = [shop.location(name).gid for name in locations]
+        for account_id, one in sorted(service.running.items()):
+            if one.row.channel == channel:
+                done = await self.do(COMMANDS["locations"](service, {"account_id": account_id, "locations": ids}))
+                if done["waits"]:
+                    await self.do(COMMANDS["guard_decide"](service, {"guard": done["waits"], "approve": True}))
+
     async def leave_short(self) -> None:
         """The merchant leaves it to us to cancel what is short, at every account, whatever it cost."""
         assert self.life is not None and self.life.service is not None

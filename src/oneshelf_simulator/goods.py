@@ -15,9 +15,8 @@ from typing import NamedTuple
 from oneshelf_emulator.catalogue import demo_products
 from oneshelf_emulator.world import Product, Sale
 
-from .options import Options
+from .options import MARKETPLACES, Options
 
-MARKETPLACES = ("amazon", "ebay", "etsy")
 #: Pieces of a pack (S1.7), small ones more often.
 PACK_OF = (2, 2, 2, 3, 3, 4, 5, 6)
 #: Who sells a thing by several has so many times that many more of it.

@@ -7,7 +7,7 @@ Never: imports the product; knows more of a burst than that there is one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 #: S2.6, S3.5, S3.6: as the specification has them.
@@ -50,8 +50,9 @@ def set_aside(mean: float) -> int:
         b += 1
 
 
-def offers_of(k: int, sellers: list[Seller]) -> dict[int, int]:
-    """Return {outlet: its offer} of one SKU, without limits, caps and packs."""
+def offers_of(k: int, sellers: list[Seller], there: Mapping[str, int]) -> dict[int, int]:
+    """Return {outlet: its offer} of one SKU, without limits, caps and packs. `there`: K of what serves a channel that not all locations
+    serve (S2.14); never more than K is shown of it (I11)."""
     outlets = [one for one in sellers if one.channel != "shopify"]
     slowest = max((one.told for one in outlets), default=0.0)
     hub = sum(set_aside(one.v * (one.heard + slowest)) for one in sellers if one.channel == "shopify")
@@ -61,7 +62,8 @@ def offers_of(k: int, sellers: list[Seller]) -> dict[int, int]:
         own = one.v * one.told if one.absolute else 0.0
         others = sum(d.v * (d.heard + one.told) for d in sellers if d is not one)
         floor = max(0, shares[one.outlet_id] - set_aside(own))
-        found[one.outlet_id] = max(0, min(k, max(floor, k - set_aside(others + own))))
+        here = min(k, there.get(one.channel, k))
+        found[one.outlet_id] = max(0, min(here, max(floor, here - set_aside(others + own))))
     return found
 
 
@@ -99,16 +101,23 @@ class Offers:
             counters[sku] = counters.get(sku, 0.0) + (burst * math.exp(-age_s / BURST_TAU_S) if age_s < 43_200 else 0.0)
         return sorted(sku for sku, counter in counters.items() if counter >= BURST_MIN)
 
-    def ought(self, sku: str, k: int) -> dict[int, tuple[int, int]]:
+    def ought(self, sku: str, k: int, there: Mapping[str, int]) -> dict[int, tuple[int, int]]:
         """Return {outlet: (least, most)} that this SKU's outlets ought to show."""
-        found = [offers_of(k, self._sellers(sku, factor)) for factor in (1 - SLACK, 1.0, 1 + SLACK)]
+        found = [offers_of(k, self._sellers(sku, factor), there) for factor in (1 - SLACK, 1.0, 1 + SLACK)]
         return {o: (min(one[o] for one in found), max(one[o] for one in found)) for o in found[0]}
 
-    def dealt(self, sku: str, k: int) -> dict[int, tuple[int, int]]:
+    def plain(self, sku: str, k: int, there: Mapping[str, int]) -> dict[int, tuple[int, int]]:
+        """Return the same where adaptive offers are switched off."""
+        shows = {one.outlet_id: max(0, min(k, there.get(one.channel, k))) for one in self._sellers(sku, 1.0)}
+        return {outlet_id: (pieces, pieces) for outlet_id, pieces in shows.items()}
+
+    def dealt(self, sku: str, k: int, there: Mapping[str, int]) -> dict[int, tuple[int, int]]:
         """Return the same of a strict SKU, the shop among them as outlet 0 (S2.9): its share of K by pace, or a piece beside it, as two
         equal remainders are not equal to the last bit."""
-        shares = _shared(max(0, k), self._sellers(sku, 1.0), lambda one: one.v)
-        return {o: (max(0, share - 1), share + 1) for o, share in shares.items()}
+        sellers = self._sellers(sku, 1.0)
+        shares = _shared(max(0, k), sellers, lambda one: one.v)
+        most = {one.outlet_id: max(0, there.get(one.channel, k)) for one in sellers}
+        return {o: (min(most[o], max(0, share - 1)), min(most[o], share + 1)) for o, share in shares.items()}
 
     def _sellers(self, sku: str, factor: float) -> list[Seller]:
         sold = {

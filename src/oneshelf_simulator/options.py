@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+MARKETPLACES = ("amazon", "ebay", "etsy")
 PROFILES = ("calm", "busy", "flash", "hostile")
 DAY_S = 86_400.0
 #: In this share of hostile worlds a backup is put back.
@@ -43,6 +44,8 @@ class Options(msgspec.Struct):
     locations: int = 1
     routed: bool = False
     split: bool = True
+    #: Marketplaces that only some of the locations serve, by their place in the list (S2.14).
+    served: dict[str, list[int]] = {}
     #: Most buyers come back, on any channel, and some type an address into the web shop that a marketplace lends them (S11.2).
     regulars: bool = False
     restocks_per_h: float = 1.5
@@ -98,6 +101,9 @@ def draw(seed: int, profile: str, days: float, locations: int = 1) -> Options:
         rng = random.Random(f"{seed}:locations:{profile}")
         options.locations = locations
         options.routed, options.split = rng.random() < 0.5, rng.random() < 0.7
+        if rng.random() < 0.5:
+            some = rng.sample(range(locations), rng.randint(1, locations - 1))
+            options.served = {rng.choice(MARKETPLACES): sorted(some)}
     return options
 
 

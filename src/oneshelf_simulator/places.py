@@ -32,6 +32,8 @@ class Places:
         self.lies: Lies = Counter({(product.sku, self.names[0]): product.stock for product in products})
         for number in range(2, options.locations + 1):
             self.names.append(shop.add_location(f"Warehouse {number}").name)
+        #: From where marketplaces are served that not all locations serve.
+        self.serving = {channel: [self.names[n] for n in some] for channel, some in options.served.items()}
         if self.several:
             self._spread(products)
         #: How many pieces of a SKU the merchant has carried since then.

@@ -248,9 +248,25 @@ class Rest:
 
     def _ought(self, offers: Offers, sku: str, k: int) -> Ought:
         """What each outlet of a SKU may show of it, in pieces: {outlet: (least, most)}; who is not named, K."""
+        there = self._there(sku)
         if sku in self.strict:  # a rule may not switch a strict SKU's shares off
-            return offers.dealt(sku, k)
-        return offers.ought(sku, k) if self.adaptive else {}
+            return offers.dealt(sku, k, there)
+        return (offers.ought if self.adaptive else offers.plain)(sku, k, there)
+
+    def _there(self, sku: str) -> dict[str, int]:
+        """K of the locations that serve a channel which not all of them serve (S2.14). The ledger's: it is the truth's, location by
+        location, before this is asked."""
+        serving = self.shelf.places.serving
+        if not serving:
+            return {}
+        left = dict(
+            self.rows(
+                "SELECT p.name, s.on_hand - s.committed - s.reserved - s.unavailable FROM stock_level s "
+                "JOIN location p ON p.tenant_id = s.tenant_id AND p.location_id = s.location_id WHERE s.sku = ?",
+                sku,
+            )
+        )
+        return {channel: sum(left.get(name, 0) for name in names) for channel, names in serving.items()}
 
     def _shop_off(self, ks: dict[str, int], ought: dict[str, Ought]) -> list[str]:
         found = []
@@ -308,7 +324,8 @@ class Rest:
                 rounded[sku] += n - 1 if len(parts) == 1 else max(0, ks[sku])
         for sku in sorted(self.strict - untold):
             # Dealt out to the last piece otherwise.
-            least = 0 if self.shelf.places.owes(sku) else max(0, ks[sku] - rounded[sku])
+            is_less = self.shelf.places.serving or self.shelf.places.owes(sku)
+            least = 0 if is_less else max(0, ks[sku] - rounded[sku])
             if not least <= told[sku] <= max(0, ks[sku]):
                 found.append(f"I13 {told[sku]} of strict {sku} are shown, K is {ks[sku]}")
         return found

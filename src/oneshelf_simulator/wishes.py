@@ -1,4 +1,4 @@
-"""What the merchant asks for beside selling: strict SKUs, packs and bundles, announced rushes, short orders left to us, where orders leave from; and what came of it.
+"""What the merchant asks for beside selling: strict SKUs, packs and bundles, announced rushes, short orders left to us, where orders leave from and what serves whom; and what came of it.
 
 In: the run's options and products. Out: commands to the engine once all is connected; counts. Never: judges.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Mapping
 
 from oneshelf_emulator.world import Product, Sale
 
@@ -19,8 +20,11 @@ from .options import Options
 class Wishes:
     """One run's. `counts`: what was asked for, and what buyers took of it."""
 
-    def __init__(self, options: Options, products: list[Product], goods: Goods) -> None:
+    def __init__(
+        self, options: Options, products: list[Product], goods: Goods, serving: Mapping[str, list[str]]
+    ) -> None:
         self.options = options
+        self.serving = serving
         self.goods = goods
         self.skus = [product.sku for product in products]
         self.strict = _strict(options, self.skus)
@@ -37,6 +41,9 @@ class Wishes:
         if o.routed:
             await engine.route_orders(split=o.split)
             self.counts["routed"] = 1
+        for channel, locations in self.serving.items():
+            await engine.serve(channel, locations)
+            self.counts["served_apart"] += 1
         if o.announced:
             await engine.announce(self.skus, o.flash_at_s, o.flash_at_s + o.flash_s, o.flash_factor)
             self.counts["announced"] = 1

@@ -156,7 +156,7 @@ class World:
         )
         places = Places(self.emulation.marketplaces["shopify"], options, self.products)
         self.shelf = Shelf(self.emulation, self.products, self.goods, places)
-        self.wishes = Wishes(options, self.products, self.goods)
+        self.wishes = Wishes(options, self.products, self.goods, places.serving)
         self.auditor = Auditor(
             self.shelf, self.engine.database, self._now_us, adaptive=options.adaptive, strict=self.wishes.strict
         )
