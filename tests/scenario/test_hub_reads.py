@@ -367,6 +367,25 @@ class TestTransfer:
         assert (world.level("MUG", "L1"), world.level("MUG", "L2")) == ((10, 2, 0, 0), (4, 2, 0, 0))
         check(world)
 
+    def test_S5_7_what_is_missing_elsewhere_is_judged_before_what_is_more_counts(self, world: World) -> None:
+        """A line is sent from two places; when the other half was seen first, a hold had no answer yet, so it was reserved on suspicion."""
+        world.item("CUP", L1=10, L2=4, L3=5)
+        world.open()
+        world.hub.sell(world.tick(), CUP=2)
+        world.hub_news()
+        world.hub.cell("CUP", "L1").committed -= 1
+        world.hub.cell("CUP", "L2").committed += 1
+        read_at = world.tick(5)
+        world.read("CUP")
+        world.complete(SHOP, through=read_at + 2 * SECOND)
+        world.tick(5)
+        world.hub.cell("CUP", "L2").committed += 1  # a sale nobody has heard of
+        world.read("CUP")
+        world.hub.cell("CUP", "L2").committed -= 1
+        world.tick(1)
+        world.read("CUP")
+        assert world.entries("edit:") == []
+
     def test_S5_7_while_a_call_may_hide_from_where_pieces_were_carried_they_are_not_counted(self, world: World) -> None:
         """Two fewer at L1 may be our hold; they are the two that L2 has more."""
         world.hear(AMAZON, order("A-1", world.now, paid=False, MUG=2))

@@ -142,7 +142,8 @@ def _judge_sku(
     if apart is not None:
         changed |= _judge_apart(tx, tenant_id, hub, sku, levels, offs, apart, suspected, read, through, now, told)
     elif any(offs.values()):
-        changed |= _judge_offs(tx, tenant_id, hub, sku, levels, offs, unsure, read, through, now, told)
+        missing = several and _is_missing(offs, _hub_provisionals(tx, tenant_id, sku), through, hub)
+        changed |= _judge_offs(tx, tenant_id, hub, sku, levels, offs, bool(unsure), missing, read, through, now, told)
     return changed
 
 
@@ -191,14 +192,15 @@ def _judge_offs(
     sku: str,
     levels: Sequence[HubLevel],
     offs: dict[str, int],
-    unsure: set[str],
+    unsure: bool,
+    missing: bool,
     read: Read,
     through: int,
     now: int,
     told: Told,
 ) -> bool:
-    """The differences of one SKU, each location's by itself. `unsure`: where a call in flight may explain what is shown, and so hide
-    pieces that were taken off, or carried to another location: what is more is not counted yet."""
+    """The differences of one SKU, each location's by itself. What is more is not counted yet while a call in flight may hide that pieces
+    were taken off, or carried from another location (`unsure`), or while it may be what another location misses (`missing`)."""
     changed = False
     for level in levels:
         off = offs.get(level.location_id, 0)
@@ -229,7 +231,7 @@ def _judge_offs(
             changed = True
             continue
         odd_since = _odd_since(tx, tenant_id, sku, level.location_id, off, read_at)
-        if through >= odd_since + hub.skew_s * SECOND and read_at > odd_since:
+        if not missing and through >= odd_since + hub.skew_s * SECOND and read_at > odd_since:
             _post_edit(tx, tenant_id, sku, level.location_id, off, read.read_id, "counted in Shopify", now)
             _clear_odd(tx, tenant_id, sku, level.location_id)
             told.edits += 1
@@ -237,6 +239,14 @@ def _judge_offs(
         else:
             told.poll_hub = True
     return changed
+
+
+def _is_missing(offs: Mapping[str, int], suspected: Iterable[Provisional], through: int, hub: Account) -> bool:
+    """Whether a location shows fewer, or has something reserved on suspicion that it does not show again and that is not judged yet."""
+    young: Counter[str] = Counter()
+    for prov in suspected:
+        young[prov.location_id] += 0 if _is_due(prov, through, hub) else prov.pieces
+    return any(off < 0 for off in offs.values()) or any(n > max(0, offs.get(place, 0)) for place, n in young.items())
 
 
 def _apart(
@@ -364,7 +374,11 @@ def _posted_as_read(
 def _due_suspicions(tx: Tx, tenant_id: int, sku: str, level: HubLevel, through: int, hub: Account) -> list[Provisional]:
     """What was reserved there on suspicion, of which the feed is complete through its read: no order has used it."""
     found = _hub_provisionals(tx, tenant_id, sku, level.location_id)
-    return [prov for prov in found if prov.read_at + hub.skew_s * SECOND <= through]
+    return [prov for prov in found if _is_due(prov, through, hub)]
+
+
+def _is_due(prov: Provisional, through: int, hub: Account) -> bool:
+    return prov.read_at + hub.skew_s * SECOND <= through
 
 
 def _edits_that_were_reserved(
@@ -390,9 +404,10 @@ def _edits_that_were_reserved(
     return entries
 
 
-def _hub_provisionals(tx: Tx, tenant_id: int, sku: str, location_id: str) -> list[Provisional]:
+def _hub_provisionals(tx: Tx, tenant_id: int, sku: str, location_id: str = "") -> list[Provisional]:
+    """What is reserved on suspicion at the hub, there or everywhere."""
     found = provisional.open_for(tx, tenant_id, [HUB_OUTLET], [sku])
-    return [prov for prov in found if prov.location_id == location_id]
+    return [prov for prov in found if location_id in ("", prov.location_id)]
 
 
 def _give_back(tx: Tx, tenant_id: int, sku: str, location_id: str, pieces: int, now: int) -> int:
