@@ -260,6 +260,27 @@ class TestHigher:
         world.read_wanted()
         assert world.k("MUG") == 17
 
+    def test_S9_3_a_second_cancel_unheard_is_not_the_first_one_grown_old(self, store: Store) -> None:
+        """The first one's news explains the difference that was seen; another of the same size begins anew."""
+        world = World(store)
+        world.item("MUG", 10)
+        world.open()
+        first, second = (world.hub.sell(world.tick(), MUG=1) for _ in range(2))
+        world.hub_news()
+        world.hub.cancel(world.tick(60), first)
+        world.tick(5)
+        world.read("MUG")
+        world.hub_news()
+        assert world.k("MUG") == 9
+        through = world.tick(60)
+        world.hub.cancel(world.tick(5), second)
+        world.complete(SHOP, through=through)
+        world.read("MUG")
+        assert (world.k("MUG"), world.entries("edit:")) == (9, [])
+        world.hub_news()
+        world.to_rest()
+        assert (world.level("MUG"), world.entries("edit:")) == ((10, 0, 0, 0), [])
+
     def test_S9_3_what_a_call_in_flight_may_hide_is_no_piece_more(self, store: Store) -> None:
         """Nine of ten were taken off while our hold of ten had no answer: one is there, and none would be if it had been done."""
         world = World(store)

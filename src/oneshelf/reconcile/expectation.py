@@ -184,14 +184,18 @@ def _booked_since(tx: Tx, tenant_id: int, hub: Account, sku: str, location_id: s
     return [int(took) for (took,) in rows if took]
 
 
-def remember(tx: Tx, tenant_id: int, sku: str, level: HubLevel, *, wanted: bool, known: bool = True) -> None:
-    """Keep what the hub showed. `wanted`: it must be read again; `known` False: as if it had not been read yet."""
+def remember(
+    tx: Tx, tenant_id: int, sku: str, level: HubLevel, ought: int, *, wanted: bool, known: bool = True
+) -> None:
+    """Keep what the hub showed. `ought`: what we expected there. If that has risen since a difference was seen, what came was that
+    difference (S9.3), and one of the same size is another. `wanted`: it must be read again; `known` False: as if it had not been read yet."""
     tx.run(
         """INSERT INTO hub_level (tenant_id, sku, location_id, on_hand, available, committed, reserved, unavailable, incoming, read_at, wanted)
            VALUES (:t, :sku, :loc, :on_hand, :available, :committed, :reserved, :unavailable, :incoming, :read_at, :wanted)
            ON CONFLICT (tenant_id, sku, location_id) DO UPDATE SET on_hand = excluded.on_hand, available = excluded.available,
                committed = excluded.committed, reserved = excluded.reserved, unavailable = excluded.unavailable,
-               incoming = excluded.incoming, read_at = excluded.read_at, wanted = excluded.wanted""",
+               incoming = excluded.incoming, read_at = excluded.read_at, wanted = excluded.wanted,
+               odd_since = CASE WHEN :ought <= hub_level.available - hub_level.odd THEN hub_level.odd_since END""",
         t=tenant_id,
         sku=sku,
         loc=level.location_id,
@@ -203,4 +207,5 @@ def remember(tx: Tx, tenant_id: int, sku: str, level: HubLevel, *, wanted: bool,
         incoming=level.incoming,
         read_at=to_us(level.read_at) if known else 0,
         wanted=int(wanted),
+        ought=ought,
     )

@@ -114,7 +114,7 @@ def _judge_sku(
         # which differs.
         is_known = not (restored and moves_in_flight)
         verdict = rules.judge(level.available, value, may_show) if is_known else None
-        remember(tx, tenant_id, sku, level, wanted=verdict is None or bool(may_show), known=is_known)
+        remember(tx, tenant_id, sku, level, value, wanted=verdict is None or bool(may_show), known=is_known)
         if verdict is None or may_show:
             unsure.add(level.location_id)
         if verdict is None:

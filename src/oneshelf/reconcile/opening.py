@@ -46,7 +46,7 @@ def open_stock(tx: Tx, tenant_id: int, hub: Account, levels: Sequence[HubLevel],
                 source="Shopify",
             )
         )
-        remember(tx, tenant_id, sku, level, wanted=True)
+        remember(tx, tenant_id, sku, level, level.available, wanted=True)
     ledger.post(tx, tenant_id, entries, now)
     dirty.mark(tx, tenant_id, ledger.skus_of(entries), now, "first count")
     if hub.opened_at is None:
