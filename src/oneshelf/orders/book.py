@@ -52,7 +52,7 @@ def book(
     follow_buyers(batch, heard)
     if batch.heard_first:
         copied = load_orders_by_no(tx, tenant_id, batch.heard_first)
-        book(tx, tenant_id, [heard_again(order) for order in copied.values()], now)
+        book(tx, tenant_id, [heard_again(order) for order in copied.values()], now, moved_by_hub=moved_by_hub)
     return answers
 
 

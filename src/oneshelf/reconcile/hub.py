@@ -95,7 +95,8 @@ def _judge_sku(
     told: Told,
 ) -> bool:
     offs: dict[str, int] = {}
-    unsure: set[str] = set()
+    unsure = False
+    standing = _hub_provisionals(tx, tenant_id, sku)
     suspected: list[Provisional] = []
     entries: list[Entry] = []
     for level in levels:
@@ -115,23 +116,19 @@ def _judge_sku(
         is_known = not (restored and moves_in_flight)
         verdict = rules.judge(level.available, value, may_show) if is_known else None
         remember(tx, tenant_id, sku, level, value, wanted=verdict is None or bool(may_show), known=is_known)
-        if verdict is None or may_show:
-            unsure.add(level.location_id)
+        unsure |= verdict is None or bool(may_show)
         if verdict is None:
             continue
         offs[level.location_id] = verdict.off
         if verdict.off == 0:
             told.echoes += 1
             if verdict.settled:
-                suspected += _due_suspicions(tx, tenant_id, sku, level, through, hub)
+                # The feed is complete through their reads: no order has used them.
+                suspected += [p for p in standing if p.location_id == level.location_id and _is_due(p, through, hub)]
                 _clear_odd(tx, tenant_id, sku, level.location_id)
     several = len(levels) > 1
     lies = {level.location_id: level.on_hand - known[(sku, level.location_id)].on_hand for level in levels}
-    apart = (
-        _apart(tx, tenant_id, sku, offs, suspected, lies)
-        if several and len(offs) == len(levels) and not unsure
-        else None
-    )
+    apart = _apart(offs, standing, suspected, lies) if several and len(offs) == len(levels) and not unsure else None
     # Of several locations what one has more may be what another misses: it is counted first.
     if apart is None and not (several and (unsure or any(off > 0 for off in offs.values()))):
         entries += _edits_that_were_reserved(tx, tenant_id, sku, suspected, now, told)
@@ -142,8 +139,8 @@ def _judge_sku(
     if apart is not None:
         changed |= _judge_apart(tx, tenant_id, hub, sku, levels, offs, apart, suspected, read, through, now, told)
     elif any(offs.values()):
-        missing = several and _is_missing(offs, _hub_provisionals(tx, tenant_id, sku), through, hub)
-        changed |= _judge_offs(tx, tenant_id, hub, sku, levels, offs, bool(unsure), missing, read, through, now, told)
+        missing = several and _is_missing(offs, standing, through, hub)
+        changed |= _judge_offs(tx, tenant_id, hub, sku, levels, offs, unsure, missing, read, through, now, told)
     return changed
 
 
@@ -241,25 +238,24 @@ def _judge_offs(
     return changed
 
 
-def _is_missing(offs: Mapping[str, int], suspected: Iterable[Provisional], through: int, hub: Account) -> bool:
+def _is_missing(offs: Mapping[str, int], standing: Iterable[Provisional], through: int, hub: Account) -> bool:
     """Whether a location shows fewer, or has something reserved on suspicion that it does not show again and that is not judged yet."""
     young: Counter[str] = Counter()
-    for prov in suspected:
+    for prov in standing:
         young[prov.location_id] += 0 if _is_due(prov, through, hub) else prov.pieces
     return any(off < 0 for off in offs.values()) or any(n > max(0, offs.get(place, 0)) for place, n in young.items())
 
 
 def _apart(
-    tx: Tx,
-    tenant_id: int,
-    sku: str,
     offs: Mapping[str, int],
-    suspected: Sequence[Provisional],
+    standing: Iterable[Provisional],
+    suspected: Iterable[Provisional],
     lies: Mapping[str, int],
 ) -> dict[str, rules.Apart] | None:
-    """Whether the differences of a SKU go together (ADR 0026). `suspected`: what was reserved on suspicion and no order has used."""
+    """Whether the differences of a SKU go together (ADR 0026). `standing`: all that is reserved on suspicion; `suspected`: those of it that no
+    order has used."""
     # One that gives back what was reserved on suspicion: the sale that we suspect stands elsewhere now, and stays reserved there.
-    if any(off > 0 and _hub_provisionals(tx, tenant_id, sku, place) for place, off in offs.items()):
+    if any(offs.get(prov.location_id, 0) > 0 for prov in standing):
         return None
     held = Counter[str]()
     for prov in suspected:
@@ -371,12 +367,6 @@ def _posted_as_read(
     return entries
 
 
-def _due_suspicions(tx: Tx, tenant_id: int, sku: str, level: HubLevel, through: int, hub: Account) -> list[Provisional]:
-    """What was reserved there on suspicion, of which the feed is complete through its read: no order has used it."""
-    found = _hub_provisionals(tx, tenant_id, sku, level.location_id)
-    return [prov for prov in found if _is_due(prov, through, hub)]
-
-
 def _is_due(prov: Provisional, through: int, hub: Account) -> bool:
     return prov.read_at + hub.skew_s * SECOND <= through
 
@@ -404,16 +394,15 @@ def _edits_that_were_reserved(
     return entries
 
 
-def _hub_provisionals(tx: Tx, tenant_id: int, sku: str, location_id: str = "") -> list[Provisional]:
-    """What is reserved on suspicion at the hub, there or everywhere."""
-    found = provisional.open_for(tx, tenant_id, [HUB_OUTLET], [sku])
-    return [prov for prov in found if location_id in ("", prov.location_id)]
+def _hub_provisionals(tx: Tx, tenant_id: int, sku: str) -> list[Provisional]:
+    """What is reserved on suspicion at the hub."""
+    return provisional.open_for(tx, tenant_id, [HUB_OUTLET], [sku])
 
 
 def _give_back(tx: Tx, tenant_id: int, sku: str, location_id: str, pieces: int, now: int) -> int:
     """The hub shows more than explained: first what we had reserved there on suspicion is given back."""
     given = 0
-    for prov in _hub_provisionals(tx, tenant_id, sku, location_id):
+    for prov in (one for one in _hub_provisionals(tx, tenant_id, sku) if one.location_id == location_id):
         part = min(pieces - given, prov.pieces)
         if part > 0:
             provisional.release(tx, tenant_id, prov, part, "the shop shows it again", now)
