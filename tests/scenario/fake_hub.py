@@ -216,14 +216,17 @@ class FakeHub:
         """Hold or give back, all or nothing; the same key is answered as before."""
         if key in self.answered:
             return self.answered[key]
-        places = [(self.cell(m.item_id.removeprefix("item-"), m.location_id), m) for m in moves]
-        for cell, m in places:
-            if (m.hold and cell.available < m.pieces) or (not m.hold and cell.reserved < m.pieces):
-                self.answered[key] = Rejected("not enough", "INSUFFICIENT_QUANTITY")
-                return self.answered[key]
-        for cell, m in places:
-            cell.reserved += m.pieces if m.hold else -m.pieces
+        done: list[tuple[Cell, int]] = []
         self.answered[key] = Accepted()
+        for m in moves:
+            cell, pieces = self.cell(m.item_id.removeprefix("item-"), m.location_id), m.pieces if m.hold else -m.pieces
+            if (m.hold and cell.available < pieces) or cell.reserved < -pieces:
+                for other, put in done:
+                    other.reserved -= put
+                self.answered[key] = Rejected("not enough", "INSUFFICIENT_QUANTITY")
+                break
+            cell.reserved += pieces
+            done.append((cell, pieces))
         return self.answered[key]
 
     def create_order(self, draft: HubOrderDraft, now: int, *, ignore_policy: bool, location_id: str = "L1") -> Outcome:

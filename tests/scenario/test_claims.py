@@ -50,6 +50,18 @@ class TestHolds:
         call = world.plan_moves()
         assert call is not None and [m.pieces for m in call.moves] == [2]
 
+    def test_S9_5_of_what_a_hold_just_took_the_next_one_gets_the_rest(self, world: World) -> None:
+        world.item("PAN", 3)
+        world.read("PAN")
+        world.hear(AMAZON, order("A-1", world.now, paid=False, PAN=2))
+        world.hear(AMAZON, order("A-2", world.now, paid=False, PAN=2))
+        for _ in range(6):
+            world.run_hub()
+            world.tick(1)
+            world.read_wanted()
+        assert (world.row("PAN"), claim(world, "A-2")) == ("3/0/0/3", (2, 1, 0))
+        assert not world.read_wanted(), "the shop has none left: it is not asked again and again"
+
     def test_S9_5_while_the_import_is_under_way_nothing_is_held(self, world: World) -> None:
         world.hear(EBAY, order("E-1", world.now, MUG=2))
         world.plan_import()

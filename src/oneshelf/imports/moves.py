@@ -28,7 +28,8 @@ ALL_KINDS = (*KINDS, BATCH_KIND)
 MOVES_MAX = 250
 #: Shopify forgets idempotency keys after 24 h; older than this we read instead of sending again (S4.2).
 KEY_LIFE_S = 20 * 3600
-#: What the hub showed so lately, seconds, is not asked for again because it refuses a hold: it may do that for another reason.
+#: What the hub showed so lately, seconds, is not asked for again because it refuses a claim's hold once more: it may do that for another
+#: reason. The first refusal tells that what it had is gone, to holds of other claims or to a buyer.
 JUST_READ_S = 60
 
 #: [intent number, claim key, sku, location, pieces, item]: a list, because it is kept as JSON with the batch.
@@ -235,12 +236,15 @@ def _refuse(tx: Tx, tenant_id: int, member: Member, now: int) -> None:
         else:
             claim.held = max(0, claim.held + member[4])
         tx.run(
-            "UPDATE hub_level SET wanted = 1 WHERE tenant_id = :t AND sku = :s AND location_id = :l AND (:back = 1 OR read_at < :fresh)",
+            "UPDATE hub_level SET wanted = 1 WHERE tenant_id = :t AND sku = :s AND location_id = :l AND (:back = 1 OR read_at < :fresh "
+            "OR 1 = (SELECT COUNT(*) FROM intent n WHERE n.tenant_id = :t AND n.kind = 'hold' AND n.entity = :key "
+            "AND n.state = 'REFUSED' AND n.settled_at >= :fresh))",
             t=tenant_id,
             s=claim.sku,
             l=claim.location_id,
             back=int(member[4] < 0),
             fresh=now - JUST_READ_S * SECOND,
+            key=claim.claim_key,
         )
     claims.save(tx, tenant_id, found.values())
 
