@@ -23,7 +23,7 @@ from oneshelf.intake import poll, webhook
 from oneshelf.intake import worker as intake_worker
 from oneshelf.listings import dirty
 from oneshelf.onboarding import bring_up as onboarding
-from oneshelf.orders import book, claims, intents, lines, parcels, provisional, shipments, short
+from oneshelf.orders import book, claims, elsewhere, intents, lines, parcels, provisional, shipments, short
 from oneshelf.publish import numbers, planning, ticking
 from oneshelf.publish import worker as publish_worker
 from oneshelf.publish.slots import WriteCall
@@ -440,6 +440,10 @@ def _parcel_from_the_wrong_place(stack: ExitStack) -> None:
     _put(stack, parcels, "_leave", wrong)
 
 
+def _rest_of_a_hold_forgotten(stack: ExitStack) -> None:
+    _put(stack, elsewhere, "spread", lambda *a, **k: None)
+
+
 _LOSSY = {"timeout_after": 0.08}
 _LOCATIONS = {"locations": 3}
 _REGULARS = {"regulars": True}
@@ -531,6 +535,12 @@ MUTANTS: dict[str, Mutant] = {
     "cancelled_counts": Mutant("a cancel takes no purchase back", _cancelled_counts, _REGULARS, "I23"),
     "carried_and_still_there": Mutant(
         "of pieces carried to another location only the arrival counts", _carried_and_still_there, _LOCATIONS, "late"
+    ),
+    "rest_of_a_hold_forgotten": Mutant(
+        "what an order's location has not is held nowhere",
+        _rest_of_a_hold_forgotten,
+        {**_LOCATIONS, "stock_max": 9, "pending_s": 14_400.0},
+        "I13",
     ),
     "parcel_from_the_wrong_place": Mutant(
         "a parcel leaves from where its line stands, wherever it was packed",

@@ -208,9 +208,10 @@ class Rest:
         return found or self._places_off()
 
     def _places_off(self) -> list[str]:
-        """Of each location: its pieces are those that lie there, and the shop sells there what is left of them (S2.1)."""
+        """Of each location: its pieces are those that lie there, and the shop sells there what is left of them (S2.1), and nothing while
+        an order's pieces wait to be held (S9.5)."""
         found = []
-        unheld = self._unheld()
+        unheld, waiting = self._unheld(), self._waiting()
         for sku, place, name, on_hand, left in self.rows(
             "SELECT s.sku, s.location_id, p.name, s.on_hand, s.on_hand - s.committed - s.reserved - s.unavailable FROM stock_level s "
             "JOIN location p ON p.tenant_id = s.tenant_id AND p.location_id = s.location_id ORDER BY s.sku, p.name"
@@ -222,6 +223,10 @@ class Rest:
                 found.append(
                     f"I13 the shop has {sells} of {sku} available at {name}, K there is {left}, unheld {unheld[sku, place]}"
                 )
+            if sku not in self.strict and sells > 0 and waiting[sku] > 0:
+                found.append(
+                    f"I13 {waiting[sku]} of {sku} wait to be held, and the shop has {sells} available at {name}"
+                )
         return found
 
     def _unheld(self) -> Counter[tuple[str, str]]:
@@ -229,12 +234,24 @@ class Rest:
         another location before the order came to stand here."""
         found: Counter[tuple[str, str]] = Counter()
         for sku, held_at, stands_at, held, owed in self.rows(
-            "SELECT c.sku, c.location_id, COALESCE(l.location_id, c.location_id), c.held, c.want - c.imported FROM claim c "
+            "SELECT c.sku, c.location_id, COALESCE(l.location_id, c.location_id), c.held, "
+            # What is held for one elsewhere is of that one's pieces, not more of them.
+            "CASE WHEN c.claim_key LIKE 'elsewhere:%' THEN 0 ELSE c.want - c.imported END FROM claim c "
             "LEFT JOIN order_line l ON l.tenant_id = c.tenant_id AND l.order_no = c.order_no AND l.line_id = c.line_id AND l.sku = c.sku "
             "WHERE c.open = 1"
         ):
             found[sku, held_at] -= held
             found[sku, stands_at] += owed
+        return found
+
+    def _waiting(self) -> Counter[str]:
+        """Pieces of each SKU that the shop had not where they were to be held, and that are held nowhere else."""
+        found: Counter[str] = Counter()
+        for sku, pieces in self.rows(
+            "SELECT sku, SUM(CASE WHEN claim_key LIKE 'elsewhere:%' THEN -held WHEN refused = 1 THEN want - held - imported ELSE 0 END) "
+            "FROM claim WHERE open = 1 AND claim_key NOT LIKE 'strict:%' GROUP BY sku"
+        ):
+            found[sku] = pieces
         return found
 
     def _numbers_off(self) -> list[str]:
@@ -270,10 +287,11 @@ class Rest:
 
     def _shop_off(self, ks: dict[str, int], ought: dict[str, Ought]) -> list[str]:
         found = []
-        # What the shop had not to hold; of a strict SKU what is held back there may stand for it.
+        # What the shop had not to hold, at one location or at another; of a strict SKU what is held back there may stand for it.
         refused = dict(
             self.rows(
-                "SELECT sku, MAX(0, SUM(CASE WHEN claim_key LIKE 'strict:%' THEN -held WHEN refused = 1 THEN want - held - imported "
+                "SELECT sku, MAX(0, SUM(CASE WHEN claim_key LIKE 'strict:%' OR claim_key LIKE 'elsewhere:%' THEN -held "
+                "WHEN refused = 1 THEN want - held - imported "
                 "ELSE 0 END)) FROM claim WHERE open = 1 GROUP BY sku"
             )
         )

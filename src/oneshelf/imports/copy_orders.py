@@ -21,7 +21,7 @@ from oneshelf.customers.hub_customer import hub_customer_of
 from oneshelf.db import events
 from oneshelf.db.journal import close_task, note
 from oneshelf.db.tx import Tx
-from oneshelf.orders import claims, copies, intents, keeping_up, releases, routing
+from oneshelf.orders import claims, copies, elsewhere, intents, keeping_up, releases, routing
 from oneshelf.orders.accounts import Account, external_key, load_accounts
 from oneshelf.orders.intents import Intent
 from oneshelf.orders.rows import LineRow, OrderRow, load_lines, load_orders_by_no
@@ -285,7 +285,8 @@ def plan_correction(tx: Tx, tenant_id: int, now: int) -> CorrectCall | None:
     for intent in intents.due(tx, tenant_id, CORRECTIONS, now, 1):
         told: dict[str, int] = intent.payload["pieces"]
         mine = tx.all(
-            "SELECT claim_key, sku, location_id, line_id FROM claim WHERE tenant_id = :t AND order_no = :no",
+            "SELECT claim_key, sku, location_id, line_id FROM claim WHERE tenant_id = :t AND order_no = :no "
+            f"AND claim_key NOT LIKE '{elsewhere.PREFIX}%'",
             t=tenant_id,
             no=intent.payload["order_no"],
         )

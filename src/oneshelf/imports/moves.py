@@ -16,7 +16,7 @@ from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Accepted, Outcome, Rejected
 from oneshelf.core.plan import Capability
 from oneshelf.db.tx import Tx, next_values
-from oneshelf.orders import claims, intents
+from oneshelf.orders import claims, elsewhere, intents
 from oneshelf.orders.intents import Intent
 
 from . import adopting
@@ -258,23 +258,27 @@ def _abandon(tx: Tx, tenant_id: int, batch: Intent, now: int) -> None:
 
 
 def hold_what_waits(tx: Tx, tenant_id: int, now: int) -> None:
-    """S9.5: an import that has not begun within HOLD_AFTER_S leaves its pieces on sale in the hub; hold them."""
+    """S9.5: an import that has not begun within HOLD_AFTER_S leaves its pieces on sale in the hub; hold them. What a location has not is
+    held where it lies."""
     rows = tx.all(
-        "SELECT claim_key FROM claim WHERE tenant_id = :t AND open = 1 AND refused = 0 AND want > held + imported "
-        "AND since_at <= :bound LIMIT 250",
+        "SELECT claim_key, refused = 0 AND want > held + imported FROM claim c WHERE tenant_id = :t AND open = 1 "
+        f"AND ((refused = 0 AND want > held + imported AND since_at <= :bound) OR {elsewhere.IS_DUE}) LIMIT 250",
         t=tenant_id,
         bound=now - int(claims.HOLD_AFTER_S * SECOND),
     )
     if not rows:
         return
-    found = claims.load(tx, tenant_id, [key for (key,) in rows])
+    found = claims.load(tx, tenant_id, [key for key, _ in rows])
+    here = {key for key, waits in rows if waits}
     waiting = [
         claim
         for claim in found.values()
-        if not _import_under_way(tx, tenant_id, claim) and _is_live(tx, tenant_id, claim)
+        if claim.claim_key in here and not _import_under_way(tx, tenant_id, claim) and _is_live(tx, tenant_id, claim)
     ]
     claims.plan(tx, tenant_id, waiting, now, at_once=True)
     claims.save(tx, tenant_id, waiting)
+    if due := [claim for claim in found.values() if claim.claim_key not in here]:
+        elsewhere.spread(tx, tenant_id, due, now)
 
 
 def next_wait_ends_at(tx: Tx, tenant_id: int, now: int) -> int | None:

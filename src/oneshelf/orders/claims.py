@@ -1,7 +1,8 @@
 """What K loses to a marketplace the hub loses once: claims, and the holds that carry them out (SEMANTICS 9.5).
 
 A claim belongs to a marketplace line or to a provisional reservation. `want`: pieces the hub should not offer for it.
-`held`: pieces moved from available to reserved there. `imported`: pieces of its hub copy that are still open there.
+`held`: pieces moved from available to reserved there. `imported`: pieces of its hub copy that are still open there. `elsewhere`: pieces of
+`want` that are held, or asked for, at other locations (elsewhere.py).
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class ClaimRow(msgspec.Struct, gc=False):
     since_at: int
     refused: int
     open: int
+    elsewhere: int = 0
 
 
 _COLUMNS = ", ".join(ClaimRow.__struct_fields__)
@@ -46,7 +48,7 @@ _SAVE = (
     f"INSERT INTO claim (tenant_id, {_COLUMNS}) VALUES ({', '.join('?' * (len(ClaimRow.__struct_fields__) + 1))}) "
     "ON CONFLICT (tenant_id, claim_key, sku) DO UPDATE SET location_id = excluded.location_id, want = excluded.want, "
     "held = excluded.held, imported = excluded.imported, version = excluded.version, refused = excluded.refused, "
-    "open = excluded.open"
+    "open = excluded.open, elsewhere = excluded.elsewhere"
 )
 
 
@@ -60,11 +62,13 @@ def idempotency_key(tenant_id: int, operation: str, entity: str, version: int) -
 
 
 def load(tx: Tx, tenant_id: int, claim_keys: Iterable[str]) -> dict[str, ClaimRow]:
-    rows = tx.all(
-        f"SELECT {_COLUMNS} FROM claim WHERE tenant_id = :t AND claim_key {{in:keys}}",
-        t=tenant_id,
-        keys=list(claim_keys),
-    )
+    """Return the claims of these keys that there are."""
+    return load_where(tx, tenant_id, "claim_key {in:keys}", keys=list(claim_keys))
+
+
+def load_where(tx: Tx, tenant_id: int, where: str, **params: Any) -> dict[str, ClaimRow]:
+    """Return the claims of which `where` (SQL with `params`) holds, by key."""
+    rows = tx.all(f"SELECT {_COLUMNS} FROM claim WHERE tenant_id = :t AND ({where})", t=tenant_id, **params)
     return {row[0]: ClaimRow(*row) for row in rows}
 
 
@@ -72,7 +76,7 @@ def save(tx: Tx, tenant_id: int, claims: Iterable[ClaimRow]) -> None:
     """Store claims; one that wants nothing and has nothing is closed."""
     rows = []
     for claim in claims:
-        claim.open = int(bool(claim.want or claim.held or claim.imported))
+        claim.open = int(bool(claim.want or claim.held or claim.imported or claim.elsewhere))
         rows.append((tenant_id, *msgspec.structs.astuple(claim)))
     tx.many(_SAVE, rows)
 
@@ -82,7 +86,9 @@ def ask_again(tx: Tx, tenant_id: int, there: Iterable[tuple[str, str, int]]) -> 
     many as there are, or a web buyer takes what was sold already (S9.5). Counts of 0 and less say nothing."""
     places = sorted({(sku, location_id) for sku, location_id, pieces in there if pieces > 0})
     tx.many(
-        "UPDATE claim SET refused = 0 WHERE tenant_id = ? AND sku = ? AND location_id = ? AND open = 1 AND refused = ?",
+        # One that was to be held elsewhere and found nothing there may be closed: it is asked again all the same.
+        "UPDATE claim SET refused = 0 WHERE tenant_id = ? AND sku = ? AND location_id = ? AND refused = ? "
+        "AND (open = 1 OR claim_key LIKE 'elsewhere:%')",
         [(tenant_id, sku, location_id, NOT_THERE) for sku, location_id in places],
     )
 

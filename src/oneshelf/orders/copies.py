@@ -12,7 +12,7 @@ from oneshelf.db import events
 from oneshelf.db.journal import close_task, note, open_task
 from oneshelf.db.tx import Tx
 
-from . import claims, keeping_up, parcels, releases, routing, shipments
+from . import claims, elsewhere, keeping_up, parcels, releases, routing, shipments
 from .batch import Batch, Heard
 from .lines import settle_line
 from .rows import LineRow, OrderRow, load_lines
@@ -226,7 +226,7 @@ def _claims_of(
             claim.want = want
             claim.refused = 0
         if claim.location_id != line.location_id and not claim.held:
-            claim.location_id = line.location_id
+            elsewhere.come_to_stand(batch.tx, batch.tenant_id, claim, line.location_id)
         claim.held += held
         claim.imported = batch.on_copy.get(key, claim.imported)
         mine.append(claim)

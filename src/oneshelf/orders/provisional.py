@@ -16,7 +16,7 @@ from oneshelf.listings.risk import locations_of
 from oneshelf.stock import ledger
 from oneshelf.stock.levels import levels_of, locations_in_scope
 
-from . import claims
+from . import claims, elsewhere
 from .placing import choose_location
 from .rows import LineRow
 
@@ -38,6 +38,13 @@ class Provisional(msgspec.Struct):
     pieces: int
     account_id: int
     read_at: int
+
+
+class Heir(msgspec.Struct, frozen=True):
+    """The line whose sale a provisional reservation was, and the location where pieces are held for it."""
+
+    line: LineRow
+    holds_at: str
 
 
 _COLUMNS = ", ".join(Provisional.__struct_fields__)
@@ -153,8 +160,8 @@ def consume(
         prov.pieces -= used
         # With what is left: one line may come back for more of the same reservation.
         key = f"{prov.prov_id}:{line.key}:{prov.pieces}"
-        passes_on = prov.location_id == _holds_at(tx, tenant_id, line)
-        taken_held += _shrink(tx, tenant_id, prov, used, key, "its order arrived", "CONSUMED", now, passes_on=passes_on)
+        heir = Heir(line, _holds_at(tx, tenant_id, line))
+        taken_held += _shrink(tx, tenant_id, prov, used, key, "its order arrived", "CONSUMED", now, heir=heir)
     return taken_held
 
 
@@ -174,9 +181,10 @@ def _shrink(
     end: str,
     now: int,
     *,
-    passes_on: bool = False,
+    heir: Heir | None = None,
 ) -> int:
-    """Give back part of a provisional; return how many held pieces its claim lets go to whoever comes next (`passes_on`)."""
+    """Give back part of a provisional. What is held for it goes over to `heir`; returns how many pieces that line's claim is to take over
+    as held where it stands."""
     ledger.post(
         tx,
         tenant_id,
@@ -202,12 +210,13 @@ def _shrink(
     )
     if prov.outlet_id == HUB_OUTLET:
         return 0
-    claim = claims.load(tx, tenant_id, [prov.prov_id]).get(prov.prov_id)
+    claim, away = elsewhere.load_whole(tx, tenant_id, prov.prov_id, prov.sku)
     if claim is None:
         return 0
     claim.want = prov.pieces
-    passed_on = max(0, min(pieces, claim.held - claim.want)) if passes_on else 0
-    claim.held -= passed_on
+    passed_on = 0
+    if heir is not None:
+        passed_on = elsewhere.pass_on(tx, tenant_id, claim, away, heir.line, heir.holds_at, pieces, now)
     claims.plan(tx, tenant_id, [claim], now, at_once=True)
     claims.save(tx, tenant_id, [claim])
     return passed_on

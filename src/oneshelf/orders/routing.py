@@ -22,7 +22,7 @@ from oneshelf.routing.deciding import Decision
 from oneshelf.stock import ledger
 from oneshelf.stock.levels import levels_of
 
-from . import claims, covering
+from . import claims, covering, elsewhere
 from .accounts import Account
 from .batch import Batch, Heard
 from .parcels import move_line
@@ -158,7 +158,7 @@ def stand_at(tx: Tx, tenant_id: int, order_no: int, places: Mapping[str, str], n
     found = claims.load(tx, tenant_id, [line.key for line in moved])
     for claim in found.values():
         if not claim.held:
-            claim.location_id = places[claim.claim_key]
+            elsewhere.come_to_stand(tx, tenant_id, claim, places[claim.claim_key])
     claims.save(tx, tenant_id, found.values())
     skus = sorted({line.sku for line in moved})
     dirty.mark(tx, tenant_id, skus, now, "served from another location")

@@ -6,6 +6,7 @@ Tables: reads stock, orders, listings, slots, attempts, claims, tasks. Never: ch
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,7 @@ from oneshelf.channels.contract import Capabilities
 from oneshelf.core.instants import from_us
 from oneshelf.core.stock import Level, oversold
 from oneshelf.db.tx import Tx
+from oneshelf.orders import elsewhere
 from oneshelf.stock.levels import levels_of
 
 from .accounts import AccountNow, accounts_now
@@ -113,7 +115,10 @@ class OrderLine(msgspec.Struct, frozen=True):
 
 
 class ClaimLine(msgspec.Struct, frozen=True):
-    """How a marketplace line's pieces are taken out of the hub's `available` (S9.5): `want` = `held` + `imported` when settled."""
+    """How a marketplace line's pieces are taken out of the hub's `available` (S9.5): `want` = `held` + `elsewhere` + `imported` when settled.
+
+    `elsewhere`: pieces that `location_id` has not, held at other locations.
+    """
 
     claim_key: str
     order_id: str | None
@@ -123,6 +128,7 @@ class ClaimLine(msgspec.Struct, frozen=True):
     held: int
     imported: int
     refused: bool
+    elsewhere: int
 
 
 class TaskLine(msgspec.Struct, frozen=True):
@@ -338,9 +344,14 @@ def _claims(tx: Tx, tenant_id: int, sku: str, channel_of: dict[int, str]) -> lis
         s=sku,
         n=ORDERS_MAX,
     )
+    away: Counter[str] = Counter()
+    for key, _, _, location, _, held, _, _ in rows:
+        if owner := elsewhere.owner_of(key, location):
+            away[owner] += held
     return [
-        ClaimLine(key, order_id, channel_of.get(account_id), location, want, held, imported, bool(refused))
+        ClaimLine(key, order_id, channel_of.get(account_id), location, want, held, imported, bool(refused), away[key])
         for key, order_id, account_id, location, want, held, imported, refused in rows
+        if not elsewhere.owner_of(key, location)
     ]
 
 

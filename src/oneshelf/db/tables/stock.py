@@ -129,8 +129,10 @@ claim = table(
     at("since_at", False),
     flag("refused"),  # 1: the hub had not so many, 2: given back by hand
     flag("open", "1"),
+    count("elsewhere"),  # of want: held, or asked for, at other locations, each by a claim of its own
     keys=3,
     indexes=(
+        Index("claim_open", "tenant_id", sqlite_where=text("open = 1"), postgresql_where=text("open = 1")),
         Index("claim_by_sku", "tenant_id", "sku", "open"),
         Index(
             "claim_of_no_order",
