@@ -65,12 +65,12 @@ def decide(tx: Tx, tenant_id: int, channels: Channels, now: int) -> set[int]:
     if not allows(tx, tenant_id, Capability.CONFLICT_DETECTION):
         return asked
     rows = tx.all(
-        "SELECT DISTINCT order_no FROM order_line WHERE tenant_id = :t AND coverage = 'SHORT' AND state IN ('O', 'M') "
-        "AND short_since <= :bound",
+        # Neither DISTINCT nor an order is asked for: SQLite would take all lines, which lie so, for the few that are short.
+        "SELECT order_no FROM order_line WHERE tenant_id = :t AND coverage = 'SHORT' AND state IN ('O', 'M') AND short_since <= :bound",
         t=tenant_id,
         bound=now - GRACE_S * SECOND,
     )
-    for order in load_orders_by_no(tx, tenant_id, [no for (no,) in rows]).values():
+    for order in load_orders_by_no(tx, tenant_id, sorted({no for (no,) in rows})).values():
         account = accounts.get(order.account_id)
         if account is None or account.state != "LIVE" or order.standing != "live":
             continue
@@ -302,13 +302,13 @@ def cost_of_cancel(tx: Tx, tenant_id: int, account: Account, ability: CancelAbil
 def _tell_removals(tx: Tx, tenant_id: int, accounts: Mapping[int, Account], channels: Channels, now: int) -> set[int]:
     """S5.5: what the merchant took off the copy is cancelled at its marketplace where he left that to us; else his task stays."""
     rows = tx.all(
-        "SELECT DISTINCT l.order_no FROM task k JOIN order_line l ON l.tenant_id = k.tenant_id "
-        "AND k.subject = CAST(l.account_id AS TEXT) || '/' || l.order_id || '/' || l.line_id || '/' || l.sku "
-        "WHERE k.tenant_id = :t AND k.kind = 'tell_marketplace' AND k.closed_at IS NULL AND l.removed > l.told_cancelled",
+        "SELECT l.order_no FROM order_line l CROSS JOIN task k WHERE l.tenant_id = :t AND l.removed > l.told_cancelled "
+        "AND k.tenant_id = l.tenant_id AND k.kind = 'tell_marketplace' AND k.closed_at IS NULL "
+        "AND k.subject = CAST(l.account_id AS TEXT) || '/' || l.order_id || '/' || l.line_id || '/' || l.sku",
         t=tenant_id,
     )
     asked: set[int] = set()
-    for order in load_orders_by_no(tx, tenant_id, [no for (no,) in rows]).values():
+    for order in load_orders_by_no(tx, tenant_id, sorted({no for (no,) in rows})).values():
         account = accounts.get(order.account_id)
         if account is None or account.state != "LIVE":
             continue

@@ -25,20 +25,22 @@ def alert(tx: Tx, tenant_id: int, now: int) -> int:
     import_without_link(tx, tenant_id, now)
     accounts = {a.account_id: a for a in load_accounts(tx, tenant_id).values() if not a.is_hub and a.is_live}
     late = tx.all(
-        """SELECT o.account_id, o.order_id, o.ship_by_at, CAST(SUM(l.committed) AS BIGINT),
+        # Sums, not a join in groups: that would be read in the groups' order, which is every order there ever was.
+        """SELECT o.account_id, o.order_id, o.ship_by_at,
+                  (SELECT CAST(SUM(l.committed) AS BIGINT) FROM order_line l WHERE l.tenant_id = o.tenant_id AND l.order_no = o.order_no
+                      AND l.state <> 'C'),
                   (SELECT COUNT(*) FROM shipment s WHERE s.tenant_id = o.tenant_id AND s.order_no = o.order_no
                       AND s.cancelled = 0 AND s.state IN ('QUEUED', 'SENT', 'UNKNOWN', 'REFUSED'))
-             FROM orders o JOIN order_line l ON l.tenant_id = o.tenant_id AND l.order_no = o.order_no
-            WHERE o.tenant_id = :t AND o.ship_by_at BETWEEN :from_at AND :to_at AND o.standing = 'live'
-              AND o.payment = 'paid' AND l.state <> 'C'
-            GROUP BY o.tenant_id, o.order_no, o.account_id, o.order_id, o.ship_by_at""",
+             FROM orders o
+            WHERE o.tenant_id = :t AND o.ship_by_at BETWEEN :from_at AND :to_at AND o.standing = 'live' AND o.payment = 'paid'
+            ORDER BY o.account_id, o.order_id""",
         t=tenant_id,
         from_at=now - ALERT_AFTER_S * SECOND,
         to_at=now + ALERT_BEFORE_S * SECOND,
     )
     in_danger: set[str] = set()
     for account_id, order_id, ship_by_at, committed, untold in late:
-        if account_id not in accounts or not (committed or untold):
+        if account_id not in accounts or committed is None or not (committed or untold):  # None: cancelled whole
             continue
         name = f"{account_id}/{order_id}"
         in_danger.add(name)

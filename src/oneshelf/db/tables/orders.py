@@ -108,6 +108,12 @@ order_line = table(
             postgresql_where=text("coverage = 'SHORT'"),
         ),
         Index(
+            "order_line_removed",
+            "tenant_id",
+            sqlite_where=text("removed > told_cancelled"),
+            postgresql_where=text("removed > told_cancelled"),
+        ),
+        Index(
             "order_line_unlinked",
             "tenant_id",
             "account_id",
