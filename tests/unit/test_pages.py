@@ -203,6 +203,19 @@ def test_the_why_adds_up_and_can_be_linked_to(web: Web) -> None:
     assert heading(web.get("/why/7").text) == "eBay should show 4."  # its SKU is found by itself
 
 
+def test_what_is_held_at_another_location_is_said_with_its_order(web: Web, state: State) -> None:
+    change(state, "UPDATE claim SET want = 3, held = 2, refused = 1, elsewhere = 1 WHERE sku = 'BLK-MUG-01' AND held = 1")
+    change(
+        state,
+        "INSERT INTO claim (tenant_id, claim_key, sku, location_id, want, held, order_no, line_id, since_at) "
+        "SELECT 1, 'elsewhere:' || claim_key || ':B', sku, 'B', 1, 1, order_no, line_id, since_at FROM claim WHERE elsewhere = 1",
+    )
+    why = web.get("/why/0?sku=BLK-MUG-01").text
+    assert "2 held, 1 held at another location, 0 imported of 3<" in why
+    assert "114-3941689-8772232" in why and why.count("imported of") == 2, "two orders, each once"
+    assert "3 held" in web.get("/sku/BLK-MUG-01").text
+
+
 def test_the_stock_list_pages_by_sku_and_finds_by_prefix(
     web: Web, state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
