@@ -16,6 +16,7 @@ import msgspec
 from oneshelf.core import coverage, person
 from oneshelf.core.instants import from_us
 from oneshelf.core.outcome import Accepted, Unknown
+from oneshelf.core.stock import Entry
 from oneshelf.customers import counting, matching
 from oneshelf.imports import draft
 from oneshelf.imports import worker as imports_worker
@@ -27,7 +28,7 @@ from oneshelf.orders import book, claims, elsewhere, intents, lines, parcels, pr
 from oneshelf.publish import numbers, planning, ticking
 from oneshelf.publish import worker as publish_worker
 from oneshelf.publish.slots import WriteCall
-from oneshelf.reconcile import hub
+from oneshelf.reconcile import judge
 from oneshelf.shipping import telling
 from oneshelf.stock import ledger
 from oneshelf.wiring import service as wiring
@@ -310,9 +311,10 @@ def _sale_taken_for_an_edit(stack: ExitStack) -> None:
     def wrong(
         tx: Any, tenant_id: int, *, sku: str, location_id: str, pieces: int, read_id: str, now: int, **_: Any
     ) -> Any:
-        hub._post_edit(tx, tenant_id, sku, location_id, -pieces, read_id, "counted in Shopify", now)
+        key = f"edit:{sku}:{location_id}:{read_id}"
+        ledger.post(tx, tenant_id, [Entry(key, sku, location_id, "counted in Shopify", on_hand=-pieces)], now)
 
-    _put(stack, hub.provisional, "hold_unseen_at_hub", wrong)
+    _put(stack, provisional, "hold_unseen_at_hub", wrong)
 
 
 def _generation_ignored(stack: ExitStack) -> None:
@@ -422,13 +424,13 @@ def _cancelled_counts(stack: ExitStack) -> None:
 
 
 def _carried_and_still_there(stack: ExitStack) -> None:
-    right = hub._post_edit
+    right = judge.Judge._post_edit
 
-    def wrong(tx: Any, tenant_id: int, sku: str, place: str, pieces: int, read_id: str, reason: str, now: int) -> None:
+    def wrong(self: Any, place: str, pieces: int, reason: str) -> None:
         if pieces > 0 or reason != "moved in Shopify":
-            right(tx, tenant_id, sku, place, pieces, read_id, reason, now)
+            right(self, place, pieces, reason)
 
-    _put(stack, hub, "_post_edit", wrong)
+    _put(stack, judge.Judge, "_post_edit", wrong)
 
 
 def _parcel_from_the_wrong_place(stack: ExitStack) -> None:

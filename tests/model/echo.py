@@ -2,7 +2,7 @@
 
 Marketplace sales are heard at once and held at the hub by a call (available −1); web sales take their piece at the hub and are heard later;
 the merchant types. A read is asked for, taken somewhere in between, and judged: by `core.hub`. What our numbers have taken over since it
-was asked for counts the other way round (reconcile/expectation); that and what follows a verdict (reconcile/hub) is written out here.
+was asked for counts the other way round (reconcile/expectation); that and what follows a verdict (reconcile/judge) is written out here.
 """
 
 from __future__ import annotations

@@ -204,7 +204,9 @@ def test_the_why_adds_up_and_can_be_linked_to(web: Web) -> None:
 
 
 def test_what_is_held_at_another_location_is_said_with_its_order(web: Web, state: State) -> None:
-    change(state, "UPDATE claim SET want = 3, held = 2, refused = 1, elsewhere = 1 WHERE sku = 'BLK-MUG-01' AND held = 1")
+    change(
+        state, "UPDATE claim SET want = 3, held = 2, refused = 1, elsewhere = 1 WHERE sku = 'BLK-MUG-01' AND held = 1"
+    )
     change(
         state,
         "INSERT INTO claim (tenant_id, claim_key, sku, location_id, want, held, order_no, line_id, since_at) "

@@ -235,7 +235,7 @@ def settle_due(tx: Tx, tenant_id: int, account_id: int, complete_through_at: int
 
     1. Its orders are looked for once more (S9.4): an intent `find_orders`, one an account at a time.  2. When that has been looked and
     what it found is booked (who calls sees to that), the reservation is released and the outlet read again; repair follows if it shows
-    too few. Returns how many ended. The hub's own provisionals are judged with a fresh read (reconcile/hub).
+    too few. Returns how many ended. The hub's own provisionals are judged with a fresh read (reconcile/judge).
     """
     rows = tx.all(
         f"SELECT {_COLUMNS} FROM provisional WHERE tenant_id = :t AND account_id = :a AND state = 'OPEN' "
