@@ -423,14 +423,14 @@ def _cancelled_counts(stack: ExitStack) -> None:
     _put(stack, matching.Row, "take", wrong)
 
 
-def _carried_and_still_there(stack: ExitStack) -> None:
-    right = judge.Judge._post_edit
+def _carried_taken_for_served(stack: ExitStack) -> None:
+    right = judge.rules.apart
 
-    def wrong(self: Any, place: str, pieces: int, reason: str) -> None:
-        if pieces > 0 or reason != "moved in Shopify":
-            right(self, place, pieces, reason)
+    def wrong(*args: Any) -> Any:
+        found = right(*args)
+        return found and {place: judge.rules.Apart(0, one.committed - one.on_hand) for place, one in found.items()}
 
-    _put(stack, judge.Judge, "_post_edit", wrong)
+    _put(stack, judge.rules, "apart", wrong)
 
 
 def _parcel_from_the_wrong_place(stack: ExitStack) -> None:
@@ -535,8 +535,11 @@ MUTANTS: dict[str, Mutant] = {
         "an address that a marketplace lends counts as a person's own", _lent_address_joins, _REGULARS, "I23"
     ),
     "cancelled_counts": Mutant("a cancel takes no purchase back", _cancelled_counts, _REGULARS, "I23"),
-    "carried_and_still_there": Mutant(
-        "of pieces carried to another location only the arrival counts", _carried_and_still_there, _LOCATIONS, "late"
+    "carried_taken_for_served": Mutant(
+        "pieces carried to another location are taken for orders that leave from there",
+        _carried_taken_for_served,
+        {**_LOCATIONS, "carried_per_h": 10.0},
+        "I5",
     ),
     "rest_of_a_hold_forgotten": Mutant(
         "what an order's location has not is held nowhere",

@@ -44,6 +44,8 @@ class Options(msgspec.Struct):
     locations: int = 1
     routed: bool = False
     split: bool = True
+    #: How often the merchant of such a shop carries pieces from one to another.
+    carried_per_h: float = 2.0
     #: Marketplaces that only some of the locations serve, by their place in the list (S2.14).
     served: dict[str, list[int]] = {}
     #: Most buyers come back, on any channel, and some type an address into the web shop that a marketplace lends them (S11.2).

@@ -21,8 +21,6 @@ from .trace import Trace
 SHARES = {"shopify": 0.35, "amazon": 0.3, "ebay": 0.2, "etsy": 0.15}
 #: How many buyers are regulars, where most are; and how many of those whom Amazon lends an address type it elsewhere too.
 RETURNING, SELDOM, TYPES_LENT = 0.65, 0.3, 0.8
-#: How often the merchant of a shop of several locations carries pieces between them, an hour.
-CARRIED_PER_H = 2.0
 #: How many of those who want a SKU take a pack of it where there is one.
 PACK_SHARE = 0.5
 
@@ -82,7 +80,7 @@ class Workload:
             if per_h > 0:
                 self._often(lambda per_h=per_h: per_h / 3600, act)  # type: ignore[misc]
         if self.places.several:
-            self._often(lambda: CARRIED_PER_H / 3600, self.carry)
+            self._often(lambda: self.options.carried_per_h / 3600, self.carry)
 
     def stop(self) -> None:
         """Nobody comes any more."""
