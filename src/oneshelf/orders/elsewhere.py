@@ -174,8 +174,8 @@ def pass_on(
         pieces, surplus = pieces - part, surplus - part
         source.held -= part
         if source is not claim:
-            source.want = max(source.held, source.want - part)
-            claim.elsewhere -= part
+            was, source.want = source.want, max(0, source.want - part)
+            claim.elsewhere -= was - source.want
         if part:
             parts.append((source, part))
     if away:
