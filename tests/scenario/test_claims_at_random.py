@@ -292,6 +292,20 @@ class Chaos:
         for (sku, where), cell in self.world.hub.cells.items():
             expected = self.world.expected(sku, where)
             assert expected == cell.available, f"{sku} at {where}: expected {expected}, shown {cell.available}"
+            waiting = self.waiting(sku)
+            assert not (waiting > 0 and cell.available > 0), (
+                f"S9.5: {waiting} of {sku} wait to be held, and the shop sells {cell.available} at {where}"
+            )
+
+    def waiting(self, sku: str) -> int:
+        """Pieces that are to be held, that their own location has not, and that are held nowhere else."""
+        return int(
+            self.world.value(
+                "SELECT CAST(COALESCE(SUM(CASE WHEN claim_key LIKE 'elsewhere:%' THEN -held WHEN refused = 1 THEN want - held - imported "
+                "ELSE 0 END), 0) AS BIGINT) FROM claim WHERE sku = :s AND open = 1",
+                s=sku,
+            )
+        )
 
     def truth(self, sku: str) -> int:
         """What lies on the shelf for sale, less what the shop promised, less marketplace orders that do not stand in the shop."""

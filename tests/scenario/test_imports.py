@@ -166,6 +166,28 @@ class TestClaiming:
         assert world.row("MUG") == "10/8/2/0"
         check_at_rest(world, {"MUG": 2})
 
+    @pytest.mark.parametrize("heard", [True, False])
+    def test_S5_6_a_part_left_while_the_cancel_was_asked_for_and_the_rest_is_taken_off(
+        self, world: World, heard: bool
+    ) -> None:
+        sold = order("E-1", world.now, MUG=1, CUP=1)
+        world.hear(EBAY, sold)
+        world.run_hub()
+        world.hub_news()
+        world.hear(EBAY, msgspec.structs.replace(sold, cancelled=True, updated_at=from_us(world.tick(60))))
+        call = world.plan_correction()
+        assert isinstance(call, CorrectCall) and call.pieces is None
+        world.hub.fulfil(world.now, call.hub_order_id, MUG=1)
+        outcome = world.do(call)
+        if heard:
+            world.hub_news()
+        world.settle(call, outcome)
+        assert world.tasks("cancel_copy") == ([] if heard else ["cancel_copy"]), (
+            "a person is asked while nobody knows why"
+        )
+        world.to_rest()
+        assert (world.row("MUG"), world.row("CUP"), world.tasks("cancel_copy")) == ("9/9/0/0", "3/3/0/0", [])
+
     @pytest.mark.parametrize("cancelled", [1, 2])
     def test_S5_6_a_bundle_is_taken_off_part_by_part(self, world: World, cancelled: int) -> None:
         """Found by the simulator: a person was asked to, and until then the pieces stood on the copy while the shop could not sell them."""

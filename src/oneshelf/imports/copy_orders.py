@@ -311,15 +311,25 @@ def settle_correction(tx: Tx, tenant_id: int, call: CorrectCall, outcome: Outcom
         intents.settle(tx, tenant_id, call.intent, "DONE", now)
         for kind in ("cancel_copy", "remove"):  # a person was asked, and meanwhile it could be done
             close_task(tx, tenant_id, now, kind, call.intent.entity)
-        order_no = call.intent.payload["order_no"]
-        order = load_orders_by_no(tx, tenant_id, [order_no])[order_no]
-        lines = load_lines(tx, tenant_id, [order_no]).get(order_no, {}).values()
-        mine = claims.load(tx, tenant_id, [line.key for line in lines])
-        copies.correct_copy(tx, tenant_id, order, list(mine.values()), now)
+        _correct_again(tx, tenant_id, call, now)
         # What it gives back, a hold that was refused may have been waiting for (S9.5).
         claims.ask_again(tx, tenant_id, call.intent.payload.get("moves", ()))
     elif isinstance(outcome, Rejected):
+        intents.settle(tx, tenant_id, call.intent, "REFUSED", now, reason=outcome.reason)
+        if _correct_again(tx, tenant_id, call, now, if_it_left=True):
+            return  # a parcel of it had left before it was asked: what is still open is taken off
         why = f"Shopify refused it: {outcome.reason}"
         intents.give_to_person(tx, tenant_id, call.intent, f"Cancel hub order {call.hub_order_id} by hand", why, now)
     else:
         intents.put_off(tx, tenant_id, call.intent, outcome, now)
+
+
+def _correct_again(tx: Tx, tenant_id: int, call: CorrectCall, now: int, *, if_it_left: bool = False) -> bool:
+    """Correct what is wrong with the copy after this call; `if_it_left`: only where a cancel was refused and a part of it has left."""
+    order_no = call.intent.payload["order_no"]
+    order = load_orders_by_no(tx, tenant_id, [order_no])[order_no]
+    if if_it_left and (call.intent.kind != "cancel_copy" or not copies.left_from_hub(tx, tenant_id, order)):
+        return False
+    lines = load_lines(tx, tenant_id, [order_no]).get(order_no, {}).values()
+    mine = claims.load(tx, tenant_id, [line.key for line in lines])
+    return copies.correct_copy(tx, tenant_id, order, list(mine.values()), now)

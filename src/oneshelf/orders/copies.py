@@ -330,14 +330,15 @@ def _off_copy(tx: Tx, tenant_id: int, order: OrderRow) -> dict[str, int]:
     return {line.key: line.removed for line in lines.values()}
 
 
-def correct_copy(tx: Tx, tenant_id: int, order: OrderRow, mine: list[claims.ClaimRow], now: int) -> None:
-    """S5.6: what the marketplace no longer asks for is taken off the hub copy: the whole order, or some pieces."""
+def correct_copy(tx: Tx, tenant_id: int, order: OrderRow, mine: list[claims.ClaimRow], now: int) -> bool:
+    """S5.6: what the marketplace no longer asks for is taken off the hub copy: the whole order, or some pieces. Returns whether anything is
+    to be done that was not asked for yet."""
     too_many = {c.claim_key: c.imported - c.want for c in mine if c.imported > c.want}
     if not too_many or claims.has_open_intent(tx, tenant_id, ("cancel_copy", "remove"), entity(order)):
-        return
+        return False
     if _last_correction_unseen(tx, tenant_id, order):
-        return
-    whole = all(claim.want == 0 for claim in mine) and not _left_from_hub(tx, tenant_id, order)
+        return False
+    whole = all(claim.want == 0 for claim in mine) and not left_from_hub(tx, tenant_id, order)
     kind = "cancel_copy" if whole else "remove"
     payload = {
         "order_no": order.order_no,
@@ -345,11 +346,13 @@ def correct_copy(tx: Tx, tenant_id: int, order: OrderRow, mine: list[claims.Clai
         "pieces": too_many,
         "off": _off_copy(tx, tenant_id, order),
     }
-    if claims.add_intent(tx, tenant_id, kind, entity(order), order.version, payload, now, priority=3):
-        note(tx, tenant_id, now, "orders", "The hub copy is taken back", f"order:{order.order_no}", pieces=too_many)
+    if not claims.add_intent(tx, tenant_id, kind, entity(order), order.version, payload, now, priority=3):
+        return False
+    note(tx, tenant_id, now, "orders", "The hub copy is taken back", f"order:{order.order_no}", pieces=too_many)
+    return True
 
 
-def _left_from_hub(tx: Tx, tenant_id: int, order: OrderRow) -> bool:
+def left_from_hub(tx: Tx, tenant_id: int, order: OrderRow) -> bool:
     """Whether a piece has left by a fulfilment of the copy: Shopify cancels such an order no more, but still takes off what is open."""
     sql = "SELECT 1 FROM order_line WHERE tenant_id = :t AND order_no = :no AND shipped > 0 LIMIT 1"
     return tx.one(sql, t=tenant_id, no=order.order_no) is not None
