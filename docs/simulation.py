@@ -100,6 +100,7 @@ What they found:
 | breach | cause | whose |
 |---|---|---|
 | late, shops of three locations | of an order of more pieces than its location has the rest was held nowhere, and the web shop sold it again ([0027](../adr/0027-what-one-location-has-not-is-held-at-another.md)) | the engine's |
+| by random stories, where we route | an order was moved while its hold had no answer: its pieces counted as held at the new location, and stayed reserved at the old one for nobody | the engine's |
 | by reading, with one location too | two orders' holds in one breath: what the first left was not asked for again, and stayed on sale | the engine's |
 | I5, shops of three locations | a copy that Shopify serves from another location than we knew, or a line sent from two, counted as pieces carried or counted by hand ([0026](../adr/0026-what-was-carried-is-what-the-shop-has-on-hand.md)) | the engine's |
 | I5, the same | pieces were carried away from where a hold of ours had got no answer: their arrival counted, their departure not | the engine's |

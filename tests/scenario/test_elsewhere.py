@@ -219,6 +219,29 @@ def test_S5_7_moved_to_where_its_pieces_are_held_they_are_its_own(world: World) 
     assert world.row("MUG", "L2") == "2/0/0/2"
 
 
+@pytest.mark.parametrize("held_there", [True, False])
+def test_S5_7_a_hold_without_an_answer_lies_where_it_was_asked_for(world: World, held_there: bool) -> None:
+    """Found by chance in a story of many steps: the order was moved meanwhile, and its pieces counted as held where they were not."""
+    world.hear(AMAZON, order("A-1", world.now, paid=False, MUG=2))
+    call = world.plan_moves()
+    assert call is not None
+    if held_there:
+        world.do(call)
+    world.settle(call, Unknown("timed out"))
+    line = f"{AMAZON}/A-1/{world.line(AMAZON, 'A-1', 'line_id')}/MUG"
+    order_no = world.line(AMAZON, "A-1", "order_no")
+    with transaction(world.store) as tx:
+        routing.stand_at(tx, TENANT, order_no, {line: "L2"}, world.now)
+    if not held_there:
+        world.hub.cell("MUG", "L1").on_hand = 0
+    world.tick(5)
+    settle(world)
+    world.to_rest()
+    assert held(world) == ({"L1": 2} if held_there else {"L2": 2})
+    assert world.value("SELECT SUM(foreign_reserved) FROM stock_level") == 0
+    check_at_rest(world, {"MUG": 2})
+
+
 def test_manual_holds_stay_where_a_person_put_them(world: World) -> None:
     with transaction(world.store) as tx:
         manual_holds.hold(tx, TENANT, "MUG", 2, world.now + 3600 * SECOND, world.now, by="a test", location="L1")

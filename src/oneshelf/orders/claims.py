@@ -165,6 +165,13 @@ def has_open_intent(
     )
 
 
+def may_move(tx: Tx, tenant_id: int, claim: ClaimRow) -> bool:
+    """Whether a claim may come to lie at another location: nothing is held for it here, and no hold without an answer may be."""
+    return not claim.held and not has_open_intent(
+        tx, tenant_id, ("hold",), claim.claim_key, states=("SENDING", "UNKNOWN")
+    )
+
+
 def plan(tx: Tx, tenant_id: int, claims: Iterable[ClaimRow], now: int, *, at_once: bool) -> None:
     """Write the hold or unhold intent that each claim is owed; one at a time a claim, the next when that is settled.
 

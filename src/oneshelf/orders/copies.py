@@ -225,7 +225,7 @@ def _claims_of(
         if want != claim.want:
             claim.want = want
             claim.refused = 0
-        if claim.location_id != line.location_id and not claim.held:
+        if claim.location_id != line.location_id and claims.may_move(batch.tx, batch.tenant_id, claim):
             elsewhere.come_to_stand(batch.tx, batch.tenant_id, claim, line.location_id)
         claim.held += held
         claim.imported = batch.on_copy.get(key, claim.imported)

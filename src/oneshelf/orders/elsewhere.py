@@ -11,12 +11,12 @@ order's own location has them, or the import took them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from oneshelf.db.tx import Tx
-from oneshelf.stock.levels import levels_of, locations_in_scope
+from oneshelf.stock.levels import locations_in_scope
 
 from . import claims
 from .claims import NOT_THERE, ClaimRow
@@ -24,18 +24,28 @@ from .rows import LineRow
 
 PREFIX = "elsewhere:"
 
-#: Whether a claim `c` needs `spread`: more is held elsewhere than it lacks, or it lacks more and some other location has a piece that no
-#: order there is owed. A shop of one location has none such, and pays for this with no read of its own.
+#: Pieces at a level `h` of the hub (with ours, `s`) that no order is owed there: K, and what orders that stand there have held at other
+#: locations, less what is held there, or asked for, of orders that stand at others.
+_FREE = f"""(s.on_hand - s.committed - s.reserved - s.unavailable + COALESCE((
+    SELECT SUM(CASE WHEN e.location_id <> h.location_id THEN e.held WHEN e.claim_key LIKE '{PREFIX}%' THEN -e.want ELSE -e.held END)
+      FROM claim e LEFT JOIN order_line l ON l.tenant_id = e.tenant_id AND l.order_no = e.order_no AND l.line_id = e.line_id AND l.sku = e.sku
+     WHERE e.tenant_id = h.tenant_id AND e.sku = h.sku AND e.open = 1
+       AND (e.location_id = h.location_id OR l.location_id = h.location_id)
+       AND CASE WHEN l.location_id IS NULL THEN e.claim_key LIKE '{PREFIX}%' ELSE l.location_id <> e.location_id END), 0))"""
+_LEVELS = """hub_level h JOIN stock_level s ON s.tenant_id = h.tenant_id AND s.sku = h.sku AND s.location_id = h.location_id"""
+_STANDS_ELSEWHERE = """EXISTS (SELECT 1 FROM order_line l WHERE l.tenant_id = c.tenant_id AND l.order_no = c.order_no AND l.line_id = c.line_id
+                     AND l.sku = c.sku AND l.location_id NOT IN ('', c.location_id))"""
+
+#: Whether a claim `c` needs `spread`: more is held elsewhere than it lacks; or it was refused and its line has come to stand elsewhere; or
+#: it lacks more and some other location has a piece that no order is owed there. A shop of one location has none such, and pays for this
+#: with no read of its own.
 IS_DUE = f"""(
     c.elsewhere > CASE WHEN c.want > c.held + c.imported THEN c.want - c.held - c.imported ELSE 0 END
+    OR (c.refused = {NOT_THERE} AND c.held = 0 AND c.want > c.imported AND c.claim_key NOT LIKE '{PREFIX}%' AND {_STANDS_ELSEWHERE})
     OR (c.refused = {NOT_THERE} AND c.want - c.held - c.imported > c.elsewhere
         AND c.claim_key NOT LIKE 'strict:%' AND c.claim_key NOT LIKE 'manual:%'
-        AND EXISTS (SELECT 1 FROM hub_level h JOIN stock_level s ON s.tenant_id = h.tenant_id AND s.sku = h.sku AND s.location_id = h.location_id
-                     WHERE h.tenant_id = c.tenant_id AND h.sku = c.sku AND h.location_id <> c.location_id AND h.available > 0
-                       AND s.on_hand - s.committed - s.reserved - s.unavailable > (
-                           SELECT COALESCE(SUM(e.want), 0) FROM claim e
-                            WHERE e.tenant_id = h.tenant_id AND e.sku = h.sku AND e.open = 1 AND e.location_id = h.location_id
-                              AND e.claim_key LIKE '{PREFIX}%'))))"""
+        AND EXISTS (SELECT 1 FROM {_LEVELS} WHERE h.tenant_id = c.tenant_id AND h.sku = c.sku AND h.location_id <> c.location_id
+                       AND h.available > 0 AND {_FREE} > 0)))"""
 
 
 def key_of(claim_key: str, location_id: str) -> str:
@@ -59,6 +69,7 @@ def spread(tx: Tx, tenant_id: int, due: Iterable[ClaimRow], now: int) -> None:
     if not owners:
         return
     places = locations_in_scope(tx, tenant_id)
+    moved = _follow_lines(tx, tenant_id, owners)
     rows = claims.load(tx, tenant_id, [key_of(key, place) for key in owners for place in places])
     was = {claim.claim_key: msgspec.structs.replace(claim) for claim in (*owners.values(), *rows.values())}
     free = _free(tx, tenant_id, sorted({owner.sku for owner in owners.values()}))
@@ -74,7 +85,29 @@ def spread(tx: Tx, tenant_id: int, due: Iterable[ClaimRow], now: int) -> None:
         away |= {row.claim_key for row in mine.values()}
         changed += [claim for claim in (owner, *mine.values()) if claim != was.get(claim.claim_key)]
     claims.plan(tx, tenant_id, [claim for claim in changed if claim.claim_key in away], now, at_once=True)
-    claims.save(tx, tenant_id, changed)
+    claims.save(tx, tenant_id, {claim.claim_key: claim for claim in (*changed, *moved)}.values())
+
+
+def _follow_lines(tx: Tx, tenant_id: int, owners: Mapping[str, ClaimRow]) -> list[ClaimRow]:
+    """Let claims that were refused lie where their lines stand by now: a hold was on its way when they moved. Returns those."""
+    refused = {key: owner for key, owner in owners.items() if owner.refused == NOT_THERE and owner.order_no}
+    if not refused:
+        return []
+    stands = {
+        (order_no, line_id, sku): place
+        for order_no, line_id, sku, place in tx.all(
+            "SELECT order_no, line_id, sku, location_id FROM order_line WHERE tenant_id = :t AND order_no {in:nos}",
+            t=tenant_id,
+            nos=sorted({owner.order_no for owner in refused.values()}),
+        )
+    }
+    moved = []
+    for owner in refused.values():
+        place = stands.get((owner.order_no, owner.line_id, owner.sku), "")
+        if place not in ("", owner.location_id) and claims.may_move(tx, tenant_id, owner):
+            come_to_stand(tx, tenant_id, owner, place)
+            moved.append(owner)
+    return moved
 
 
 def _keep(mine: dict[str, ClaimRow], lacks: int, free: dict[tuple[str, str], int]) -> int:
@@ -106,23 +139,14 @@ def _place(owner: ClaimRow, mine: dict[str, ClaimRow], lacks: int, free: dict[tu
 
 
 def _free(tx: Tx, tenant_id: int, skus: Sequence[str]) -> dict[tuple[str, str], int]:
-    """Return the pieces by (SKU, location in scope) that no order there is owed, that are not held there for one elsewhere, and that the
-    hub had on sale when it was last read."""
-    levels, scope = levels_of(tx, tenant_id, skus), set(locations_in_scope(tx, tenant_id))
-    left = {where: level.available for where, level in levels.items()}
-    for sku, place, pieces in tx.all(
-        "SELECT sku, location_id, CAST(SUM(want) AS BIGINT) FROM claim WHERE tenant_id = :t AND sku {in:skus} AND open = 1 "
-        f"AND claim_key LIKE '{PREFIX}%' GROUP BY sku, location_id",
-        t=tenant_id,
-        skus=skus,
-    ):
-        left[sku, place] = left.get((sku, place), 0) - int(pieces)
-    on_sale = tx.all(
-        "SELECT sku, location_id, available FROM hub_level WHERE tenant_id = :t AND sku {in:skus}",
+    """Return the pieces by (SKU, location in scope) that no order is owed there, of those that the hub had on sale when it was last read."""
+    scope = set(locations_in_scope(tx, tenant_id))
+    rows = tx.all(
+        f"SELECT h.sku, h.location_id, h.available, CAST({_FREE} AS BIGINT) FROM {_LEVELS} WHERE h.tenant_id = :t AND h.sku {{in:skus}}",
         t=tenant_id,
         skus=skus,
     )
-    return {(sku, place): min(pieces, left.get((sku, place), 0)) for sku, place, pieces in on_sale if place in scope}
+    return {(sku, place): min(on_sale, free) for sku, place, on_sale, free in rows if place in scope}
 
 
 def come_to_stand(tx: Tx, tenant_id: int, claim: ClaimRow, location_id: str) -> None:

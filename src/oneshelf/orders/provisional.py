@@ -168,7 +168,9 @@ def consume(
 def _holds_at(tx: Tx, tenant_id: int, line: LineRow) -> str:
     """Where pieces held for this line lie: a hold stays where it was made, whatever location the line has come to."""
     claim = claims.load(tx, tenant_id, [line.key]).get(line.key)
-    return claim.location_id if claim is not None and claim.held else line.location_id
+    if claim is None or claim.location_id == line.location_id or claims.may_move(tx, tenant_id, claim):
+        return line.location_id
+    return claim.location_id
 
 
 def _shrink(

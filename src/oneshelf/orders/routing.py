@@ -157,7 +157,7 @@ def stand_at(tx: Tx, tenant_id: int, order_no: int, places: Mapping[str, str], n
     save_lines(tx, tenant_id, moved)
     found = claims.load(tx, tenant_id, [line.key for line in moved])
     for claim in found.values():
-        if not claim.held:
+        if claims.may_move(tx, tenant_id, claim):
             elsewhere.come_to_stand(tx, tenant_id, claim, places[claim.claim_key])
     claims.save(tx, tenant_id, found.values())
     skus = sorted({line.sku for line in moved})
