@@ -7,7 +7,7 @@ from tests.scenario.engine import AMAZON, EBAY, TENANT, World, changed, order
 from tests.scenario.invariants import check, check_at_rest
 
 from oneshelf.core.instants import SECOND
-from oneshelf.core.outcome import Unknown
+from oneshelf.core.outcome import Rejected, Unknown
 from oneshelf.db.store import Store, transaction
 from oneshelf.orders import manual_holds, routing
 
@@ -124,6 +124,28 @@ def test_S9_5_refused_there_too_it_is_asked_for_again_when_a_read_shows_it(world
     world.to_rest()
     assert (held(world), on_sale(world)) == ({"L1": 2, "L2": 1}, 0)
     check_at_rest(world, {"MUG": 3})
+
+
+def test_S9_5_locations_that_refuse_whatever_they_show_are_not_asked_all_the_time(store: Store) -> None:
+    """Shopify may refuse for another reason than the pieces: an item that is not stocked there any more."""
+    world = World(store)
+    with transaction(store) as tx:
+        tx.run("INSERT INTO location (tenant_id, location_id, name, priority) VALUES (:t, 'L3', 'L3', 2)", t=TENANT)
+    world.item("MUG", L1=2, L2=2, L3=2)
+    world.open()
+    world.hear(AMAZON, order("A-1", world.now, paid=False, MUG=3))
+    asked = []
+    for _ in range(300):
+        world.tick(1)
+        world.read_wanted()
+        call = world.plan_moves()
+        if call is not None and call.moves[0].location_id != "L1":
+            asked.append(call.moves[0].location_id)
+            world.settle(call, Rejected("not stocked there", "NOT_STOCKED"))
+        elif call is not None:
+            world.carry_out(call)
+    assert set(asked) == {"L2", "L3"}
+    assert len(asked) <= 20, "each about once a minute, and once more when its level was read"
 
 
 def test_S9_5_given_back_by_hand_there_it_is_not_held_again(world: World) -> None:

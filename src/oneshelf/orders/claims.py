@@ -86,9 +86,7 @@ def ask_again(tx: Tx, tenant_id: int, there: Iterable[tuple[str, str, int]]) -> 
     many as there are, or a web buyer takes what was sold already (S9.5). Counts of 0 and less say nothing."""
     places = sorted({(sku, location_id) for sku, location_id, pieces in there if pieces > 0})
     tx.many(
-        # One that was to be held elsewhere and found nothing there may be closed: it is asked again all the same.
-        "UPDATE claim SET refused = 0 WHERE tenant_id = ? AND sku = ? AND location_id = ? AND refused = ? "
-        "AND (open = 1 OR claim_key LIKE 'elsewhere:%')",
+        "UPDATE claim SET refused = 0 WHERE tenant_id = ? AND sku = ? AND location_id = ? AND open = 1 AND refused = ?",
         [(tenant_id, sku, location_id, NOT_THERE) for sku, location_id in places],
     )
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from oneshelf.core.instants import SECOND
 from oneshelf.db.tx import Tx
 from oneshelf.stock.levels import locations_in_scope
 
@@ -23,6 +24,8 @@ from .claims import NOT_THERE, ClaimRow
 from .rows import LineRow
 
 PREFIX = "elsewhere:"
+#: A location that refused is asked again after so long: its level was read by then.
+ASK_AGAIN_S = 60
 
 #: Pieces at a level `h` of the hub (with ours, `s`) that no order is owed there: K, and what orders that stand there have held at other
 #: locations, less what is held there, or asked for, of orders that stand at others.
@@ -86,6 +89,11 @@ def spread(tx: Tx, tenant_id: int, due: Iterable[ClaimRow], now: int) -> None:
         changed += [claim for claim in (owner, *mine.values()) if claim != was.get(claim.claim_key)]
     claims.plan(tx, tenant_id, [claim for claim in changed if claim.claim_key in away], now, at_once=True)
     claims.save(tx, tenant_id, {claim.claim_key: claim for claim in (*changed, *moved)}.values())
+    asked = [row for row in changed if row.claim_key in away and row.since_at == now]
+    tx.many(  # when it was asked for: saving a claim leaves that as it was
+        "UPDATE claim SET since_at = ? WHERE tenant_id = ? AND claim_key = ? AND sku = ?",
+        [(now, tenant_id, row.claim_key, row.sku) for row in asked],
+    )
 
 
 def _follow_lines(tx: Tx, tenant_id: int, owners: Mapping[str, ClaimRow]) -> list[ClaimRow]:
@@ -128,14 +136,20 @@ def _place(owner: ClaimRow, mine: dict[str, ClaimRow], lacks: int, free: dict[tu
     for place in sorted(there, key=lambda place: (-there[place], place)):
         row = mine.get(place)
         pieces = min(lacks, there[place])
-        if pieces <= 0 or (row is not None and row.refused):
+        if pieces <= 0 or (row is not None and row.refused and not _may_ask_again(row, now)):
             continue
         if row is None:
             row = mine[place] = _new(owner, place, now)
+        row.refused = 0
         row.want += pieces
         row.since_at = now
         free[owner.sku, place] -= pieces
         lacks -= pieces
+
+
+def _may_ask_again(row: ClaimRow, now: int) -> bool:
+    """Whether a location that had no pieces may be asked once more: what it had was read since. Not where a person gave them back."""
+    return row.refused == NOT_THERE and now - row.since_at >= ASK_AGAIN_S * SECOND
 
 
 def _free(tx: Tx, tenant_id: int, skus: Sequence[str]) -> dict[tuple[str, str], int]:
