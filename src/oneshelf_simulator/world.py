@@ -227,11 +227,11 @@ class World:
         self.wishes.sold(sale)
         if not self.shelf.is_listed(sale):
             self.faults["never_listed"] += 1
+            self.auditor.strict.loosened(self.shelf.pieces(sale))  # unless its message comes, nobody can know of it
         if sale.channel == "ebay" and self.options.ebay_order_lag_s > 1:
             self.faults["listed_late"] += 1
         if self.oversold.late:
-            cause, what = self.oversold.late.pop(0)
-            self._judge(lambda: _breach(cause, what))
+            self._judge(partial(_breach, *self.oversold.late.pop(0)))
 
     def _delivered(self, channel: str, body: bytes) -> None:
         self.auditor.delivered(channel, body)
