@@ -231,7 +231,7 @@ class World:
         if sale.channel == "ebay" and self.options.ebay_order_lag_s > 1:
             self.faults["listed_late"] += 1
         if self.oversold.late:
-            self._judge(partial(_breach, *self.oversold.late.pop(0)))
+            self._judge(_breach, *self.oversold.late.pop(0))
 
     def _delivered(self, channel: str, body: bytes) -> None:
         self.auditor.delivered(channel, body)
@@ -289,11 +289,11 @@ class World:
         if self.strike("edit_in_race", channel):
             self.workload.edit_by_hand(channel)
 
-    def _judge(self, check: Callable[[], Any]) -> None:
+    def _judge(self, check: Callable[..., Any], *what: Any) -> None:
         if self.failure is not None:
             return
         try:
-            check()
+            check(*what)
         except Breach as breach:
             self.failure = breach
             self.trace.note("breach", breach)
