@@ -59,8 +59,8 @@ show what `offers.py`, the judge's own arithmetic of section 2, makes of K, of t
 in a run's options the merchant has switched that off, and K is what each has to show.
 
 In most worlds up to three SKUs are strict, chosen by the seed. Of these, what all outlets show together is never more than there is, from
-when they are dealt out on; a number typed by hand, a piece lost on the shelf, and a cancel that puts back what has left end that until the
-engine knows of it. In half of the worlds the merchant leaves it to us to cancel what is short, and the rush of most `flash` worlds is
+when they are dealt out on; a number typed by hand, a piece lost on the shelf, an order that no search shows, and a cancel that puts back
+what has left end that until the engine knows of it. In half of the worlds the merchant leaves it to us to cancel what is short, and the rush of most `flash` worlds is
 announced. What was asked for, and what came of it, is counted (`wishes` in `--json`).
 
 In about half of the worlds a few listings at marketplaces are packs of two to six pieces, and in half a SKU or two are bundles of two or three
