@@ -4,8 +4,8 @@ In: the marketplaces' truth and the physical shelf; the database, by plain SQL. 
 
 A SKU is *promised* from when everything is so for the first time: the outlets and the shop show no more together than there is, and the
 engine knows of all of it. A hand that typed a number, pieces that left the shelf without a sale, an order that no search shows (F21), a
-channel that showed a number of some time ago, and a cancel that put pieces back end that, until it is so again: what Amazon puts back by itself is put back in the shop a second time
-when the order's copy there is cancelled, until the shop's number has been moved.
+channel that showed a number of some time ago, and a cancel that put pieces back end that, until it is so again: what Amazon puts back by
+itself is put back in the shop a second time when the order's copy there is cancelled, until the shop's number has been moved.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -108,7 +108,7 @@ def test_what_looks_every_few_seconds_reads_no_growing_table_whole(tmp_path: Pat
         }
         with transaction(store) as tx:
             recorder = _Recorder(tx)
-            LOOKS[name](recorder)  # type: ignore[arg-type]
+            LOOKS[name](cast(Tx, recorder))
             assert recorder.asked
             whole = [
                 f"{step} of {' '.join(sql.split())}"

@@ -260,24 +260,28 @@ def _abandon(tx: Tx, tenant_id: int, batch: Intent, now: int) -> None:
 def hold_what_waits(tx: Tx, tenant_id: int, now: int) -> None:
     """S9.5: an import that has not begun within HOLD_AFTER_S leaves its pieces on sale in the hub; hold them. What a location has not is
     held where it lies."""
+    bound = now - int(claims.HOLD_AFTER_S * SECOND)
     rows = tx.all(
-        "SELECT claim_key, refused = 0 AND want > held + imported FROM claim c WHERE tenant_id = :t AND open = 1 "
+        "SELECT claim_key FROM claim c WHERE tenant_id = :t AND open = 1 "
         f"AND ((refused = 0 AND want > held + imported AND since_at <= :bound) OR {elsewhere.IS_DUE}) LIMIT 250",
         t=tenant_id,
-        bound=now - int(claims.HOLD_AFTER_S * SECOND),
+        bound=bound,
     )
     if not rows:
         return
-    found = claims.load(tx, tenant_id, [key for key, _ in rows])
-    here = {key for key, waits in rows if waits}
+    found = claims.load(tx, tenant_id, [key for (key,) in rows]).values()
     waiting = [
         claim
-        for claim in found.values()
-        if claim.claim_key in here and not _import_under_way(tx, tenant_id, claim) and _is_live(tx, tenant_id, claim)
+        for claim in found
+        if not claim.refused
+        and claim.lacks > 0
+        and claim.since_at <= bound
+        and not _import_under_way(tx, tenant_id, claim)
+        and _is_live(tx, tenant_id, claim)
     ]
     claims.plan(tx, tenant_id, waiting, now, at_once=True)
     claims.save(tx, tenant_id, waiting)
-    if due := [claim for claim in found.values() if claim.claim_key not in here]:
+    if due := [claim for claim in found if claim.refused or claim.elsewhere > claim.lacks]:
         elsewhere.spread(tx, tenant_id, due, now)
 
 

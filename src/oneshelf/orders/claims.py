@@ -42,6 +42,11 @@ class ClaimRow(msgspec.Struct, gc=False):
     open: int
     elsewhere: int = 0
 
+    @property
+    def lacks(self) -> int:
+        """The pieces that its own location does not hold, nor has in a hub copy."""
+        return max(0, self.want - self.held - self.imported)
+
 
 _COLUMNS = ", ".join(ClaimRow.__struct_fields__)
 _SAVE = (

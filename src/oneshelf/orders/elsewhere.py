@@ -80,8 +80,7 @@ def spread(tx: Tx, tenant_id: int, due: Iterable[ClaimRow], now: int) -> None:
     away: set[str] = set()
     for key, owner in owners.items():
         mine = {place: row for place in places if (row := rows.get(key_of(key, place))) is not None}
-        lacks = max(0, owner.want - owner.held - owner.imported)
-        lacks -= _keep(mine, lacks, free)
+        lacks = owner.lacks - _keep(mine, owner.lacks, free)
         if lacks and owner.refused == NOT_THERE:
             _place(owner, mine, lacks, free, now)
         owner.elsewhere = sum(row.want for row in mine.values())
