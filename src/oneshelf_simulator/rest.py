@@ -44,11 +44,23 @@ class Rest:
     def why_not(self) -> list[str]:
         """What keeps it from rest, in words; a breach that no waiting mends looks the same, and lasts."""
         return [
+            *self._hardly_heard(),
             *self._unsettled(),
             *self._orders_missing(),
             *self._copies_missing(),
             *self._levels_off(),
             *self._numbers_off(),
+        ]
+
+    def _hardly_heard(self) -> list[str]:
+        """Feeds that were read only once since a start with a clock that differs: until the second time they are complete as of minutes ago
+        (F28). That channel counts as deaf before its next poll, and scarce numbers move, there and back (S3.2)."""
+        return [
+            f"I13 {self.channel(account_id)} is heard as of minutes ago"
+            for (account_id,) in self.rows(
+                "SELECT f.account_id FROM feed f JOIN channel_window w ON w.tenant_id = f.tenant_id AND w.account_id = f.account_id "
+                "WHERE f.name = 'orders' AND f.polled_at + w.ahead - f.complete_through_at > w.grace / 2 ORDER BY f.account_id"
+            )
         ]
 
     def _unsettled(self) -> list[str]:

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from oneshelf.db.store import store_for
+from oneshelf.demo import recovery
 from oneshelf.demo.emulator import Marketplaces, entered
 from oneshelf.stock import ledger
 
@@ -193,3 +194,16 @@ async def test_S14_3_killed_between_the_shops_yes_and_its_recording_makes_no_sec
         if service.process is not None:
             service.kill()
         await marketplaces.stop()
+
+
+@pytest.mark.timeout(200)
+async def test_F5_how_soon_it_decides_again_is_measured_with_a_full_inbox_and_with_a_small_one() -> None:
+    said: list[str] = []
+    result = await recovery.run(3_000, 1, said.append)
+    assert result.messages >= 3_000 > result.few > 0  # what was copied is there, and what was sold meanwhile
+    assert (
+        result.figure > 0
+        and result.reference > 0
+        and result.ratio == pytest.approx(result.figure / result.reference, abs=0.1)
+    )
+    assert sum("first decision" in line for line in said) == 2  # one life each

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -502,6 +503,63 @@ def test_F10_what_a_killed_process_left_beside_a_damaged_file_is_left_for_the_re
         SqliteStore(str(path)).open()
     assert path.read_bytes() == before
     assert wal.read_bytes() == before_wal
+
+
+def damage_root_of(path: Path, table: str) -> None:
+    """Overwrite the first page of a table."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        page = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()[0]
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xde\xad\xbe\xef" * 1_024)
+
+
+@pytest.fixture
+def large(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file whose `counter` is too large to be read before the start."""
+    monkeypatch.setattr(sqlite_module, "WHOLE_BYTES_MAX", 0)
+    monkeypatch.setattr(sqlite_module, "ROWS_BEFORE_MAX", 299)
+    filled(path)
+    return path
+
+
+def test_F10_of_a_large_file_what_is_small_is_read_before_the_start(large: Path) -> None:
+    damage_root_of(large, "slot")
+    before = large.read_bytes()
+    with pytest.raises(StoreBroken, match=r"is damaged \(.+\). Nothing was written"):
+        SqliteStore(str(large)).open()
+    assert large.read_bytes() == before
+
+
+def test_F10_of_a_large_file_what_is_large_is_read_beside_the_work_and_stops_it(large: Path) -> None:
+    with large.open("r+b") as file:  # what was written last: rows of `counter`, not the page where the table begins
+        file.seek(-3 * 4096, os.SEEK_END)
+        file.write(b"\xde\xad\xbe\xef" * 1_024)
+    told: list[str] = []
+    stopped = threading.Event()
+    writer = Writer(SqliteStore(str(large)), on_broken=lambda problem: (told.append(str(problem)), stopped.set()))
+    writer.start()
+    try:
+        assert stopped.wait(10)
+        with pytest.raises(
+            StoreBroken, match=r"is damaged \(.+\). That was found while the service ran: keep this file"
+        ):
+            writer.submit(lambda tx: tx.one("SELECT 1")).result(10)
+        assert len(told) == 1
+    finally:
+        writer.stop()
+
+
+def test_F10_a_large_file_that_is_whole_is_read_to_its_end_and_disturbs_nobody(large: Path) -> None:
+    store = SqliteStore(str(large))
+    store.open()
+    assert store._unread == ["counter"]
+    assert store.check_rest() is None
+    with transaction(store) as tx:
+        add(tx, 301)
+    store.close()
+    large.unlink()
+    assert store.check_rest() is None  # that it can't be opened is no damage
 
 
 def test_what_a_killed_process_had_committed_is_there_without_its_helper_files(path: Path) -> None:

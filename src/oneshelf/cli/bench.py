@@ -51,6 +51,20 @@ def bench_catalogue(
     print_json(reads) if as_json else catalogue.tell(reads, out)
 
 
+@group.command("recovery")
+def bench_recovery(
+    messages: Annotated[int, typer.Option(help="How many messages its inbox holds.", min=1)] = 1_000_000,
+    lives: Annotated[int, typer.Option(help="How often it is killed and started, each way.", min=1)] = 3,
+    as_json: Json = False,
+) -> None:
+    """How soon a service that was ended with kill -9 decides again, beside the same with a small inbox. A million messages need 5 GB of disk."""
+    from oneshelf.demo import recovery
+
+    configure_logs("error", "auto")
+    result = run(recovery.run(messages, lives, (lambda line: None) if as_json else out.print))
+    print_json(result) if as_json else recovery.tell(result, out)
+
+
 @group.command("policies")
 def bench_policies(
     scenario: Annotated[list[str] | None, typer.Option(help="Only this day; may be given several times.")] = None,

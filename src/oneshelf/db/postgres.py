@@ -77,6 +77,9 @@ class PostgresStore:
             raise Stop("The database is not open.")
         return self._connection
 
+    def check_rest(self) -> None:
+        """Nothing: PostgreSQL looks after its own files (data checksums, amcheck)."""
+
     def begin(self) -> PostgresTx:
         self.connection.execute("BEGIN")
         return PostgresTx(self.connection)

@@ -21,12 +21,22 @@ from .tx import SqliteTx, TransactionLost
 BUSY_TIMEOUT_MS = 5_000
 #: Pages of the WAL after which SQLite folds it into the file: 16 MB, so that a hot minute does not checkpoint all the time.
 WAL_AUTOCHECKPOINT_PAGES = 4_000
+#: A file of up to so many bytes is read whole before anything else; of a larger one the tables are, the small ones first, up to so many
+#: rows, and the rest beside the work: a gigabyte takes a second, and twenty where it was not read for a while.
+WHOLE_BYTES_MAX = 256_000_000
+ROWS_BEFORE_MAX = 100_000
 
 
 def _kind(error: sqlite3.Error) -> int | None:
     """SQLite's primary result code; None for an error of Python's own module (a closed connection, a value of an unknown type)."""
     code = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
+
+
+def _look_at(connection: sqlite3.Connection, table: str = "") -> str | None:
+    """What SQLite finds wrong with the structure of a table and its indexes, of all without a name; None: nothing."""
+    found = connection.execute(f'PRAGMA quick_check("{table}")' if table else "PRAGMA quick_check(1)").fetchone()[0]
+    return None if found == "ok" else str(found)
 
 
 class SqliteStore:
@@ -39,6 +49,8 @@ class SqliteStore:
         self.url = f"sqlite:///{path}"
         self._connection: sqlite3.Connection | None = None
         self._lock_file: int | None = None
+        #: Tables that were too large to be read before the start.
+        self._unread: list[str] = []
 
     def open(self) -> None:
         try:
@@ -104,20 +116,54 @@ class SqliteStore:
         return connection
 
     def _check(self, was_here: bool) -> None:
-        """Read the whole structure once: a damaged file is found before the first message is answered.
+        """Read the structure: a damaged file is found before the first message is answered. What is large is left to `check_rest`.
 
         Through a connection that can't write: closing the writing one would fold a left-over WAL into the damaged file.
         """
+        self._unread = []
         if not self.path.exists():
             return
-        if self.path.stat().st_size == 0:
+        size = self.path.stat().st_size
+        if size == 0:
             if was_here:  # SQLite would take it for a new database and begin with an empty shelf
                 raise self._damaged("it was cut off to 0 bytes")
             return
         with contextlib.closing(self.open_for_reading()) as connection:
-            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
+            if size <= WHOLE_BYTES_MAX:
+                found = _look_at(connection)
+            else:
+                found = self._look_at_the_small(connection)
+        if found is not None:
             raise self._damaged(found)
+
+    def _look_at_the_small(self, connection: sqlite3.Connection) -> str | None:
+        sizes = []
+        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            sizes.append((connection.execute(f'SELECT COALESCE(MAX(rowid), 0) FROM "{table}"').fetchone()[0], table))
+        before = 0
+        for rows, table in sorted(sizes):
+            before += rows
+            if before > ROWS_BEFORE_MAX:
+                self._unread.append(table)
+            elif (found := _look_at(connection, table)) is not None:
+                return found
+        return None
+
+    def check_rest(self) -> StoreBroken | None:
+        """Read what was too large to be read before the start; takes a second or more a gigabyte. Return what to say if it is damaged."""
+        for table in self._unread:
+            try:
+                with contextlib.closing(
+                    self.open_for_reading()
+                ) as connection:  # one each: a long read keeps the WAL growing
+                    found = _look_at(connection, table)
+            except sqlite3.Error as error:
+                if _kind(error) not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR):
+                    return None  # what keeps a reader out for a while is no damage
+                found = str(error)
+            if found is not None:
+                return self._damaged(found, "That was found while the service ran: keep this file, too.")
+        return None
 
     def open_for_reading(self) -> sqlite3.Connection:
         address = f"{self.path.absolute().as_uri()}?mode=ro"
@@ -125,10 +171,10 @@ class SqliteStore:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         return connection
 
-    def _damaged(self, what: object) -> StoreBroken:
+    def _damaged(self, what: object, since: str = "Nothing was written.") -> StoreBroken:
         words = " ".join(str(what).split())
         return StoreBroken(
-            f"{self.path} is damaged ({words}). Nothing was written. Put the newest backup in its place and start again: "
+            f"{self.path} is damaged ({words}). {since} Put the newest backup in its place and start again: "
             "orders since then are read from the channels."
         )
 

@@ -24,6 +24,9 @@ class Store(Protocol):
     def open(self) -> None:
         """Connect, take the writer's right, check the file, migrate. Raises Stop with what to do."""
 
+    def check_rest(self) -> StoreBroken | None:
+        """Read, from any thread, what opening has left unread because it takes long. Return what to say if it is damaged."""
+
     def begin(self) -> Tx: ...
 
     def commit(self) -> None: ...

@@ -68,11 +68,15 @@ class Stage:
                 )
             )
 
-    async def strike(self) -> None:
-        """Take it all down."""
+    async def close(self) -> None:
+        """Stop the service; the marketplaces go on."""
         self._server.should_exit = True
         await self.service.stop()
         await asyncio.wait([self._serving], timeout=5)
+
+    async def strike(self) -> None:
+        """Take it all down."""
+        await self.close()
         await self.marketplaces.stop()
 
 

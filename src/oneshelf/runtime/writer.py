@@ -73,6 +73,7 @@ class Writer:
         self._started.wait()
         if self._failed_to_open is not None:
             raise self._failed_to_open
+        threading.Thread(target=self._check_rest, name="check", daemon=True).start()
 
     def stop(self) -> None:
         """Finish what was submitted, then close the store."""
@@ -256,6 +257,12 @@ class Writer:
             self._on_broken(stop)
         except Exception:
             log.exception("on_broken_failed")  # whoever is told must not keep those who wait from being answered
+
+    def _check_rest(self) -> None:
+        """A file that is too large to be read whole before the start is read to its end beside the work."""
+        problem = self.store.check_rest()
+        if problem is not None and self.broken is None:
+            self._break(problem)
 
     def _refuse_the_rest(self) -> None:
         with self._door:
