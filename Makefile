@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 KILLS ?= 50
 
-.PHONY: setup test wire model api-fuzz lint demo sim sim-release kill bench docs
+.PHONY: setup test wire model api-fuzz lint demo sim sim-release kill mutants bench docs
 
 setup: ## a .venv with the project (editable) and everything that tests need
 	$(PYTHON) -m venv .venv && $(BIN)/pip install -e '.[test]'
@@ -40,6 +40,11 @@ sim-release: ## until it breaks or is stopped: 20 worlds twice, 1,000 hostile wo
 
 kill: ## the service under load, ended with kill -9 and started again, KILLS times; afterwards nothing is lost and nothing double
 	KILLS=$(KILLS) $(BIN)/pytest tests/scenario/test_kill.py -k under_load -n0 -s
+
+mutants: ## wrong lines planted into what decides, one at a time, and whether a test notices; fewer by MUTANTS='oneshelf.core.slot*'
+	$(BIN)/pip install -q -e '.[test,mutants]'
+	$(BIN)/mutmut run $(MUTANTS)
+	$(BIN)/mutmut results
 
 bench: ## orders decided and durable per second, beside a bare loop that writes the same rows
 	$(BIN)/oneshelf bench orders

@@ -9,7 +9,6 @@ from tests.scenario.engine import AMAZON, EBAY, ETSY, TENANT, World, order
 from tests.scenario.fake_market import CANCELS, FakeMarket
 from tests.scenario.invariants import check
 
-from oneshelf.core.coverage import OpenLine, cover, why_before
 from oneshelf.core.instants import SECOND, iso
 from oneshelf.db.store import Store, transaction
 from oneshelf.orders import decisions, pins, short
@@ -160,32 +159,3 @@ def test_nothing_on_hand_for_anybody_is_said(world: World) -> None:
     world.hear(ETSY, order("T-1", world.now, MUG=1))
     (one,) = found(world)
     assert (one.winners, one.verdict.split(":")[0], one.cancel_how) == ([], "Nothing is on hand for anybody", "person")
-
-
-def line(order_no: int, **more: Any) -> OpenLine:
-    values: dict[str, Any] = {
-        "pieces": 1,
-        "state": "O",
-        "placed_s": 100,
-        "rank": 1,
-        "account": "2",
-        "order_id": str(order_no),
-    }
-    return OpenLine(order_no=order_no, line_id="1", sku="MUG", **{**values, **more})
-
-
-@pytest.mark.parametrize(
-    ("winner", "loser", "why"),
-    [
-        (line(1, state="R"), line(2, placed_s=1), "possession"),
-        (line(1, pin=1), line(2), "pinned"),
-        (line(1), line(2, pin=-1), "given up"),
-        (line(1, placed_s=99), line(2, placed_s=100), "1 s earlier"),
-        (line(1, rank=0), line(2, rank=1), "same second; its channel"),
-        (line(1), line(2), "the order ids decide"),
-        (line(2), line(1, pieces=5), "lines are not split"),
-    ],
-)
-def test_the_words_agree_with_the_walk(winner: OpenLine, loser: OpenLine, why: str) -> None:
-    assert cover(1, [winner, loser]) == {(winner.order_no, "1"): "COVERED", (loser.order_no, "1"): "SHORT"}
-    assert why in why_before(winner, loser)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneshelf.core.coverage import OpenLine, cover
+from oneshelf.core.coverage import OpenLine, cover, is_settled, why_before
+from oneshelf.core.instants import SECOND
 
 RANK = {"amazon": 0, "ebay": 1, "etsy": 2, "shopify": 3}
 
@@ -200,3 +201,58 @@ def test_one_piece_lines_are_served_strictly_by_key(free: int, lines: list[OpenL
         for b in ones:
             if goes_before(a, b) and verdicts[(b.order_no, b.line_id)] == "COVERED":
                 assert verdicts[(a.order_no, a.line_id)] == "COVERED"
+
+
+@pytest.mark.parametrize(
+    ("winner", "loser", "why"),
+    [
+        (
+            line("a", state="R"),
+            line("b", placed_s=1),
+            "it is released to fulfilment or has left: possession goes before everything",
+        ),
+        (
+            line("a", state="S"),
+            line("b", placed_s=1),
+            "it is released to fulfilment or has left: possession goes before everything",
+        ),
+        (line("b", pin=1), line("a"), "it is pinned"),
+        (line("b", placed_s=200), line("a", pin=-1), "the other is given up"),
+        (line("b", placed_s=97), line("a", placed_s=100), "it was bought 3 s earlier, by the channels' own clocks"),
+        (
+            line("b", channel="amazon"),
+            line("a", channel="ebay"),
+            "both were bought in the same second; its channel goes first, where a cancel costs the seller more",
+        ),
+        (line("a"), line("b"), "both were bought in the same second on channels of equal rank; the order ids decide"),
+        (
+            line("b"),
+            line("a", pieces=5),
+            "it needs 1, the other 5: what was left did not suffice for that, and lines are not split",
+        ),
+    ],
+)
+def test_S6_2_the_words_agree_with_the_walk(winner: OpenLine, loser: OpenLine, why: str) -> None:
+    assert walked(1, winner, loser) == {winner.order_id: "COVERED", loser.order_id: "SHORT"}
+    assert why_before(winner, loser) == why
+
+
+@pytest.mark.parametrize(
+    ("through_s", "skew_s", "settled"),
+    [
+        ([101], 0, True),  # past the whole second of a purchase at 100.7 s
+        ([100], 0, False),
+        ([102], 2, False),  # the channel's clock may be two seconds behind
+        ([103], 2, True),
+        ([103, 102], 2, False),  # every channel has to be heard
+        ([103, 0], 2, False),  # one that was never heard never settles anything
+        ([], 0, True),
+    ],
+)
+def test_S6_5_settled_is_when_every_channel_is_past_the_second_of_the_purchase(
+    through_s: list[int], skew_s: int, settled: bool
+) -> None:
+    heard = [(through * SECOND, skew_s) for through in through_s]
+    assert is_settled(100 * SECOND + 700_000, heard) is settled
+    # A microsecond less, and none of these would be.
+    assert is_settled(100 * SECOND + 700_000, [(through - 1, skew) for through, skew in heard]) is (heard == [])

@@ -54,6 +54,7 @@ def test_a_read_without_a_write_under_way(
         (2, 3, 5, 0, Verdict("seen", 1)),
         (4, 3, 5, 0, Verdict("not_yet")),
         (9, 3, 5, 0, Verdict("not_yet")),
+        (2, 5, 5, 0, Verdict("seen", 3)),  # the write changed nothing: what is missing is missing beside it
         (2, 3, None, 0, Verdict("seen", 1)),
         (4, 3, None, 0, Verdict("not_yet")),
     ],

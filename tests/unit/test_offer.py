@@ -109,6 +109,12 @@ def test_S2_4_the_fair_share_never_breaks_the_merchants_limit_or_cap() -> None:
     assert offer_quantity(10, OfferPolicy(cap=2), Others(reserve=10, floor=9)) == 2
 
 
+def test_S2_10_a_cap_of_nothing_takes_everything_and_says_so() -> None:
+    terms = explain_offer(5, OfferPolicy(cap=0))
+    assert (terms.capped, terms.pieces, terms.offer) == (5, 0, 0)
+    assert explain_offer(5, OfferPolicy(units_per_listing=2)).units_per_listing == 2
+
+
 @given(pieces, policies, others_of)
 def test_I11_an_offer_is_within_every_bound(available: int, policy: OfferPolicy, others: Others) -> None:
     offer = offer_quantity(available, policy, others)

@@ -49,6 +49,17 @@ def test_S3_5_what_was_counted_for_a_short_time_is_held_against_that_time() -> N
     assert one * 86_400 == pytest.approx(1.0, rel=0.03)
 
 
+def test_S3_5_who_sold_nothing_has_no_pace_and_half_a_piece_has_half_a_pace() -> None:
+    assert pace.rate(0.0, 0, NOW) == 0.0
+    assert 0.0 < pace.rate(0.5, 0, NOW) == pytest.approx(pace.rate(1.0, 0, NOW) / 2)
+
+
+def test_S3_6_after_half_a_day_a_burst_is_nothing_at_all() -> None:
+    hour = pace.hour_of(NOW)
+    at_11, at_12_30 = (pace.burst_at(5.0, hour, hour * 3_600 * S + age_s * S) for age_s in (39_600, 45_000))
+    assert at_11 > 0.0 == at_12_30
+
+
 @given(st.lists(st.integers(NOW - 3 * 3_600 * S, NOW), max_size=8))
 def test_S3_6_the_counter_is_the_same_in_any_order_of_arrival(placed: list[int]) -> None:
     wanted = sum(math.exp(-(NOW - when) / S / 300) for when in placed)

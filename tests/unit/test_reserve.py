@@ -81,6 +81,29 @@ def test_S2_6_is_stable_for_large_means(mean: float, dispersion: float) -> None:
     assert mean + 1.5 * deviation < b < mean + 12 * deviation
 
 
+def _at_most(b: int, mean: float, dispersion: float) -> float:
+    """P(X ≤ b), summed from 0 in logarithms."""
+
+    def log_chance(x: int) -> float:
+        if dispersion == 0.0:
+            return x * math.log(mean) - mean - math.lgamma(x + 1)
+        size = 1 / dispersion
+        hit = size / (size + mean)
+        return (
+            math.lgamma(x + size) - math.lgamma(size) - math.lgamma(x + 1) + size * math.log(hit) + x * math.log1p(-hit)
+        )
+
+    return math.fsum(math.exp(log_chance(x)) for x in range(b + 1))
+
+
+@pytest.mark.parametrize("dispersion", [0.0, 0.0001, 0.001])
+@pytest.mark.parametrize("mean", [400.0, 1_000.0, 4_000.0])
+def test_S2_6_is_the_smallest_number_that_is_enough_for_large_means_too(mean: float, dispersion: float) -> None:
+    """There the walk begins far above 0."""
+    b = quantile(mean, 0.01, dispersion)
+    assert _at_most(b - 1, mean, dispersion) < 0.99 <= _at_most(b, mean, dispersion)
+
+
 @given(st.floats(0, 3_000), st.floats(0, 200), st.sampled_from([0.0, 0.25]))
 def test_S2_6_never_falls_when_more_is_expected(mean: float, more: float, dispersion: float) -> None:
     assert quantile(mean, 0.01, dispersion) <= quantile(mean + more, 0.01, dispersion)
@@ -98,7 +121,7 @@ def test_quantile_refuses_what_makes_no_sense() -> None:
 
 @pytest.mark.parametrize(
     ("margin", "oversold", "epsilon"),
-    [(100, 9_900, 0.01), (100, 2_400, 0.04), (0, 5, EPSILON_MIN), (5, 0, EPSILON_MAX)],
+    [(100, 9_900, 0.01), (100, 2_400, 0.04), (0, 5, EPSILON_MIN), (5, 0, EPSILON_MAX), (5, 5, EPSILON_MAX)],
 )
 def test_S2_7_epsilon_from_money(margin: int, oversold: int, epsilon: float) -> None:
     assert epsilon_of_money(margin, oversold) == epsilon
@@ -106,7 +129,7 @@ def test_S2_7_epsilon_from_money(margin: int, oversold: int, epsilon: float) -> 
 
 def test_S2_7_nonsense_is_refused() -> None:
     for margin, oversold in ((0, 0), (-1, 5), (5, -1)):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="the cost of an oversold order are 0 or more, and not both 0"):
             epsilon_of_money(margin, oversold)
 
 
@@ -196,6 +219,34 @@ def test_S2_9_a_strict_sku_is_dealt_out_and_the_last_piece_stands_once() -> None
     assert (at_hub, *(offer_quantity(1, OfferPolicy(), planned[name]) for name in (AMAZON, EBAY, ETSY))) == (1, 0, 0, 0)
     at_hub, planned = plan_strict(1, *sellers((0, 0, 0, 0), DAY))  # nobody sells: the dearest to cancel goes first
     assert (at_hub, *(planned[name].floor for name in (AMAZON, EBAY, ETSY))) == (0, 1, 0, 0)
+
+
+def test_S2_9_a_strict_share_says_what_it_is_and_what_the_others_have() -> None:
+    hub, others = sellers((800, 700, 300, 200), HOUR)
+    one = plan_strict(20, hub, others)[1][EBAY]
+    assert (one.strict, one.share, one.floor, one.reserve) == (True, 3, 3, 17)
+    gone = plan_strict(-2, hub, others)[1][EBAY]
+    assert (gone.strict, gone.share, gone.floor, gone.reserve) == (True, 0, 0, 0)
+
+
+def test_S2_3_without_a_hub_that_sells_the_outlets_share_all_of_it() -> None:
+    _, others = sellers((800, 700, 300, 200), HOUR)
+    assert sum(one.share for one in plan(40, None, others).values()) == 40
+    at_hub, strict = plan_strict(40, None, others)
+    assert (at_hub, sum(one.share for one in strict.values())) == (0, 40)
+
+
+def test_S2_3_a_hub_alone_has_nobody_to_plan_for() -> None:
+    hub, _ = sellers((800, 700, 300, 200), HOUR)
+    assert plan(40, hub, {}) == {}
+    assert plan_strict(40, hub, {}) == (40, {})
+
+
+def test_S2_6_a_merchant_whose_sales_are_even_sets_less_aside() -> None:
+    hub, others = sellers((800, 700, 300, 200), HOUR)
+    even, uneven = (plan(900, hub, others, Risk(0.01, dispersion))[AMAZON] for dispersion in (0.0, 0.25))
+    assert (even.mean, even.reserve) == (uneven.mean, quantile(uneven.mean, 0.01, 0.0))
+    assert even.reserve < uneven.reserve
 
 
 def test_S2_14_an_outlet_never_shows_more_than_lies_where_it_is_served_from() -> None:

@@ -69,6 +69,7 @@ def test_an_event_that_can_t_happen_is_refused() -> None:
     ("believed", "offer", "available", "priority"),
     [
         (3, 0, 0, 1),
+        (1, 0, 0, 1),
         (None, 0, 0, 1),
         (5, 4, 4, 2),  # 5 on sale, 4 there
         (0, 2, 2, 3),
@@ -86,6 +87,7 @@ def test_S8_9_lowering_is_unsafe_only_beside_the_reserve_and_the_exposure() -> N
     assert priority_of(5, 4, believed_pieces=5, available=6, reserve=2, exposed=9) == 2
     assert priority_of(5, 4, believed_pieces=5, available=6, reserve=2, exposed=6) == 4
     assert priority_of(5, 4, believed_pieces=5, available=6, reserve=1, exposed=9) == 4
+    assert priority_of(5, 4, believed_pieces=5, available=5, exposed=9) == 4  # nothing is set aside
 
 
 def test_S0_7_the_raises_of_the_first_fill_come_last_but_not_its_zeros() -> None:
@@ -106,6 +108,10 @@ def test_lowering_always_goes_before_raising(believed: int, offer: int, availabl
 
 def test_S8_9_inside_priority_2_the_largest_share_too_many_goes_first() -> None:
     assert urgency(2, 10, 1) > urgency(2, 10, 8) > urgency(2, 100, 95)
+    assert [urgency(2, 10, offer) for offer in (1, 2, 8)] == pytest.approx([9 / 2, 8 / 3, 2 / 9])
+    assert urgency(2, 3, 0) == 3.0  # as with the velocity not known
+    assert urgency(2, 10, 1, v=2.0) == 2 * urgency(2, 10, 1, v=1.0)
+    assert urgency(1, 10, 0) == 0.0
     assert urgency(1, 10, 0, v=2.0) > urgency(1, 10, 0, v=1.0)
     assert urgency(5, 0, 9, v=2.0) == 0.0
 
