@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import jsonschema
 import psycopg
 import pytest
@@ -15,10 +17,12 @@ from tests.scenario.api import Asking, open_shop
 from tests.scenario.service import EBAY, SHOPIFY, Elsewhere, Shop, connected, on_sale
 
 import dashboard_seed
+from oneshelf.core.errors import OneshelfError
 from oneshelf.core.instants import to_us
 from oneshelf.db.tables import metadata
 from oneshelf.db.tx import Tx
 from oneshelf.tenants.seal import new_key_file
+from oneshelf.web.commands import COMMANDS
 
 
 @pytest.fixture
@@ -258,16 +262,29 @@ OWN_WORDS = {
 }
 
 
-async def test_F54_a_tenant_with_nothing_sees_and_changes_nothing_of_a_full_one(shop: Shop, api: Asking) -> None:
+#: Words of Northlight Home that nobody else may read.
+TELLTALE = ("BLK-MUG", "Northlight", "northlight", "gid://")
+
+
+async def another_tenants(shop: Shop) -> dict[str, list[tuple[Any, ...]]]:
+    """Make Northlight Home another tenant's, and the service's own a tenant with nothing. Return the other's books."""
     await fill(shop)
     await shop.run(
         "INSERT INTO announced_sale (tenant_id, sale_no, name, starts_at, ends_at, factor) VALUES (1, 1, 's', 0, 9e18, 2)"
     )
-    tables = [name for name in metadata.tables if name != "api_token"]
-    for name in tables:
-        await shop.run(f"UPDATE {name} SET tenant_id = 2 WHERE tenant_id = 1")
+    for name in metadata.tables:
+        if name != "api_token":
+            await shop.run(f"UPDATE {name} SET tenant_id = 2 WHERE tenant_id = 1")
     await shop.run("INSERT INTO tenant (tenant_id, name, created_at) VALUES (1, 'nothing', 0)")
-    before = {name: await shop.all(f"SELECT * FROM {name} WHERE tenant_id = 2") for name in tables}
+    return await books_of(shop, 2)
+
+
+async def books_of(shop: Shop, tenant_id: int) -> dict[str, list[tuple[Any, ...]]]:
+    return {name: await shop.all(f"SELECT * FROM {name} WHERE tenant_id = {tenant_id}") for name in metadata.tables}
+
+
+async def test_F54_a_tenant_with_nothing_sees_and_changes_nothing_of_a_full_one(shop: Shop, api: Asking) -> None:
+    before = await another_tenants(shop)
     numbers = range(1, 5)
     document = (await api.get("/openapi.json")).body
     for path, methods in document["paths"].items():
@@ -284,7 +301,7 @@ async def test_F54_a_tenant_with_nothing_sees_and_changes_nothing_of_a_full_one(
                     assert answer.status == 404, where
                 elif method == "get":
                     assert answer.status == 200, where
-                    for word in ("BLK-MUG", "Northlight", "northlight", "gid://"):
+                    for word in TELLTALE:
                         assert word not in str(answer.body), where
                 elif path.endswith(".csv"):
                     assert (
@@ -296,8 +313,100 @@ async def test_F54_a_tenant_with_nothing_sees_and_changes_nothing_of_a_full_one(
                     )
                 elif operation["operationId"] not in OWN_WORDS:
                     assert answer.status in (404, 409), where
-    for name in tables:
-        assert await shop.all(f"SELECT * FROM {name} WHERE tenant_id = 2") == before[name], name
+    assert await books_of(shop, 2) == before
+
+
+#: What a command may be given, all at once: each takes what it knows.
+EVERYTHING: dict[str, Any] = {
+    "sku": "BLK-MUG-01",
+    "skus": ["BLK-MUG-01"],
+    "name": "x",
+    "quantity": 1,
+    "pieces": 1,
+    "word": "cancel",
+    "line": "1",
+    "yes": True,
+    "approve": True,
+    "done": True,
+    "strict": True,
+    "enabled": False,
+    "drop": True,
+    "rank": 1,
+    "factor": 2,
+    "starts_at": 1_893_456_000_000_000,  # 2030
+    "ends_at": 1_893_542_400_000_000,
+    "units": 1,
+    "currency": "EUR",
+    "rate": "1.08",
+    "source": "ECB",
+    "scopes": ["all"],
+    "url": "https://erp.example.com/",
+    "events": ["*"],
+    "plan": "pro",
+    "way": "mail",
+    "price": "10.00",
+    "locations": None,
+    "for_s": 60,
+    "since": "2026-11-01T00:00:00Z",
+    "address": "ada@example.com",
+    "text": "account_id,listing,sku,units\n2,5,BLK-MUG-01,1\n",
+    "to": "a@example.com",
+    "parts": {"BLK-MUG-01": 2},
+    "zero_first": False,
+}
+#: Which of those are numbers that somebody else's row may have.
+NUMBERS = (
+    *(
+        "account_id",
+        "outlet_id",
+        "listing",
+        "order_no",
+        "customer_no",
+        "second_no",
+        "into",
+        "task",
+        "receiver",
+        "endpoint",
+    ),
+    *("sale", "hold_no", "probe_no", "token", "change", "request", "rule", "id"),
+)
+
+
+async def test_F54_no_page_shows_anything_of_another_tenant(shop: Shop) -> None:
+    await another_tenants(shop)
+    outlets = [row[0] for row in await shop.all("SELECT outlet_id FROM outlet")]
+    pages = ["/", "/stock", "/stock?q=MUG", "/sku/BLK-MUG-01", *(f"/why/{no}?sku=BLK-MUG-01" for no in outlets)]
+    async with aiohttp.ClientSession() as http:
+        for page in pages:
+            async with http.get(shop.url + page) as answer:
+                text = (await answer.text()).replace("BLK-MUG-01", "")  # what was asked for may be named
+                assert answer.status == (404 if page.startswith(("/sku", "/why")) else 200), page
+                assert [word for word in TELLTALE if word in text] == [], page
+
+
+async def test_F54_no_command_touches_the_books_of_another_tenant_under_the_same_numbers(shop: Shop) -> None:
+    """Two tenants have the same accounts, listings, orders and tasks, under the same numbers: what is asked of one changes one."""
+    await another_tenants(shop)
+    await shop.run("DELETE FROM tenant WHERE tenant_id = 1")
+    await shop.run("UPDATE account SET external_id = external_id || '-2'")  # one account is one tenant's (S0.1)
+    await fill(shop)
+    await shop.run("UPDATE orders SET standing = 'live'")
+    before = await books_of(shop, 2)
+    orders = [order_id for (order_id,) in await shop.all("SELECT order_id FROM orders WHERE tenant_id = 1")]
+    (location,) = await shop.one("SELECT MIN(location_id) FROM location")  # type: ignore[misc]
+    ours, changing = await books_of(shop, 1), set()
+    for name, command in COMMANDS.items():
+        for number in range(1, 5):
+            payload = EVERYTHING | dict.fromkeys(NUMBERS, number) | {"seqs": [number], "account_ids": [number]}
+            with contextlib.suppress(
+                OneshelfError, KeyError, TypeError, ValueError
+            ):  # what the door answers 409 and 400
+                await command(shop.service, payload | {"order": orders[number], "location": location})
+        if (now := await books_of(shop, 1)) != ours:
+            ours = now
+            changing.add(name)
+    assert len(changing) > 20, sorted(changing)  # else nothing was asked that could have changed anybody's
+    assert await books_of(shop, 2) == before
 
 
 async def test_F54_a_token_of_another_tenant_opens_nothing(shop: Shop, api: Asking) -> None:

@@ -102,8 +102,8 @@ def order_of(tx: Tx, tenant_id: int, name: str, account_id: int = 0) -> tuple[Or
         a=account_id,
     )
     if len(rows) != 1:
-        many = "no order" if not rows else "several orders"
-        raise NotDecided(f"There are {many} {name}. Give the id that its channel shows.")
+        many = "There is no order" if not rows else "There are several orders"
+        raise NotDecided(f"{many} {name}. Give the id that its channel shows.")
     order = load_orders_by_no(tx, tenant_id, [rows[0][0]])[rows[0][0]]
     account = load_accounts(tx, tenant_id).get(order.account_id)
     if account is None or account.state != "LIVE":
