@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         say(line_of(report))
         summary = together([report])
     elif asked.crash_points:
-        summary = sweep(asked.crash_points, asked.seed, say=say)
+        summary = sweep(asked.crash_points, asked.seed, asked.locations, say=say)
     else:
         seeds = range(asked.seed, asked.seed + asked.runs)
         wanted = [draw(seed, asked.profile, asked.days, asked.locations) for seed in seeds]

@@ -46,7 +46,7 @@ INVARIANTS: dict[int, str] = {
     16: "after each commit: as 11",
     17: "each answered webhook is stored when it is answered; every look: no stored message is gone; at rest: nothing is left over",
     18: "after each commit: an attempt is accepted only if a good answer to a write or read of numbers there was delivered since it began",
-    19: "at rest: refusals for pace that no fault explains",
+    19: "at rest: refusals for pace that no fault explains; no operation called more often than ten times a second",
     20: "elsewhere: one tenant lives here; tests/unit, tests/scenario/test_front_door.py",
     21: "at the end: log lines, tasks, journal and the database file searched for secrets; log lines for buyers",
     22: "after each commit: it never goes back, and passed no order that is not stored",

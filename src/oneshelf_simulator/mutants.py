@@ -446,6 +446,10 @@ def _rest_of_a_hold_forgotten(stack: ExitStack) -> None:
     _put(stack, elsewhere, "spread", lambda *a, **k: None)
 
 
+def _no_patience(stack: ExitStack) -> None:
+    _put(stack, intents, "backoff_s", lambda first_s, failures, most_s: 0.0)
+
+
 _LOSSY = {"timeout_after": 0.08}
 _LOCATIONS = {"locations": 3}
 _REGULARS = {"regulars": True}
@@ -547,6 +551,7 @@ MUTANTS: dict[str, Mutant] = {
         {**_LOCATIONS, "stock_max": 9, "pending_s": 14_400.0},
         "I13",
     ),
+    "no_patience": Mutant("a shop that is away is asked again at once", _no_patience, {"counts": {"dark": 30}}, "I19"),
     "parcel_from_the_wrong_place": Mutant(
         "a parcel leaves from where its line stands, wherever it was packed",
         _parcel_from_the_wrong_place,

@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import json
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from email.utils import format_datetime
 from typing import Any, Protocol
@@ -75,7 +75,9 @@ class Net:
         self.on_stored: Callable[[str, bytes], None] = lambda message_id, body: None
         self.on_trouble: Callable[[str], None] = lambda channel: None
         self.on_answer: Callable[[str, Request, int | None], None] = lambda channel, request, status: None
-        self.on_request: Callable[[str, Request], None] = lambda channel, request: None
+        #: By channel and operation: the most calls in one minute.
+        self.busiest: Counter[tuple[str, str]] = Counter()
+        self._minute, self._in_minute = 0, Counter[tuple[str, str]]()
         self.kill_at_answer: Callable[[], bool] = lambda: False
         self.in_flight: dict[str, int] = {}
         self._count = 0
@@ -96,10 +98,18 @@ class Net:
         self._count += 1
         number, channel = self._count, channel_of(request.url)
         self.trace.note("call", number, channel, request.operation, request.method)
-        self.on_request(channel, request)
+        self._note_pace(channel, request.operation)
         work = self._carry(life, request, future, channel, number, now)
         self.loop.create_task(work, context=self.outside)
         return await future
+
+    def _note_pace(self, channel: str, operation: str) -> None:
+        minute, what = int(self.loop.time() // 60), (channel, operation)
+        if minute != self._minute:
+            self._minute = minute
+            self._in_minute.clear()
+        self._in_minute[what] += 1
+        self.busiest[what] = max(self.busiest[what], self._in_minute[what])
 
     async def _carry(
         self,

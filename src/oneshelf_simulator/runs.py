@@ -80,12 +80,12 @@ SWEEP_EVERY = {"before": 97, "after": 97, "await": 1_009}
 SWEEP_S = 3_600.0
 
 
-def sweep_options(number: int, seed: int) -> Options:
+def sweep_options(number: int, seed: int, locations: int = 1) -> Options:
     """One run of a crash sweep: a small busy shop without another fault; each run dies at other points than the ones before it."""
     kind = tuple(SWEEP_EVERY)[number % len(SWEEP_EVERY)]
     every = SWEEP_EVERY[kind]
     return msgspec.structs.replace(
-        draw(seed + number, "busy", SWEEP_S / 86_400),
+        draw(seed + number, "busy", SWEEP_S / 86_400, locations),
         chances={},
         counts={},
         crash_point=kind,
@@ -95,11 +95,13 @@ def sweep_options(number: int, seed: int) -> Options:
     )
 
 
-def sweep(points: int, seed: int, *, say: Callable[[str], None], processes: int = PROCESSES) -> Summary:
+def sweep(
+    points: int, seed: int, locations: int = 1, *, say: Callable[[str], None], processes: int = PROCESSES
+) -> Summary:
     """Let the process die at `points` commits and awaits at least, run after run."""
     reports: list[Report] = []
     while sum(report.crashes for report in reports) < points:
-        more = [sweep_options(len(reports) + number, seed) for number in range(2 * processes)]
+        more = [sweep_options(len(reports) + number, seed, locations) for number in range(2 * processes)]
         reports += _reports(more, lambda line: None, processes)
         say(f"{sum(report.crashes for report in reports)} of {points} crashes survived")
         if any(report.breach is not None for report in reports):

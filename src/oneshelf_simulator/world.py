@@ -28,6 +28,7 @@ from .loop import SimLoop
 from .net import Net, queue_of
 from .options import Options, expanded
 from .oversold import LIE_S, Oversold
+from .pace import check_pace
 from .places import Places
 from .restores import Restores
 from .shelf import RENEWAL_S, Shelf
@@ -50,8 +51,6 @@ DOWN_S_MAX = 240.0
 SUPERVISE_S = 5.0
 #: How long a person takes to see that an account must be signed in again, or that a listing is parked, seconds.
 PERSON_S = 300.0
-#: So many refusals for pace may follow a crash.
-PACE_A_LIFE = 5
 #: Where files of a run lie: in memory if the machine has such a place.
 MEMORY = Path("/dev/shm")
 
@@ -493,7 +492,7 @@ class World:
         if waiting:
             await asyncio.sleep(RENEWAL_S - QUIET_S)
             await self._rest_again()
-        self._judge(self._check_pace)
+        self._judge(check_pace, self.paced, self.engine.deaths + 1, self.net.busiest)
         self._judge(self._check_secrets)
 
     def _explained_writes(self) -> int:
@@ -513,14 +512,6 @@ class World:
             reasons = self.auditor.why_no_rest()
         if reasons and self.failure is None:
             self.failure = Breach(reasons[0].split()[0], "after rest: " + "; ".join(reasons[:6]))
-
-    def _check_pace(self) -> None:
-        """I19. A new life has forgotten what was spent in the last seconds of the one before."""
-        for channel, count in sorted(self.paced.items()):
-            if count > PACE_A_LIFE * self.engine.deaths:
-                raise Breach(
-                    "I19", f"{channel} refused {count} calls for their pace, in {self.engine.deaths + 1} lives"
-                )
 
     def _check_secrets(self) -> None:
         secrets = [

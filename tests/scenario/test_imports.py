@@ -250,6 +250,19 @@ class TestUnanswered:
         world.tick(400)
         assert isinstance(world.plan_import(), FindCall), "one not found so far"
 
+    def test_F45_a_shop_that_was_away_for_hours_is_asked_again_and_not_at_once(
+        self, world: World, call: CreateCall
+    ) -> None:
+        """A wait that doubled 1,024 times is no number any more: the step broke each time, and asked again at once."""
+        with transaction(world.store) as tx:
+            tx.run("UPDATE intent SET attempts = 5000")
+        world.settle(call, Unknown("timed out"))
+        world.tick(400)
+        world.settle_find(find(world), "connection refused")
+        assert world.plan_import() is None
+        world.tick(400)
+        assert isinstance(world.plan_import(), FindCall)
+
     def test_S14_3_the_60_s_count_from_the_call_that_got_no_answer_not_from_one_that_was_put_off(
         self, world: World, call: CreateCall
     ) -> None:

@@ -144,8 +144,12 @@ def test_each_invariant_was_checked(summary: Summary) -> None:
 
 
 def test_a_process_that_dies_at_every_so_many_th_point_loses_nothing() -> None:
-    options = [msgspec.structs.replace(sweep_options(number, 40), fault_s=500.0) for number in (0, 1, 2)]
+    options = [
+        msgspec.structs.replace(sweep_options(number, 40, locations), fault_s=500.0)
+        for number, locations in ((0, 1), (1, 3), (2, 1))
+    ]
     assert {one.crash_point for one in options} == {"before", "after", "await"}
+    assert [one.locations for one in options] == [1, 3, 1]
     for one in options:
         report = play(one)
         assert report.breach is None and report.crashes >= 5, one.crash_point

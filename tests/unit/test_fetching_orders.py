@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.unit.seeding import NOW, TENANT
@@ -16,7 +16,7 @@ from oneshelf.channels.contract import Cursor, Page
 from oneshelf.core.http import NoAnswer
 from oneshelf.core.instants import SECOND, to_us
 from oneshelf.db.store import Store
-from oneshelf.intake.worker import _fetch, poll_once
+from oneshelf.intake.worker import FAILED_WAIT_MAX_S, _fetch, poll_loop, poll_once
 from oneshelf.orders import claims, intents
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import ManualClock
@@ -114,6 +114,36 @@ async def test_F28_a_run_of_pages_up_to_an_instant_that_has_not_come_there_begin
     assert row == (to_us(clock.now() - timedelta(seconds=329)),)
     ours, theirs = clock.now().isoformat(), channel_now().isoformat()
     assert asked == [(ours, 0), (theirs, 0), (theirs, 1)]
+
+
+class Counting(Bell):
+    """A bell whose waits are over at once, until there were so many."""
+
+    def __init__(self, waits: int, stop: asyncio.Event) -> None:
+        super().__init__()
+        self.left, self.ends, self.longest_s = waits, stop, 0.0
+
+    async def wait(self, seconds: float, stop: asyncio.Event) -> bool:
+        self.left, self.longest_s = self.left - 1, max(self.longest_s, seconds)
+        if self.left <= 0:
+            self.ends.set()
+        await asyncio.sleep(0)
+        return False
+
+
+async def test_F45_a_channel_that_is_away_for_a_week_ends_no_loop(writer: Writer) -> None:
+    """Every 300 s: after three and a half days that is the 1,024th time, and a loop that ends ends the service."""
+
+    class Away:
+        name = SimpleNamespace(title=lambda: "eBay")
+
+        async def fetch(self, http: Any, cursor: Cursor, now: datetime) -> Page:
+            raise NoAnswer("connection refused", sent=False)
+
+    stop = asyncio.Event()
+    poke, away = Counting(1_100, stop), cast(Any, Away())
+    await poll_loop(TENANT, 3, away, cast(Any, None), writer, ManualClock(), 60.0, NOW, poke, Bell(), stop)
+    assert (poke.left, poke.longest_s) == (0, FAILED_WAIT_MAX_S)
 
 
 async def test_F45_a_channel_that_was_down_is_asked_again_within_minutes(writer: Writer) -> None:

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oneshelf.core.backoff import backoff_s
 from oneshelf.core.slot import (
     IN_FLIGHT,
     SLOT_TRANSITIONS,
     SlotEvent,
     SlotState,
-    backoff_s,
     next_look_s,
     next_state,
     priority_of,

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from .backoff import backoff_s
 from .instants import SECOND, from_us, iso
 from .tasks import command_for, kind_of
 
@@ -72,7 +73,7 @@ def is_quiet(now: int, quiet_from: int | None, quiet_until: int | None, timezone
 
 def retry_wait_s(attempts: int) -> int:
     """Return the wait after so many tries that were not taken (1 or more), seconds."""
-    return int(min(RETRY_S_MAX, RETRY_S_FIRST * 2 ** min(attempts - 1, 20)))
+    return int(backoff_s(RETRY_S_FIRST, attempts, RETRY_S_MAX))
 
 
 def compose(told: Sequence[Told], count: int, base_url: str) -> Message:

@@ -200,15 +200,6 @@ BASE_FRESH_S = 15.0
 GONE_MAX = 3
 
 
-def backoff_s(first_s: float, failures: int, most_s: float) -> float:
-    """Return the wait after the n-th failure in a row (1 or more): `first_s`, doubled each time, at most `most_s`.
-
-    >>> [backoff_s(5.0, n, 300.0) for n in (1, 2, 3, 9)]
-    [5.0, 10.0, 20.0, 300.0]
-    """
-    return min(most_s, first_s * 2.0 ** min(max(0, failures - 1), 32))
-
-
 def next_look_s(since_ack_s: float, first_s: float, deadline_s: float) -> float:
     """Return how long after the channel's yes the next look at a write is due: `first_s` doubled until it is later than
     `since_ack_s`, at most `deadline_s`.

@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from oneshelf.channels.contract import Channel, Cursor, Http, NoAnswer
+from oneshelf.core.backoff import backoff_s
 from oneshelf.core.errors import Park, Retry, SignInAgain, Stop
 from oneshelf.core.instants import SECOND, to_us, until_s
 from oneshelf.core.outcome import Unknown
@@ -95,13 +96,13 @@ async def poll_loop(
         except (NoAnswer, Retry, Park) as error:
             failures += 1
             await _note_failure(tenant_id, account_id, channel, writer, clock, error)
-            wait = min(FAILED_WAIT_MAX_S, FAILED_WAIT_S * 2 ** (failures - 1))
+            wait = backoff_s(FAILED_WAIT_S, failures, FAILED_WAIT_MAX_S)
             if isinstance(error, Retry) and error.wait_s is not None:
                 wait = max(wait, error.wait_s)
         except Exception:
             failures += 1
             log.exception("poll_failed", account_id=account_id)
-            wait = min(FAILED_WAIT_MAX_S, FAILED_WAIT_S * 2 ** (failures - 1))
+            wait = backoff_s(FAILED_WAIT_S, failures, FAILED_WAIT_MAX_S)
         await poke.wait(wait, stop)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from oneshelf.core.backoff import backoff_s
 from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Throttled, Unknown
 from oneshelf.core.plan import Capability
@@ -165,7 +166,7 @@ def settle(
 
 def wait_s(attempts: int) -> float:
     """The wait before the next look, doubling from FIRST_WAIT_S to LONGEST_WAIT_S."""
-    return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** max(0, attempts - 1))
+    return backoff_s(FIRST_WAIT_S, attempts, LONGEST_WAIT_S)
 
 
 def put_off(tx: Tx, tenant_id: int, intent: Intent, outcome: Throttled | Unknown, now: int) -> None:
@@ -176,7 +177,7 @@ def put_off(tx: Tx, tenant_id: int, intent: Intent, outcome: Throttled | Unknown
     if isinstance(outcome, Throttled):
         wait = outcome.wait_s
         if wait is None:
-            wait = min(THROTTLED_WAIT_S_MAX, THROTTLED_WAIT_S * 2 ** min(10, max(0, intent.attempts - 1)))
+            wait = backoff_s(THROTTLED_WAIT_S, intent.attempts, THROTTLED_WAIT_S_MAX)
         state = "UNKNOWN" if intent.payload.get("maybe_done") else "WAITING"
         settle(tx, tenant_id, intent, state, now, reason=outcome.reason, due_at=now + int(wait * SECOND))
     else:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from oneshelf.channels.abilities import PriceSeen
 from oneshelf.channels.contract import Capabilities, NoAnswer
+from oneshelf.core.backoff import backoff_s
 from oneshelf.core.errors import Retry, SignInAgain
 from oneshelf.core.instants import SECOND, to_us
 from oneshelf.core.money import in_words
@@ -29,7 +30,6 @@ from oneshelf.core.slot import (
     UNSEEN_MAX,
     SlotEvent,
     SlotState,
-    backoff_s,
     next_look_s,
 )
 from oneshelf.db import events

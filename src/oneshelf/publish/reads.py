@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from oneshelf.channels.contract import Capabilities, NoAnswer, Seen
+from oneshelf.core.backoff import backoff_s
 from oneshelf.core.drift import NO_SALES, Sales, Verdict
 from oneshelf.core.errors import Retry, SignInAgain
 from oneshelf.core.instants import to_us
@@ -19,7 +20,6 @@ from oneshelf.core.slot import (
     SIGN_IN_S,
     SlotEvent,
     SlotState,
-    backoff_s,
 )
 from oneshelf.db.journal import close_task, open_task
 from oneshelf.db.tx import Tx

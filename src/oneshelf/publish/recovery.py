@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oneshelf.core.slot import IN_FLIGHT, UNKNOWN_READ_S, UNKNOWN_READ_S_MAX, SlotEvent, SlotState, backoff_s
+from oneshelf.core.backoff import backoff_s
+from oneshelf.core.slot import IN_FLIGHT, UNKNOWN_READ_S, UNKNOWN_READ_S_MAX, SlotEvent, SlotState
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
 from oneshelf.listings import dirty

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from oneshelf.channels.contract import Capabilities
+from oneshelf.core.backoff import backoff_s
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled, Unknown
 from oneshelf.core.slot import (
     READ_RETRY_S,
@@ -24,7 +25,6 @@ from oneshelf.core.slot import (
     URGENT_S_MAX,
     SlotEvent,
     SlotState,
-    backoff_s,
 )
 from oneshelf.db import events
 from oneshelf.db.journal import open_task

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from oneshelf.channels.contract import ExportState, Http, Hub, HubLevel, NoAnswer
+from oneshelf.core.backoff import backoff_s
 from oneshelf.core.errors import Park, Retry, Stop
 from oneshelf.core.instants import SECOND, to_us
 from oneshelf.db.tx import Tx
@@ -157,7 +158,7 @@ def export_wait_s(last_at: int | None, now: int, every_s: float, failures: int =
     if last_at is None:
         return every_s
     wait_s = min(every_s, every_s - (now - last_at) / SECOND)  # never longer, if the clock was set back
-    return max(wait_s, min(every_s, EXPORT_AGAIN_S * 2.0 ** min(failures - 1, 32))) if failures else wait_s
+    return max(wait_s, backoff_s(EXPORT_AGAIN_S, failures, every_s)) if failures else wait_s
 
 
 def last_export_at(tx: Tx, tenant_id: int, account_id: int) -> int | None:

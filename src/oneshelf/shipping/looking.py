@@ -15,7 +15,7 @@ from oneshelf.db.tx import Tx
 from oneshelf.orders.rows import load_orders_by_no
 from oneshelf.orders.shipments import ShipmentRow, load_shipments, save_shipments
 
-from .telling import LookCall, Units, backoff_s, confirm, end, put_off, units_of
+from .telling import LookCall, Units, confirm, end, put_off, units_of, wait_s
 
 #: How long after the call a "not found" may count for the second time.
 NOT_FOUND_AFTER_S = 60.0
@@ -40,7 +40,7 @@ def settle(
     if told is None:
         for row in rows:
             row.attempts += 1
-        put_off(tx, tenant_id, rows, now + int(backoff_s(rows[0].attempts) * SECOND), problem)
+        put_off(tx, tenant_id, rows, now + int(wait_s(rows[0].attempts) * SECOND), problem)
         return
     order = load_orders_by_no(tx, tenant_id, [rows[0].order_no])[rows[0].order_no]
     taken = {row.reference for row in everyone if row.reference and row.shipment_id != rows[0].shipment_id}

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from oneshelf.channels.abilities import Parcel, ShipAbility
+from oneshelf.core.backoff import backoff_s
 from oneshelf.core.instants import SECOND, from_us
 from oneshelf.core.outcome import Accepted, Outcome, Rejected, Throttled
 from oneshelf.core.shipment import ShipmentEvent, ShipmentState
@@ -330,8 +331,8 @@ def settle(tx: Tx, tenant_id: int, call: TellCall, outcome: Outcome, now: int) -
         _refused(tx, tenant_id, order, rows, outcome, now)
     else:
         event = ShipmentEvent.THROTTLED if isinstance(outcome, Throttled) else ShipmentEvent.UNANSWERED
-        wait_s = outcome.wait_s if isinstance(outcome, Throttled) and outcome.wait_s is not None else None
-        due_at = now + int((wait_s if wait_s is not None else backoff_s(rows[0].attempts)) * SECOND)
+        named = outcome.wait_s if isinstance(outcome, Throttled) else None
+        due_at = now + int((named if named is not None else wait_s(rows[0].attempts)) * SECOND)
         for row in rows:
             row.take(event)
         put_off(tx, tenant_id, rows, due_at, outcome.reason)
@@ -384,9 +385,9 @@ def put_off(tx: Tx, tenant_id: int, rows: list[ShipmentRow], due_at: int, reason
     save_shipments(tx, tenant_id, rows)
 
 
-def backoff_s(attempts: int) -> float:
+def wait_s(attempts: int) -> float:
     """The wait before the next look, doubling from FIRST_WAIT_S to LONGEST_WAIT_S."""
-    return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** max(0, attempts - 1))
+    return backoff_s(FIRST_WAIT_S, attempts, LONGEST_WAIT_S)
 
 
 def recover(tx: Tx, tenant_id: int, account_id: int | None = None) -> int:

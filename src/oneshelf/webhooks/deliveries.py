@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from oneshelf.core.backoff import backoff_s
 from oneshelf.core.errors import NotThere, OneshelfError
 from oneshelf.core.instants import SECOND, iso
 from oneshelf.core.standard_webhook import headers_for
@@ -184,7 +185,7 @@ def settle(tx: Tx, tenant_id: int, call: Call, heard: Heard, now: int) -> None:
         _end(tx, tenant_id, call, "GIVEN_UP", heard, now)
     else:
         _put_off(tx, tenant_id, call, heard, now + RETRIES_S[tries - 1] * SECOND)
-    rest_s = max(heard.wait_s, min(REST_S_MAX, REST_S * 2 ** min(failures - 2, 20)) if failures > 1 else 0)
+    rest_s = max(heard.wait_s, int(backoff_s(REST_S, failures - 1, REST_S_MAX)) if failures > 1 else 0)
     tx.run(
         "UPDATE webhook_endpoint SET failures = :f, failing_since = :since, rest_until = :rest WHERE tenant_id = :t AND endpoint_no = :no",
         f=failures,
