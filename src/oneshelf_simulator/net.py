@@ -75,6 +75,7 @@ class Net:
         self.on_stored: Callable[[str, bytes], None] = lambda message_id, body: None
         self.on_trouble: Callable[[str], None] = lambda channel: None
         self.on_answer: Callable[[str, Request, int | None], None] = lambda channel, request, status: None
+        self.on_request: Callable[[str, Request], None] = lambda channel, request: None
         #: By channel and operation: the most calls in one minute.
         self.busiest: Counter[tuple[str, str]] = Counter()
         self._minute, self._in_minute = 0, Counter[tuple[str, str]]()
@@ -98,6 +99,7 @@ class Net:
         self._count += 1
         number, channel = self._count, channel_of(request.url)
         self.trace.note("call", number, channel, request.operation, request.method)
+        self.on_request(channel, request)
         self._note_pace(channel, request.operation)
         work = self._carry(life, request, future, channel, number, now)
         self.loop.create_task(work, context=self.outside)
