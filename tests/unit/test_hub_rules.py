@@ -106,10 +106,7 @@ def test_S5_7_without_a_word_of_the_pieces_on_hand_all_counts_as_carried() -> No
     ("offs", "lies"),
     [
         ({"A": 0, "B": 0}, {"A": 0, "B": 0}),
-        (
-            {"A": 3, "B": -1},
-            {"A": 3, "B": -1},
-        ),  # counted and carried it may be; that one is fewer at B may be a sale all the same
+        ({"A": 3, "B": -1}, {"A": 3, "B": -1}),  # carried, it may be; one fewer at B may be a sale all the same
         ({"A": 2, "B": 0}, {"A": 1, "B": 0}),  # more than lies there: a parcel or a return is not known yet
     ],
 )

@@ -562,6 +562,28 @@ def test_F10_a_large_file_that_is_whole_is_read_to_its_end_and_disturbs_nobody(l
     assert store.check_rest() is None  # that it can't be opened is no damage
 
 
+def test_F10_a_table_that_can_not_be_read_for_a_while_keeps_no_other_from_being_read(
+    large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_module, "ROWS_BEFORE_MAX", -1)  # every table is read beside the work
+    store = SqliteStore(str(large))
+    store.open()
+    store.close()
+    looked: list[str] = []
+
+    def look(connection: sqlite3.Connection, table: str = "") -> str | None:
+        looked.append(table)
+        if len(looked) == 1:
+            busy = sqlite3.OperationalError("database is locked")
+            busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise busy
+        return "a page is wrong" if table == "counter" else None
+
+    monkeypatch.setattr(sqlite_module, "_look_at", look)
+    problem = store.check_rest()
+    assert problem is not None and "a page is wrong" in str(problem) and len(looked) > 1
+
+
 def test_what_a_killed_process_had_committed_is_there_without_its_helper_files(path: Path) -> None:
     filled(path)
     subprocess.run([sys.executable, "-c", _LEAVES_WAL, path], timeout=60)

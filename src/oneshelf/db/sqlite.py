@@ -22,7 +22,7 @@ BUSY_TIMEOUT_MS = 5_000
 #: Pages of the WAL after which SQLite folds it into the file: 16 MB, so that a hot minute does not checkpoint all the time.
 WAL_AUTOCHECKPOINT_PAGES = 4_000
 #: A file of up to so many bytes is read whole before anything else; of a larger one the tables are, the small ones first, up to so many
-#: rows, and the rest beside the work: a gigabyte takes a second, and twenty where it was not read for a while.
+#: rows, and the rest beside the work: a gigabyte takes about a second when it lies in memory.
 WHOLE_BYTES_MAX = 256_000_000
 ROWS_BEFORE_MAX = 100_000
 
@@ -153,13 +153,12 @@ class SqliteStore:
         """Read what was too large to be read before the start; takes a second or more a gigabyte. Return what to say if it is damaged."""
         for table in self._unread:
             try:
-                with contextlib.closing(
-                    self.open_for_reading()
-                ) as connection:  # one each: a long read keeps the WAL growing
+                # A connection each: a long read keeps the WAL growing.
+                with contextlib.closing(self.open_for_reading()) as connection:
                     found = _look_at(connection, table)
             except sqlite3.Error as error:
                 if _kind(error) not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR):
-                    return None  # what keeps a reader out for a while is no damage
+                    continue  # what keeps a reader out for a while is no damage; the other tables are read all the same
                 found = str(error)
             if found is not None:
                 return self._damaged(found, "That was found while the service ran: keep this file, too.")

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
@@ -138,7 +138,10 @@ async def _start(stage: Stage) -> tuple[asyncio.subprocess.Process, Life]:
     environment |= {f"{PREFIX}{name}".upper(): _as_text(value) for name, value in named.items()}
     began = to_us(clock.now())
     process = await asyncio.create_subprocess_exec(
-        *_command(), env=environment, stdout=asyncio.subprocess.PIPE, start_new_session=True
+        *(sys.executable, "-m", "oneshelf.cli", "serve", "--json"),
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
     )
     try:
         assert process.stdout is not None
@@ -151,14 +154,11 @@ async def _start(stage: Stage) -> tuple[asyncio.subprocess.Process, Life]:
     except BaseException as problem:
         if process.returncode is None:
             process.kill()
+            await process.wait()
         if isinstance(problem, TimeoutError):
             raise Stop(f"The service decided nothing within {DECIDES_WITHIN_S:.0f} s of its start.") from problem
         raise
     return process, Life((listening - began) / SECOND, (decided - began) / SECOND)
-
-
-def _command() -> Sequence[str]:
-    return sys.executable, "-m", "oneshelf.cli", "serve", "--json"
 
 
 def _as_text(value: object) -> str:

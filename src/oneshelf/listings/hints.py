@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from oneshelf.core.backoff import backoff_s
 from oneshelf.core.instants import SECOND
 from oneshelf.db.tx import Tx
 
@@ -77,7 +78,7 @@ def done(tx: Tx, tenant_id: int, account_id: int, hint: Hint) -> None:
 
 def again(tx: Tx, tenant_id: int, account_id: int, hint: Hint, now: int, *, empty: bool, wait_s: float = 0.0) -> None:
     """It could not be read, or the channel did not know it: once more later."""
-    wait = min(FAILED_WAIT_US_MAX, FAILED_WAIT_US * 2 ** min(hint.failures + hint.empty, 10))
+    wait = int(backoff_s(FAILED_WAIT_US, hint.failures + hint.empty + 1, FAILED_WAIT_US_MAX))
     tx.run(
         "UPDATE listing_hint SET due_at = :due, empty = empty + :empty, failures = failures + :failed "
         "WHERE tenant_id = :t AND account_id = :a AND external_id = :e",
