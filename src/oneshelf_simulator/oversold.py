@@ -135,6 +135,8 @@ class Oversold:
                 unknown += elsewhere
             if here and self._put_back_known_from(other) > now:
                 put_back += here
+            if here and self._is_told_away(other, sale.channel, sku):
+                unknown += here
         # What the channel put back itself stands there, however many were sold too often before.
         if k + unknown + put_back >= 0 or put_back >= self.shelf.pieces(sale)[sku]:
             return "window"
@@ -161,6 +163,13 @@ class Oversold:
         heard = self.heard_at.get((other.channel, plain_id(other.order_id)), _NEVER)
         known = min(heard, self._polled(other, placed)) + int((TELL_S + PROCESSING_S[channel]) * SECOND)
         return known + self._troubled(placed, known, {channel, other.channel, "shopify", "*"})
+
+    def _is_told_away(self, other: Any, channel: str, sku: str) -> bool:
+        """Whether a purchase that its channel has counted itself stands there as unsold again: of what no search shows and no message
+        told of, nobody knows, so the next number that we tell has its pieces in it (F21, S9.2)."""
+        if self.shelf.is_listed(other) or other.cancelled_at or self._known_from(other, channel) <= self.now_us():
+            return False
+        return self.told.raised(channel, sku, int(other.placed_at.timestamp() * SECOND))
 
     def _edit_known_from(self, at: int, channel: str) -> int:
         """The instant from which `channel` should have been told of pieces that left the shelf without a sale."""
