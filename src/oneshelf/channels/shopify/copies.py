@@ -233,10 +233,9 @@ def _detail(order: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def before_sending(error: Exception) -> Outcome:
-    """Nothing was sent yet: a read that failed."""
+    """Nothing was sent yet: a read that failed. Unless the shop says for how long, whoever asks waits longer each time."""
     if isinstance(error, SignInAgain):
         return Rejected(str(error), "unauthorized")
     if isinstance(error, Park):
         return Rejected(str(error), "unreadable")
-    wait_s = error.wait_s if isinstance(error, Retry) else None
-    return Throttled(wait_s if wait_s is not None else 1.0, str(error))
+    return Throttled(error.wait_s if isinstance(error, Retry) else None, str(error))
