@@ -1,27 +1,20 @@
-"""The simulator: the same seed gives the same bytes, a modest number of seeds holds every invariant, and it has teeth."""
+"""The simulator: the same seed gives the same bytes, and a modest number of seeds holds every invariant."""
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import json
 import os
-import random
 import subprocess
 import sys
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from oneshelf_simulator import auditor
 from oneshelf_simulator.__main__ import main
 from oneshelf_simulator.faults import FAULTS, never_injected, table
-from oneshelf_simulator.loop import OWNER, Deadlock, SimLoop
-from oneshelf_simulator.mutants import MUTANTS
 from oneshelf_simulator.options import PROFILES, draw, read_options
-from oneshelf_simulator.runs import Summary, run_many, sweep_options
-from oneshelf_simulator.teeth import bite_one, options_for, planted
+from oneshelf_simulator.runs import Summary, run_many
 from oneshelf_simulator.trace import Trace
 from oneshelf_simulator.world import play
 
@@ -29,8 +22,6 @@ ROOT = Path(__file__).parents[2]
 #: The seeds of every change: small hot worlds, together with every fault of the table.
 CI_SEEDS = (*range(5, 13), 14, 16, 27, 36)
 CI_DAYS = 0.05
-#: Seeds of shops of three locations.
-LOCATIONS_SEEDS = (2, 3)
 #: What has to come about over these seeds, of what merchants ask for.
 WISHES = (
     "strict",
@@ -125,15 +116,6 @@ def test_each_thing_a_merchant_asks_for_was_played(summary: Summary, wish: str) 
     assert summary.wishes.get(wish, 0) > 0, f"{wish} never came about: draw more, or take other seeds"
 
 
-def test_shops_of_several_locations_come_to_rest() -> None:
-    """One whose merchant has us say where orders leave from, and one where the shop says it."""
-    wanted = [draw(seed, "hostile", CI_DAYS, 3) for seed in LOCATIONS_SEEDS]
-    assert {one.routed for one in wanted} == {True, False}
-    summary = run_many(wanted, say=lambda line: None)
-    assert [(one.rule, one.what, one.seed) for one in summary.breaches] == []
-    assert summary.wishes["carried"] > 0 and summary.wishes["routed"] == 1
-
-
 def test_a_fault_that_never_happened_is_named() -> None:
     assert never_injected({}) == [number for number, fault in FAULTS.items() if fault.counters]
 
@@ -141,18 +123,6 @@ def test_a_fault_that_never_happened_is_named() -> None:
 def test_each_invariant_was_checked(summary: Summary) -> None:
     after_each = {str(number) for number in (1, 3, 6, 7, 8, 9, 10, 11, 12, 15, 17, 18, 21, 22, 23)}
     assert {number for number in after_each if not summary.checks.get(number)} == set()
-
-
-def test_a_process_that_dies_at_every_so_many_th_point_loses_nothing() -> None:
-    options = [
-        msgspec.structs.replace(sweep_options(number, 40, locations), fault_s=500.0)
-        for number, locations in ((0, 1), (1, 3), (2, 1))
-    ]
-    assert {one.crash_point for one in options} == {"before", "after", "await"}
-    assert [one.locations for one in options] == [1, 3, 1]
-    for one in options:
-        report = play(one)
-        assert report.breach is None and report.crashes >= 5, one.crash_point
 
 
 # --- the tables ------------------------------------------------------------------------------------------------------------------
@@ -177,125 +147,6 @@ def test_the_page_has_the_tables_as_they_are() -> None:
     assert table() in page
     for number, how in auditor.INVARIANTS.items():
         assert f"| {number} | {how} |" in page
-
-
-# --- teeth -----------------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["level_without_entry", "answer_without_storing", "anybody_raises", "always_settled"])
-def test_a_planted_fault_is_caught(name: str) -> None:
-    assert bite_one(name).caught_by is not None
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", MUTANTS)
-def test_every_planted_fault_is_caught_and_its_world_without_it_holds(name: str) -> None:
-    bite = bite_one(name)
-    assert bite.caught_by is not None and bite.seed is not None
-    assert play(options_for(name, bite.seed)).breach is None
-
-
-def test_every_planted_fault_says_what_catches_it() -> None:
-    assert len(MUTANTS) >= 15
-    assert [name for name, mutant in MUTANTS.items() if not mutant.caught_by] == []
-
-
-def test_a_planted_fault_leaves_nothing_behind() -> None:
-    from oneshelf.stock import ledger
-
-    before = ledger._write
-    with planted("level_without_entry"):
-        assert ledger._write is not before
-    assert ledger._write is before
-
-
-def test_a_failure_is_shown_whole_and_played_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "options.json").write_text(options_for("one_more", 101).to_json())
-    with planted("one_more"):
-        assert main(["--replay", "options.json", "--no-shrink", "--json"]) == 1
-        told = capsys.readouterr()
-        failure = json.loads(told.out)["breaches"][0]
-        assert failure["rule"] == "I11" and len(failure["last"]) == 40 and failure["options"]["seed"] == 101
-        assert "BREACH I11" in told.err and failure["levels"][0] in told.err and failure["last"][-1] in told.err
-        assert main(["--replay", "oneshelf-sim-101.json", "--no-shrink", "--json"]) == 1
-        assert json.loads(capsys.readouterr().out)["breaches"][0] == failure
-    assert main(["--replay", "oneshelf-sim-101.json", "--json"]) == 0
-
-
-def test_a_failure_is_made_smaller(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "options.json").write_text(options_for("one_more", 101).to_json())
-    with planted("one_more"):
-        assert main(["--replay", "options.json", "--json"]) == 1
-    failure = json.loads(capsys.readouterr().out)["breaches"][0]
-    assert failure["options"]["fault_s"] <= 900 and failure["options"]["chances"] == {}
-
-
-# --- the loop ----------------------------------------------------------------------------------------------------------------------
-
-
-def test_time_jumps_to_the_next_timer() -> None:
-    loop = SimLoop(random.Random(1))
-
-    async def wait() -> float:
-        await asyncio.sleep(86_400.0)
-        return loop.time()
-
-    assert loop.run(wait()) == 86_400.0
-
-
-def test_who_waits_for_ever_is_told() -> None:
-    loop = SimLoop(random.Random(1))
-
-    async def wait() -> None:
-        await loop.create_future()
-
-    with pytest.raises(Deadlock):
-        loop.run(wait())
-
-
-def test_chance_orders_the_tasks_that_are_ready_together() -> None:
-    def order_of(seed: int) -> list[int]:
-        loop, seen = SimLoop(random.Random(seed)), []
-
-        async def one(number: int) -> None:
-            seen.append(number)
-
-        async def all_of_them() -> None:
-            await asyncio.gather(*(one(number) for number in range(8)))
-
-        loop.run(all_of_them())
-        return seen
-
-    assert order_of(1) == order_of(1) != order_of(2)
-    assert sorted(order_of(2)) == list(range(8))
-
-
-def test_what_belongs_to_a_dead_life_never_runs_again_not_even_its_finally() -> None:
-    loop, seen = SimLoop(random.Random(1)), []
-
-    async def life() -> None:
-        try:
-            await asyncio.sleep(10)
-            seen.append("went on")
-        finally:
-            seen.append("finally")
-
-    async def world() -> None:
-        context = contextvars.copy_context()
-        context.run(OWNER.set, 1)
-        loop.create_task(life(), context=context)
-        await asyncio.sleep(5)
-        loop.dead.add(1)
-        await asyncio.sleep(60)
-        assert seen == []
-
-    loop.run(world())
 
 
 # --- the command --------------------------------------------------------------------------------------------------------------------
