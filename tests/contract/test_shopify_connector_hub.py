@@ -441,6 +441,18 @@ async def test_nothing_is_sent_when_the_currency_can_not_be_asked() -> None:
         assert isinstance(await shop.create_order(Script(("Shop", answer)), draft(), ignore_policy=False), kind)
 
 
+async def test_I19_a_currency_that_no_answer_told_is_asked_for_later_each_time() -> None:
+    """Unless the shop says when: else each order that waits asks once a second, for as long as the shop is away."""
+    shop = connect({"shop": "demo"})
+    for answer, wait_s in (
+        (reply(503, b""), None),
+        (NoAnswer("cut", sent=True), None),
+        (reply(429, b"", {"retry-after": "7"}), 7.0),
+    ):
+        told = await shop.create_order(Script(("Shop", answer)), draft(), ignore_policy=False)
+        assert isinstance(told, Throttled) and told.wait_s == wait_s
+
+
 def people(buyer: BuyerSeen | None, ship_to: Address | None, **more: Any) -> dict[str, Any]:
     base = draft()
     source = OrderSeen("9", Payment.PAID, (), PLACED, PLACED, buyer=buyer, ship_to=ship_to)
