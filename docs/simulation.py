@@ -86,7 +86,7 @@ the same seeds: what is found is mended and its seed passes, but a number of wor
 | command | worlds | simulated | sales | crashes | breaches |
 |---|---|---|---|---|---|
 | `oneshelf sim --runs 1000 --profile hostile`, seeds 855 to 1000, on the engine as it is | 146 | about 41 days | 11,624 | 1,671 | 1, the judge's (923, mended since) |
-| the same, seeds 1 to 854, on the one before: what could not be read before a call to the shop was tried every second | 854 | about 240 days | 65,404 | 9,287 | 2: the judge's (107), the engine's (727), both mended since |
+| the same, seeds 1 to 854, on the one before: what could not be read before a call to the shop was tried every second; 1 to 265 and 758 to 854 before waits past the 1,024th had an end | 854 | about 240 days | 65,404 | 9,287 | 2: the judge's (107), the engine's (727), both mended since |
 | earlier: the same, seeds 266 to 757; a copy whose cancel was refused because a part had left was a person's | 492 | about 139 days | 37,722 | 5,347 | 1, the judge's (502, mended since) |
 | earlier: the same, seeds 1 to 267; a refused hold was asked about less | 267 | about 76 days | 20,026 | 2,978 | 0 |
 | `oneshelf sim --runs 24 --profile hostile --days 0.04 --locations 3`, seeds 41 and 300 on | 48 | 3.8 days | 1,690 | 255 | 0 |

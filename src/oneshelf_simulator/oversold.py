@@ -135,7 +135,7 @@ class Oversold:
                 unknown += elsewhere
             if here and self._put_back_known_from(other) > now:
                 put_back += here
-            if here and self._is_told_away(other, sale.channel, sku):
+            if here and self._is_told_again(other, sale.channel, sku):
                 unknown += here
         # What the channel put back itself stands there, however many were sold too often before.
         if k + unknown + put_back >= 0 or put_back >= self.shelf.pieces(sale)[sku]:
@@ -164,7 +164,7 @@ class Oversold:
         known = min(heard, self._polled(other, placed)) + int((TELL_S + PROCESSING_S[channel]) * SECOND)
         return known + self._troubled(placed, known, {channel, other.channel, "shopify", "*"})
 
-    def _is_told_away(self, other: Any, channel: str, sku: str) -> bool:
+    def _is_told_again(self, other: Any, channel: str, sku: str) -> bool:
         """Whether a purchase that its channel has counted itself stands there as unsold again: of what no search shows and no message
         told of, nobody knows, so the next number that we tell has its pieces in it (F21, S9.2)."""
         if self.shelf.is_listed(other) or other.cancelled_at or self._known_from(other, channel) <= self.now_us():

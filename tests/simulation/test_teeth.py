@@ -42,11 +42,15 @@ def test_a_planted_fault_leaves_nothing_behind() -> None:
     assert ledger._write is before
 
 
-def test_a_failure_is_shown_whole_and_played_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def one_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the folder of the test, the options of a world in which the planted fault `one_more` is caught."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "options.json").write_text(options_for("one_more", 101).to_json())
+
+
+@pytest.mark.usefixtures("one_more")
+def test_a_failure_is_shown_whole_and_played_again(capsys: pytest.CaptureFixture[str]) -> None:
     with planted("one_more"):
         assert main(["--replay", "options.json", "--no-shrink", "--json"]) == 1
         told = capsys.readouterr()
@@ -58,11 +62,8 @@ def test_a_failure_is_shown_whole_and_played_again(
     assert main(["--replay", "oneshelf-sim-101.json", "--json"]) == 0
 
 
-def test_a_failure_is_made_smaller(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "options.json").write_text(options_for("one_more", 101).to_json())
+@pytest.mark.usefixtures("one_more")
+def test_a_failure_is_made_smaller(capsys: pytest.CaptureFixture[str]) -> None:
     with planted("one_more"):
         assert main(["--replay", "options.json", "--json"]) == 1
     failure = json.loads(capsys.readouterr().out)["breaches"][0]
