@@ -8,7 +8,7 @@ SigV4 signatures are ignored by Amazon since 2023-10-02 and are not sent.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from urllib.parse import urlencode
 
 import msgspec
@@ -18,7 +18,6 @@ from oneshelf.channels.contract import Http, NoAnswer, Request, Response, Secret
 from oneshelf.core.errors import Retry, SignInAgain
 
 NOTIFICATIONS_SCOPE = "sellingpartnerapi::notifications"
-RENEW_BEFORE_S = 60
 TOKEN_LIFE_S = 3600
 
 #: OAuth errors that pass by themselves (RFC 6749 section 4.1.2.1); every other one needs a person.
@@ -51,10 +50,8 @@ class LoginWithAmazon:
         return msgspec.structs.replace(request, headers=headers)
 
     def needs_renewal(self, secret: Secret, now: datetime) -> bool:
-        """Return True if there is no access token or it ends within a minute."""
-        if not secret.values.get("access_token") or secret.expires_at is None:
-            return True
-        return secret.expires_at - timedelta(seconds=RENEW_BEFORE_S) <= now
+        """Return True if there is no access token, no known end of it, or it ends soon."""
+        return not secret.values.get("access_token") or secret.expires_at is None or secret.ends_soon(now)
 
     async def renew(self, http: Http, secret: Secret, now: datetime) -> Secret:
         """Ask for a new access token with the refresh token. Raises SignInAgain when refused for good, Retry otherwise."""
@@ -63,9 +60,7 @@ class LoginWithAmazon:
         values = {**secret.values, "access_token": answer.access_token}
         if answer.refresh_token:
             values["refresh_token"] = answer.refresh_token
-        return Secret(
-            values=values, expires_at=now + timedelta(seconds=max(0, answer.expires_in)), version=secret.version + 1
-        )
+        return secret.renewed(values, answer.expires_in, now)
 
     async def sign_in(self, http: Http, app: Secret, code: str, redirect_uri: str, now: datetime) -> Secret:
         """Trade an authorization code for the seller's tokens: the code lives five minutes and works once.
@@ -77,7 +72,7 @@ class LoginWithAmazon:
         if not answer.refresh_token:
             raise SignInAgain("Login with Amazon gave no refresh token: access would end in an hour")
         values = {**app.values, "access_token": answer.access_token, "refresh_token": answer.refresh_token}
-        return Secret(values=values, expires_at=now + timedelta(seconds=max(0, answer.expires_in)), version=app.version)
+        return app.renewed(values, answer.expires_in, now)
 
     async def grantless_token(self, http: Http, app_secret: Mapping[str, str]) -> str:
         """Ask for a token that belongs to the application, not to a seller: destinations need it.

@@ -53,7 +53,6 @@ POST_ORDER_OPERATIONS = {
     "approveCancellationRequest",
 }
 
-_RENEW_BEFORE = timedelta(seconds=60)
 #: Errors of the token address that no waiting cures. Source: developer.ebay.com OAuth errors.
 _FOR_GOOD = {"invalid_grant", "invalid_client", "unauthorized_client", "invalid_scope"}
 _KID = re.compile(r"[A-Za-z0-9_-]{1,100}")
@@ -104,10 +103,8 @@ class EbayAuth:
         return msgspec.structs.replace(request, headers={**request.headers, "authorization": f"Bearer {token}"})
 
     def needs_renewal(self, secret: Secret, now: datetime) -> bool:
-        """Return True if there is no access token or it ends within a minute."""
-        if not secret.values.get("access_token"):
-            return True
-        return secret.expires_at is not None and secret.expires_at - now <= _RENEW_BEFORE
+        """Return True if there is no access token or it ends soon."""
+        return not secret.values.get("access_token") or secret.ends_soon(now)
 
     async def renew(self, http: Http, secret: Secret, now: datetime) -> Secret:
         """Ask for a new access token. Raises SignInAgain (revoked, password changed, too old), Retry."""
@@ -200,7 +197,7 @@ def _renewed(secret: Secret, token: _Token, now: datetime) -> Secret:
         values.pop("refresh_expires_at", None)
         if token.refresh_token_expires_in > 0:
             values["refresh_expires_at"] = iso(now + timedelta(seconds=token.refresh_token_expires_in))
-    return Secret(values=values, expires_at=now + timedelta(seconds=token.expires_in), version=secret.version + 1)
+    return secret.renewed(values, token.expires_in, now)
 
 
 # --- the door --------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -27,7 +27,6 @@ CONSENT_URL = "https://www.etsy.com/oauth/connect"
 #: What the connector asks the seller for. Source: scopes of the operations used, Etsy OpenAPI document.
 SCOPES = ("transactions_r", "transactions_w", "listings_r", "listings_w", "shops_r")
 
-_RENEW_BEFORE = timedelta(seconds=60)
 _TOLERANCE_S = 300
 #: Errors of the token address that no waiting cures. Source: RFC 6749 5.2; a used or stale refresh token gives invalid_grant.
 _FOR_GOOD = {"invalid_grant", "invalid_client", "unauthorized_client", "invalid_scope"}
@@ -80,10 +79,8 @@ class EtsyAuth:
         return msgspec.structs.replace(request, headers=headers)
 
     def needs_renewal(self, secret: Secret, now: datetime) -> bool:
-        """Return True if there is no access token or it ends within a minute."""
-        if not secret.values.get("access_token"):
-            return True
-        return secret.expires_at is not None and secret.expires_at - now <= _RENEW_BEFORE
+        """Return True if there is no access token or it ends soon."""
+        return not secret.values.get("access_token") or secret.ends_soon(now)
 
     async def renew(self, http: Http, secret: Secret, now: datetime) -> Secret:
         """Trade the refresh token for a new pair. Raises SignInAgain, Retry. The old refresh token is dead afterwards."""
@@ -147,7 +144,7 @@ class EtsyAuth:
         values = {**secret.values, "access_token": tokens.access_token}
         if tokens.refresh_token:
             values["refresh_token"] = tokens.refresh_token
-        return Secret(values=values, expires_at=now + timedelta(seconds=tokens.expires_in), version=secret.version + 1)
+        return secret.renewed(values, tokens.expires_in, now)
 
 
 class EtsyDoor:

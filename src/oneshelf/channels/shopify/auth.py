@@ -31,9 +31,6 @@ from oneshelf.channels.contract import Claimed, Http, NoAnswer, RawRequest, Requ
 from oneshelf.channels.shopify.form import instant
 from oneshelf.core.errors import Retry, SignInAgain, Unreadable
 
-#: A token that ends within this is renewed first.
-RENEW_BEFORE_S = 60
-
 #: OAuth errors that no second try repairs. Source: RFC 6749 section 5.2.
 #: `shop_not_permitted`: the app is not installed in the shop. U: its spelling is from reports, Shopify's documentation lists no errors.
 REFUSED = {
@@ -71,9 +68,7 @@ class ShopifyAuth:
     def needs_renewal(self, secret: Secret, now: datetime) -> bool:
         if not secret.values.get("access_token"):
             return True
-        if "client_id" not in secret.values or secret.expires_at is None:
-            return False
-        return secret.expires_at - now <= timedelta(seconds=RENEW_BEFORE_S)
+        return "client_id" in secret.values and secret.ends_soon(now)
 
     async def renew(self, http: Http, secret: Secret, now: datetime) -> Secret:
         """Ask for a new access token once. Raises SignInAgain when refused for good, Retry otherwise. A refresh token that has ended by
@@ -159,8 +154,7 @@ def with_tokens(secret: Secret, answer: dict[str, Any], now: datetime) -> Secret
         end = now + timedelta(seconds=answer["refresh_token_expires_in"])
         values["refresh_token_expires_at"] = end.isoformat()
     lasts_s = answer.get("expires_in")
-    expires_at = now + timedelta(seconds=lasts_s) if isinstance(lasts_s, int) else None
-    return Secret(values=values, expires_at=expires_at, version=secret.version + 1)
+    return secret.renewed(values, lasts_s if isinstance(lasts_s, int) else None, now)
 
 
 class ShopifyDoor:
