@@ -113,12 +113,12 @@ async def _rest(service: Killable, marketplaces: Marketplaces, tmp_path: Path) -
         audit = await asyncio.to_thread(service.command, "check")
         if any(breach["rule"] == "unread" for breach in audit["breaches"]):
             signed_in += await _sign_in_again(service, marketplaces, tmp_path)
-        sales = await marketplaces.sales()
-        rows = await asyncio.to_thread(service.command, "orders", "--limit", "10000")
-        due = await asyncio.to_thread(_due, service, sales)
-        imported = {row["order_id"] for row in rows if row["hub_order_id"]}
-        moving = sum(one["on_their_way"] for one in audit["channels"])
-        if (not audit["breaches"] and due <= imported and not moving) or time.monotonic() > deadline:
+        at_rest = not audit["breaches"] and not sum(one["on_their_way"] for one in audit["channels"])
+        if at_rest:
+            rows = await asyncio.to_thread(service.command, "orders", "--limit", "10000")
+            due = await asyncio.to_thread(_due, service, await marketplaces.sales())
+            at_rest = due <= {row["order_id"] for row in rows if row["hub_order_id"]}
+        if at_rest or time.monotonic() > deadline:
             return audit, signed_in
         await asyncio.sleep(1)
 
