@@ -9,6 +9,7 @@ import ast
 import re
 import sqlite3
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,17 @@ MAY_PRINT = ("cli/", "demo/")
 NOT_OUR_WORDS = {"qty", "warehouse", "master", "helper", "helpers", "manager", "util", "utils"}
 
 
-def modules(top: Path) -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(top.rglob("*.py")):
-        yield path.relative_to(top).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def modules(top: Path) -> list[tuple[str, ast.Module]]:
+    """Each module of a folder, parsed once for all rules."""
+    paths = sorted(top.rglob("*.py"))
+    return [(path.relative_to(top).as_posix(), ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _modules_are_kept_for_this_file_only() -> Iterator[None]:
+    yield
+    modules.cache_clear()
 
 
 def dotted(node: ast.expr) -> str:

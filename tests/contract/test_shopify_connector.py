@@ -110,7 +110,7 @@ def test_needs_renewal(values: dict[str, str], expires_in_s: int | None, needed:
 async def test_client_credentials() -> None:
     http = Script(("oauth_token", reply(200, {"access_token": "new", "scope": "read_orders", "expires_in": 86399})))
     secret = await SHOPIFY.auth.renew(http, Secret({"access_token": "old", **CREDENTIALS}, NOW, 4), NOW)
-    assert secret == Secret({"access_token": "new", **CREDENTIALS}, NOW + timedelta(seconds=86399), 5)
+    assert secret == Secret({"access_token": "new", **CREDENTIALS}, NOW + timedelta(seconds=86399), 5, 86399)
     request = http.requests[0]
     assert json.loads(request.body) == {"client_id": "id", "client_secret": "cs", "grant_type": "client_credentials"}
     assert (request.method, request.url, request.bare) == ("POST", SHOPIFY.auth.token_url, True)

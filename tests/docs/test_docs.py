@@ -114,8 +114,13 @@ def command_lines() -> Iterator[tuple[str, str]]:
             yield name_of(page), code
 
 
+@cache
+def all_commands() -> Any:
+    return typer.main.get_command(app)
+
+
 def find_command(words: list[str]) -> tuple[Any, list[str]]:
-    command = typer.main.get_command(app)
+    command = all_commands()
     while words and not words[0].startswith("--") and getattr(command, "commands", None):
         assert words[0] in command.commands, f"there is no command {words[0]!r}"
         command, words = command.commands[words[0]], words[1:]

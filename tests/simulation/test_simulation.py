@@ -54,7 +54,7 @@ def test_the_same_seed_gives_the_same_bytes_in_two_processes_with_other_hashes()
                 "--seed",
                 "5",
                 "--days",
-                "0.03",
+                "0.02",
                 "--profile",
                 "hostile",
                 "--json",
@@ -80,8 +80,6 @@ def test_seeds_played_twice_are_the_same_and_one_that_is_not_ends_with_1(
     # What differs between two processes gets into the trace of this one.
     note = Trace.note
     monkeypatch.setattr(Trace, "note", lambda trace, kind, *details: note(trace, kind, hash(kind), *details))
-    assert main([*asked, "--seed", "3"]) == 1
-    assert json.loads(capsys.readouterr().out)["differing"] == [3]
     assert main([*asked[:-1], "--seed", "3"]) == 1
     assert "NOT the same when played again: seeds 3" in capsys.readouterr().out
 

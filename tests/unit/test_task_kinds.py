@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,7 @@ def test_every_kind_that_is_opened_is_in_the_table() -> None:
     assert kinds - set(KINDS) == set(), "say in core/tasks.py what is the same for all tasks of this kind"
 
 
+@cache
 def commands() -> set[str]:
     def walk(command: object, name: str) -> set[str]:
         inner = getattr(command, "commands", None) or {}
