@@ -70,7 +70,7 @@ shows whole packs, a bundle the least that its parts make.
 `--locations N` makes it a shop of several locations. The stock is dealt out to them, the merchant carries pieces from one to another, and moves
 the work of an order, or what it lacks, so that each parcel leaves from where its pieces lie; in about half of the worlds he has us say where
 an order leaves from. The judge knows what lies where: at rest the ledger has to have each location's pieces, and the shop has to sell at each
-what K is there. In half of the worlds one marketplace is served by some of the locations only (S2.14). That a location closes is not played.
+what K is there. In half of the worlds one marketplace is served by some of the locations only (S2.14). In half of the worlds of three and more, one of them closes, and its stock and its orders go to another.
 
 In half of the worlds most buyers come back, on any channel, and some type an address into the web shop that Amazon lends them. The judge knows
 who typed what: two purchases may be one customer's by one channel's buyer, one real e-mail, or one phone with one family name.
@@ -104,6 +104,7 @@ What they found:
 
 | breach | cause | whose |
 |---|---|---|
+| I5, I11, I13, I15, shops that close a location | what Shopify moved was counted at both locations when the message was lost; orders that stood at the closed one were counted nowhere; what was held there stayed reserved for nobody ([0029](../adr/0029-a-location-that-is-not-told-has-nothing.md)) | the engine's |
 | late, shops of three locations | of an order of more pieces than its location has the rest was held nowhere, and the web shop sold it again ([0027](../adr/0027-what-one-location-has-not-is-held-at-another.md)) | the engine's |
 | by random stories, where we route | an order was moved while its hold had no answer: its pieces counted as held at the new location, and stayed reserved at the old one for nobody | the engine's |
 | by reading, with one location too | two orders' holds in one breath: what the first left was not asked for again, and stayed on sale | the engine's |

@@ -46,6 +46,8 @@ class Options(msgspec.Struct):
     split: bool = True
     #: How often the merchant of such a shop carries pieces from one to another.
     carried_per_h: float = 2.0
+    #: When one of them closes, seconds from the start; 0: none does.
+    closes_at_s: float = 0.0
     #: Marketplaces that only some of the locations serve, by their place in the list (S2.14).
     served: dict[str, list[int]] = {}
     #: Most buyers come back, on any channel, and some type an address into the web shop that a marketplace lends them (S11.2).
@@ -106,6 +108,8 @@ def draw(seed: int, profile: str, days: float, locations: int = 1) -> Options:
         if rng.random() < 0.5:
             some = rng.sample(range(locations), rng.randint(1, locations - 1))
             options.served = {rng.choice(MARKETPLACES): sorted(some)}
+        if locations > 2 and rng.random() < 0.5:
+            options.closes_at_s = round(options.fault_s * rng.uniform(0.3, 0.8), 3)
     return options
 
 

@@ -32,16 +32,15 @@ class Places:
         self.lies: Lies = Counter({(product.sku, self.names[0]): product.stock for product in products})
         for number in range(2, options.locations + 1):
             self.names.append(shop.add_location(f"Warehouse {number}").name)
+        self.several = len(self.names) > 1
+        #: How many of them have closed.
+        self.closed = 0
         #: From where marketplaces are served that not all locations serve.
         self.serving = {channel: [self.names[n] for n in some] for channel, some in options.served.items()}
         if self.several:
             self._spread(products)
         #: How many pieces of a SKU the merchant has carried since then.
         self.carried.clear()
-
-    @property
-    def several(self) -> bool:
-        return len(self.names) > 1
 
     def _spread(self, products: list[Product]) -> None:
         """Deal the stock out: of some SKUs all to one location."""
@@ -98,6 +97,18 @@ class Places:
         pieces = self.rng.randint(1, self.lies[sku, origin])
         self.carry(sku, pieces, origin, goal)
         return sku, pieces, origin, goal
+
+    def close(self) -> tuple[str, str]:
+        """One of the locations closes, and its pieces and orders go to another; returns which, and where to."""
+        place, goal = self.rng.sample(self.names, 2)
+        self.shop.console("deactivate_location", location=place, destination=goal)
+        self.names.remove(place)
+        self.closed += 1
+        for sku in sorted(sku for sku, where in self.lies if where == place):
+            pieces = self.lies.pop((sku, place))
+            self.lies[sku, goal] += pieces
+            self.carried[sku] += abs(pieces)
+        return place, goal
 
     # --- parcels ------------------------------------------------------------------------------------------------------
 

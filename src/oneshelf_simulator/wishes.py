@@ -75,7 +75,7 @@ class Wishes:
         ((cancelled,),) = rows("SELECT COUNT(*) FROM intent WHERE kind = 'cancel' AND state = 'DONE'")
         ((settled,),) = rows("SELECT COUNT(*) FROM release WHERE why = 'settled'")
         found = self.counts + Counter(cancelled_short=cancelled, released_settled=settled)
-        found += Counter(carried=auditor.shelf.places.carried.total())
+        found += Counter(carried=auditor.shelf.places.carried.total(), closed=auditor.shelf.places.closed)
         found += Counter(bought_elsewhere_too=customers.again_elsewhere(), lent_address_typed=customers.lent())
         return dict(sorted(found.items()))
 

@@ -81,6 +81,8 @@ class Workload:
                 self._often(lambda per_h=per_h: per_h / 3600, act)  # type: ignore[misc]
         if self.places.several:
             self._often(lambda: self.options.carried_per_h / 3600, self.carry)
+        if o.closes_at_s:
+            self.loop.call_later(o.closes_at_s, self.close_place, context=self.net.outside)
 
     def stop(self) -> None:
         """Nobody comes any more."""
@@ -212,6 +214,11 @@ class Workload:
         carried = self.places.carry_some()
         if carried is not None:
             self.trace.note("carried", *carried)
+
+    def close_place(self) -> None:
+        """The merchant gives a location up."""
+        if self.open:
+            self.trace.note("closed", *self.places.close())
 
     def count_shelf(self) -> None:
         """A count finds a piece more or less; or a piece is damaged."""

@@ -9,7 +9,7 @@ from oneshelf_simulator.options import draw
 from oneshelf_simulator.runs import run_many, sweep_options
 from oneshelf_simulator.world import play
 
-#: Seeds of shops of three locations.
+#: Seeds of shops of three locations, one of which closes in the second.
 LOCATIONS_SEEDS = (42, 45)
 LOCATIONS_DAYS = 0.05
 
@@ -22,7 +22,7 @@ def test_shops_of_several_locations_come_to_rest() -> None:
     assert {one.routed for one in wanted} == {True, False}
     summary = run_many(wanted, say=lambda line: None)
     assert [(one.rule, one.what, one.seed) for one in summary.breaches] == []
-    assert summary.wishes["carried"] > 0 and summary.wishes["routed"] == 1
+    assert summary.wishes["carried"] > 0 and summary.wishes["routed"] == 1 and summary.wishes["closed"] == 1
 
 
 def test_a_process_that_dies_at_every_so_many_th_point_loses_nothing() -> None:

@@ -225,7 +225,8 @@ def _change_claims(tx: Tx, tenant_id: int, members: list[Member], now: int) -> N
 def _refuse(tx: Tx, tenant_id: int, member: Member, now: int) -> None:
     """A hold larger than what is there is refused: a read tells how many are, and these are asked for (S9.5).
 
-    A return that is refused gives back what the hub doesn't reserve any more: the pieces are not held; a read tells what is there.
+    A return that is refused gives back what the hub doesn't reserve any more: the pieces are not held; a read tells what is there. Of
+    several locations it also tells whether this one has closed and its holds have come to another (ADR 0029).
     """
     found = claims.load(tx, tenant_id, [member[1]])
     for claim in found.values():
@@ -233,7 +234,7 @@ def _refuse(tx: Tx, tenant_id: int, member: Member, now: int) -> None:
             # A read that came while it was asked for may have told already: then what is there is asked for at once.
             claim.refused = claims.NOT_THERE if _there(tx, tenant_id, claim, member[4]) >= member[4] else 0
             _plan_next(tx, tenant_id, claim, now)
-        else:
+        elif not _has_others(tx, tenant_id, claim.location_id):
             claim.held = max(0, claim.held + member[4])
         tx.run(
             "UPDATE hub_level SET wanted = 1 WHERE tenant_id = :t AND sku = :s AND location_id = :l AND (:back = 1 OR read_at < :fresh "
@@ -247,6 +248,13 @@ def _refuse(tx: Tx, tenant_id: int, member: Member, now: int) -> None:
             key=claim.claim_key,
         )
     claims.save(tx, tenant_id, found.values())
+
+
+def _has_others(tx: Tx, tenant_id: int, location_id: str) -> bool:
+    row = tx.one(
+        "SELECT 1 FROM location WHERE tenant_id = :t AND location_id <> :l LIMIT 1", t=tenant_id, l=location_id
+    )
+    return row is not None
 
 
 def _abandon(tx: Tx, tenant_id: int, batch: Intent, now: int) -> None:

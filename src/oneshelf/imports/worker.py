@@ -15,7 +15,7 @@ from oneshelf.core.instants import SECOND, to_us, until_s
 from oneshelf.core.outcome import Outcome, Rejected, Throttled, Unknown
 from oneshelf.core.slot import SIGN_IN_S
 from oneshelf.db.tx import Tx
-from oneshelf.orders import intents, keeping_up, manual_holds, routing
+from oneshelf.orders import closing, intents, keeping_up, manual_holds, routing
 from oneshelf.runtime.bell import Bell
 from oneshelf.runtime.clock import Clock
 from oneshelf.runtime.writer import Writer
@@ -121,11 +121,16 @@ async def run(
             await settle(rerouting.settle, call, changes.NO_ABILITY)
 
     async def leave_empty() -> None:
-        """Orders whose location ran out are decided again (R7)."""
+        """Orders whose location ran out are decided again (R7), and what came to one that is closed goes on elsewhere."""
         nonlocal look_at, looked_through
+
+        def look(tx: Tx) -> int:
+            closing.look_again(tx, tenant_id, now)
+            return routing.leave_empty(tx, tenant_id, looked_through, now)
+
         now = to_us(clock.now())
         if now >= look_at:
-            looked_through = await writer.do(lambda tx: routing.leave_empty(tx, tenant_id, looked_through, now))
+            looked_through = await writer.do(look)
             look_at = now + (0 if looked_through else rerouting.LOOK_EVERY_S * SECOND)
 
     async def hold() -> None:

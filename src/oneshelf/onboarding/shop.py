@@ -15,8 +15,8 @@ from oneshelf.db.journal import close_task, note, open_task
 from oneshelf.db.tx import Tx
 from oneshelf.intake.handle import want_hub_read
 from oneshelf.listings import dirty, links
+from oneshelf.orders import closing
 from oneshelf.orders.relink import relink_account
-from oneshelf.orders.routing import leave_closed
 
 from . import hub
 
@@ -55,7 +55,8 @@ def keep_places(tx: Tx, tenant_id: int, places: Sequence[HubLocation], now: int)
             t=tenant_id,
         ):
             want_hub_read(tx, tenant_id, f"{item_id}|{one}")
-    leave_closed(tx, tenant_id, [one for one in changed if not after[one]], now)
+    closing.leave(tx, tenant_id, [one for one in changed if not after[one]], now)
+    closing.cover_anew(tx, tenant_id, changed, now)
 
 
 def keep_variants(tx: Tx, tenant_id: int, account_id: int, found: Sequence[ListingFound], now: int) -> Kept:

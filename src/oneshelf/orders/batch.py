@@ -198,9 +198,10 @@ class Batch:
         return None if account is None else (account.account_id, parsed[2])
 
     def serving(self, account_id: int) -> list[str]:
-        """Return the locations that serve an account (S0.2), the most important first."""
+        """Return the locations that serve an account (S0.2), the most important first; all, if those that do have closed: what is sold is
+        counted somewhere."""
         only = self._serving.get(account_id)
-        return self.in_scope if only is None else [one for one in self.in_scope if one in only]
+        return self.in_scope if only is None else [one for one in self.in_scope if one in only] or self.in_scope
 
     def source_of(self, h: Heard) -> OrderRow | None:
         """Return the stored marketplace order that this hub order is the copy of, None if it counts by itself."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -62,6 +62,48 @@ def open_for(tx: Tx, tenant_id: int, outlet_ids: Iterable[int], skus: Iterable[s
     return [p for p in (Provisional(*row) for row in rows) if p.outlet_id != HUB_OUTLET or p.sku in wanted]
 
 
+def open_at(tx: Tx, tenant_id: int, location_ids: Sequence[str]) -> list[Provisional]:
+    """Return the open provisionals that stand at these locations, oldest first."""
+    rows = tx.all(
+        f"SELECT {_COLUMNS} FROM provisional WHERE tenant_id = :t AND state = 'OPEN' AND location_id {{in:there}} "
+        "ORDER BY read_at, prov_id",
+        t=tenant_id,
+        there=list(location_ids),
+    )
+    return [Provisional(*row) for row in rows]
+
+
+def stand_elsewhere(tx: Tx, tenant_id: int, prov: Provisional, now: int) -> None:
+    """The location of a marketplace's unseen sale serves no more: it stands where most is, and its claim with it if nothing is held."""
+    place = best_place(tx, tenant_id, prov.account_id, prov.sku)
+    if place in ("", prov.location_id):
+        return
+    entries = [
+        Entry(
+            key=f"{prov.prov_id}:moved:{now}:{where}",
+            sku=prov.sku,
+            location_id=where,
+            reason="served from another location",
+            reserved=sign * prov.pieces,
+            source=prov.prov_id,
+        )
+        for where, sign in ((prov.location_id, -1), (place, 1))
+    ]
+    ledger.post(tx, tenant_id, entries, now)
+    prov.location_id = place
+    tx.run(
+        "UPDATE provisional SET location_id = :l WHERE tenant_id = :t AND prov_id = :id",
+        l=place,
+        t=tenant_id,
+        id=prov.prov_id,
+    )
+    for claim in claims.load(tx, tenant_id, [prov.prov_id]).values():
+        if claims.may_move(tx, tenant_id, claim):
+            elsewhere.come_to_stand(tx, tenant_id, claim, place)
+            claims.save(tx, tenant_id, [claim])
+    dirty.mark(tx, tenant_id, [prov.sku], now, "served from another location")
+
+
 def hold_unseen(
     tx: Tx, tenant_id: int, *, account_id: int, outlet_id: int, units: int, read_at: int, read_id: str, now: int
 ) -> None:
@@ -105,7 +147,7 @@ def _reserve(
 ) -> None:
     # An outlet of the hub is an item at one location: one read may miss pieces at several.
     outlet = f"{outlet_id}:{sku}:{location_id}" if location_id else f"{outlet_id}:{sku}"
-    location_id = location_id or _place(tx, tenant_id, account_id, sku)
+    location_id = location_id or best_place(tx, tenant_id, account_id, sku)
     prov_id = f"prov:{account_id}:{outlet}:{read_id}"
     entry = Entry(
         key=prov_id, sku=sku, location_id=location_id, reason="unseen sale", reserved=pieces, source=f"read {read_id}"
@@ -132,11 +174,12 @@ def _reserve(
         claims.save(tx, tenant_id, [claim])
 
 
-def _place(tx: Tx, tenant_id: int, account_id: int, sku: str) -> str:
-    """Where an unseen sale stands until its order comes: where most is, of the locations that serve its account."""
+def best_place(tx: Tx, tenant_id: int, account_id: int, sku: str) -> str:
+    """Where a sale stands of which nothing better is known: where most is, of the locations that serve its account, or of all if these
+    have closed; '' if there is none."""
     serving = locations_in_scope(tx, tenant_id)
     if len(serving) > 1 and (only := locations_of(tx, tenant_id).get(account_id)) is not None:
-        serving = [one for one in serving if one in only]
+        serving = [one for one in serving if one in only] or serving
     return choose_location(sku, levels_of(tx, tenant_id, [sku]), serving)
 
 

@@ -110,7 +110,7 @@ def hold_back(tx: Tx, tenant_id: int, now: int, skus: Iterable[str]) -> int:
     held = claims.load(tx, tenant_id, [f"{_PREFIX}{sku}:{location}" for sku, location in sorted(bare)])
     promised = exposures(tx, tenant_id, strict, now, k=k, at_hub=at_hub.most)
     read = _read_there(tx, tenant_id, skus)
-    changed, to_read = [], []
+    changed, surplus, to_read = [], [], []
     for sku in sorted(skus):
         places = sorted((place for place in bare if place[0] == sku), key=lambda place: (-bare[place], place))
         left = shares.get(sku, sum(max(0, bare[place]) for place in places))
@@ -138,10 +138,25 @@ def hold_back(tx: Tx, tenant_id: int, now: int, skus: Iterable[str]) -> int:
             if want != was:
                 claim.want, claim.refused, claim.since_at = want, 0, now
                 changed.append(claim)
+            elif claim.held > want and _is_settled(
+                tx, tenant_id, sku
+            ):  # came along from a location that closed (ADR 0029)
+                surplus.append(claim)
     tx.many("UPDATE hub_level SET wanted = 1 WHERE tenant_id = ? AND sku = ? AND location_id = ?", to_read)
-    claims.plan(tx, tenant_id, changed, now, at_once=True)
-    claims.save(tx, tenant_id, changed)
+    claims.plan(tx, tenant_id, (*changed, *surplus), now, at_once=True)
+    claims.save(tx, tenant_id, (*changed, *surplus))
     return len(changed)
+
+
+def _is_settled(tx: Tx, tenant_id: int, sku: str) -> bool:
+    """Whether the hub's levels of a SKU are explained: what is held there beyond our numbers may be pieces that these do not have yet."""
+    odd = tx.one(
+        """SELECT 1 FROM hub_level h WHERE h.tenant_id = :t AND h.sku = :s AND (h.odd_since IS NOT NULL OR h.wanted = 1)
+           UNION ALL SELECT 1 FROM provisional p WHERE p.tenant_id = :t AND p.sku = :s AND p.state = 'OPEN' AND p.outlet_id = 0""",
+        t=tenant_id,
+        s=sku,
+    )
+    return odd is None
 
 
 def _read_there(tx: Tx, tenant_id: int, skus: Iterable[str]) -> dict[tuple[str, str], int]:

@@ -20,7 +20,8 @@ from oneshelf.core.stock import Entry, Level
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
 from oneshelf.imports import adopting
-from oneshelf.orders import claims, provisional
+from oneshelf.listings import hints
+from oneshelf.orders import claims, closing, provisional
 from oneshelf.orders.accounts import Account
 from oneshelf.orders.provisional import HUB_OUTLET, Provisional
 from oneshelf.stock import ledger
@@ -76,6 +77,20 @@ class Judge:
 
     def judge(self, known: dict[tuple[str, str], Level]) -> bool:
         """Judge it. `known`: our levels, brought up to what is posted. Returns whether any number of ours moved."""
+        gone = self._not_told(known)
+        self.levels = [*gone, *self.levels]
+        # A hold there that has got no answer may be what came to be reserved elsewhere.
+        held_in_flight = any(
+            in_flight(
+                tx=self.tx,
+                tenant_id=self.tenant_id,
+                hub=self.hub,
+                sku=self.sku,
+                location_id=one.location_id,
+                asked_at=self.read.asked_at,
+            )[1]
+            for one in gone
+        )
         offs: dict[str, int] = {}
         unsure = False
         standing = self._suspicions()
@@ -87,6 +102,7 @@ class Judge:
             may_show, moves_in_flight = in_flight(
                 self.tx, self.tenant_id, self.hub, self.sku, place, self.read.asked_at
             )
+            moves_in_flight |= held_in_flight
             restored = adopting.is_first_read(self.tx, self.tenant_id, self.sku, place)
             if not moves_in_flight:
                 self._holds_undone(level, by_us=restored)
@@ -126,10 +142,35 @@ class Judge:
             self.told.odd += 1
         if apart is not None:
             changed |= self._post_apart(offs, apart, suspected)
+        elif (
+            gone
+            and not any(offs.values())
+            and not unsure
+            and not standing
+            and any(lies.values())
+            and not sum(lies.values())
+        ):
+            # What lay there lies elsewhere now, with what was owed there: K of neither moves.
+            self._post_moved({place: rules.Apart(pieces, pieces) for place, pieces in lies.items()})
+            changed = True
         elif any(offs.values()):
             missing = several and self._is_missing(offs, standing)
             changed |= self._judge_each(offs, unsure=unsure, missing=missing)
         return changed
+
+    def _not_told(self, known: dict[tuple[str, str], Level]) -> list[HubLevel]:
+        """Locations of which we know pieces, and that the read does not tell: the hub has none there, or sells from there no more. A location
+        that closes goes so, whose pieces then lie at another (ADR 0029). What is held there is held no more; whether it has closed, the hub is
+        asked."""
+        told = {level.location_id for level in self.levels}
+        gone = sorted(
+            place for (sku, place), level in known.items() if sku == self.sku and place not in told and level != Level()
+        )
+        if gone:
+            closing.let_holds_go(self.tx, self.tenant_id, gone, self.now, sku=self.sku)
+            hints.want(self.tx, self.tenant_id, self.hub.account_id, hints.LOCATIONS, self.now)
+        item_id, read_at = self.levels[0].item_id, self.levels[0].read_at
+        return [HubLevel(item_id, place, 0, 0, 0, 0, 0, 0, read_at) for place in gone]
 
     # --- each location by itself ----------------------------------------------------------------------------------------
 
@@ -199,6 +240,10 @@ class Judge:
             return False
         for prov in suspected:
             provisional.release(self.tx, self.tenant_id, prov, prov.pieces, "no order came", self.now)
+        self._post_moved(apart)
+        return True
+
+    def _post_moved(self, apart: Mapping[str, rules.Apart]) -> None:
         counted = sum(one.on_hand for one in apart.values())
         entries = []
         for place, one in apart.items():
@@ -217,7 +262,6 @@ class Judge:
                 )
             self._clear_odd(place)
         ledger.post(self.tx, self.tenant_id, entries, self.now)
-        return True
 
     # --- what the merchant did ------------------------------------------------------------------------------------------
 
@@ -273,6 +317,8 @@ class Judge:
             change = level.incoming - ours.incoming
             entries.append(Entry(key=f"{key}:incoming", reason="on its way, by Shopify", incoming=change, **where))
         change = level.reserved - held - ours.foreign_reserved
+        if not moves_in_flight:
+            change -= closing.came_along(self.tx, self.tenant_id, self.sku, level.location_id, change, self.now)
         if not moves_in_flight and change:
             reason = adopting.SINCE_BACKUP if restored else "reserved in Shopify"
             entries.append(
