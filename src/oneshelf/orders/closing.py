@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 
 from oneshelf.core.instants import SECOND
 from oneshelf.db.tx import Tx
+from oneshelf.listings import hints
 from oneshelf.listings.risk import strict_skus
 
 from . import claims, covering, elsewhere, provisional, routing
@@ -22,7 +23,7 @@ from .claims import GIVEN_BACK, ClaimRow
 from .provisional import best_place
 from .rows import load_lines
 
-#: So long before and after a closing was heard, seconds, what comes to be reserved at another location may be what we held there.
+#: So long after holds at a location were let go, seconds, what comes to be reserved at another may be what we held there.
 COMES_ALONG_S = 3_600
 
 #: What was held of a SKU at a location that closed, and may have come along.
@@ -45,6 +46,16 @@ def leave(tx: Tx, tenant_id: int, location_ids: Iterable[str], now: int) -> int:
         if prov.outlet_id != provisional.HUB_OUTLET:  # what the hub sold unseen, its next read settles
             provisional.stand_elsewhere(tx, tenant_id, prov, now)
     return moved
+
+
+def ask_whether_closed(tx: Tx, tenant_id: int, account_id: int, location_ids: Sequence[str], now: int) -> None:
+    """A read tells nothing of these locations: the hub is asked which are open, unless we know that these are not."""
+    if tx.one(
+        "SELECT 1 FROM location WHERE tenant_id = :t AND location_id {in:there} AND active = 1",
+        t=tenant_id,
+        there=list(location_ids),
+    ):
+        hints.want(tx, tenant_id, account_id, hints.LOCATIONS, now)
 
 
 def cover_anew(tx: Tx, tenant_id: int, location_ids: Iterable[str], now: int) -> None:

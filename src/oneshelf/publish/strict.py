@@ -138,9 +138,8 @@ def hold_back(tx: Tx, tenant_id: int, now: int, skus: Iterable[str]) -> int:
             if want != was:
                 claim.want, claim.refused, claim.since_at = want, 0, now
                 changed.append(claim)
-            elif claim.held > want and _is_settled(
-                tx, tenant_id, sku
-            ):  # came along from a location that closed (ADR 0029)
+            # What came along from a location that closed (ADR 0029).
+            elif claim.held > want and _is_settled(tx, tenant_id, sku):
                 surplus.append(claim)
     tx.many("UPDATE hub_level SET wanted = 1 WHERE tenant_id = ? AND sku = ? AND location_id = ?", to_read)
     claims.plan(tx, tenant_id, (*changed, *surplus), now, at_once=True)

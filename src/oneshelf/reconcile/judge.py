@@ -20,7 +20,6 @@ from oneshelf.core.stock import Entry, Level
 from oneshelf.db.journal import note
 from oneshelf.db.tx import Tx
 from oneshelf.imports import adopting
-from oneshelf.listings import hints
 from oneshelf.orders import claims, closing, provisional
 from oneshelf.orders.accounts import Account
 from oneshelf.orders.provisional import HUB_OUTLET, Provisional
@@ -80,17 +79,7 @@ class Judge:
         gone = self._not_told(known)
         self.levels = [*gone, *self.levels]
         # A hold there that has got no answer may be what came to be reserved elsewhere.
-        held_in_flight = any(
-            in_flight(
-                tx=self.tx,
-                tenant_id=self.tenant_id,
-                hub=self.hub,
-                sku=self.sku,
-                location_id=one.location_id,
-                asked_at=self.read.asked_at,
-            )[1]
-            for one in gone
-        )
+        held_in_flight = any(self._in_flight(one.location_id)[1] for one in gone)
         offs: dict[str, int] = {}
         unsure = False
         standing = self._suspicions()
@@ -99,9 +88,7 @@ class Judge:
         for level in self.levels:
             place = level.location_id
             ours = known.setdefault((self.sku, place), Level())
-            may_show, moves_in_flight = in_flight(
-                self.tx, self.tenant_id, self.hub, self.sku, place, self.read.asked_at
-            )
+            may_show, moves_in_flight = self._in_flight(place)
             moves_in_flight |= held_in_flight
             restored = adopting.is_first_read(self.tx, self.tenant_id, self.sku, place)
             if not moves_in_flight:
@@ -158,6 +145,9 @@ class Judge:
             changed |= self._judge_each(offs, unsure=unsure, missing=missing)
         return changed
 
+    def _in_flight(self, location_id: str) -> tuple[list[int], bool]:
+        return in_flight(self.tx, self.tenant_id, self.hub, self.sku, location_id, self.read.asked_at)
+
     def _not_told(self, known: dict[tuple[str, str], Level]) -> list[HubLevel]:
         """Locations of which we know pieces, and that the read does not tell: the hub has none there, or sells from there no more. A location
         that closes goes so, whose pieces then lie at another (ADR 0029). What is held there is held no more; whether it has closed, the hub is
@@ -168,7 +158,7 @@ class Judge:
         )
         if gone:
             closing.let_holds_go(self.tx, self.tenant_id, gone, self.now, sku=self.sku)
-            hints.want(self.tx, self.tenant_id, self.hub.account_id, hints.LOCATIONS, self.now)
+            closing.ask_whether_closed(self.tx, self.tenant_id, self.hub.account_id, gone, self.now)
         item_id, read_at = self.levels[0].item_id, self.levels[0].read_at
         return [HubLevel(item_id, place, 0, 0, 0, 0, 0, 0, read_at) for place in gone]
 
