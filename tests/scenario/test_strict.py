@@ -13,6 +13,7 @@ from tests.scenario.fair import MARKETS, Fair
 from oneshelf.core.instants import SECOND
 from oneshelf.db.sqlite import SqliteStore
 from oneshelf.db.store import Store, transaction
+from oneshelf.imports import moves
 from oneshelf.listings import dirty, risk
 from oneshelf.publish.exposure import exposures, of_slot
 from oneshelf.publish.slots import Slot
@@ -184,6 +185,31 @@ def test_S2_9_what_was_imported_beside_what_is_held_back_gives_that_back(store: 
     assert (at.left, at.promised) == (0, 0)
     assert at.world.row("MUG") == "1/0/1/0"
     assert at.rest() == []
+
+
+def test_I15_what_a_read_showed_below_zero_is_given_back_once(store: Store) -> None:
+    """Found by the simulator: an order's hold was given back after its import, and by the read from before that the shop's share too: it
+    stood above zero, beside the piece that Amazon still showed."""
+    at = fair(store, 1, 1)
+    for _ in range(60):
+        at.second()
+    world = at.world
+    world.hub.sell(world.tick(), MUG=1)
+    world.hub_news()
+    (claim_key,) = [key for (key,) in world.rows("SELECT claim_key FROM claim WHERE claim_key LIKE 'strict:%'")]
+    world.rows("UPDATE hub_level SET available = -1, wanted = 0 RETURNING 1")
+
+    def wants() -> int:
+        with transaction(store) as tx:
+            hold_back(tx, TENANT, world.now, ["MUG"])
+        return int(world.value("SELECT want FROM claim WHERE claim_key LIKE 'strict:%'"))
+
+    with transaction(store) as tx:  # something else that was held there is given back
+        moves._change_claims(tx, TENANT, [[0, claim_key, "MUG", "L1", -1, ""]], world.now)
+    world.rows("UPDATE claim SET held = 1 RETURNING 1")
+    assert wants() == 1
+    world.rows("UPDATE hub_level SET wanted = 0 RETURNING 1")  # read again, and still below
+    assert wants() == 0
 
 
 def test_I15_nothing_is_given_back_to_a_shop_that_no_read_has_shown_below_zero(store: Store) -> None:

@@ -218,6 +218,11 @@ def _change_claims(tx: Tx, tenant_id: int, members: list[Member], now: int) -> N
         found[claim_key].held = max(0, found[claim_key].held + pieces)
     claims.plan(tx, tenant_id, found.values(), now, at_once=True)
     claims.save(tx, tenant_id, found.values())
+    tx.many(  # what a read showed before is not there any more: with it, one piece would be given back twice (S8.7)
+        "UPDATE hub_level SET wanted = 1 WHERE tenant_id = ? AND sku = ? AND location_id = ? "
+        "AND EXISTS (SELECT 1 FROM strict_sku s WHERE s.tenant_id = hub_level.tenant_id AND s.sku = hub_level.sku)",
+        [(tenant_id, sku, location) for _, _, sku, location, pieces, _ in members if pieces < 0],
+    )
     # What one gives back another may lack.
     claims.ask_again(tx, tenant_id, [(sku, location, -pieces) for _, _, sku, location, pieces, _ in members])
 

@@ -159,9 +159,10 @@ def _is_settled(tx: Tx, tenant_id: int, sku: str) -> bool:
 
 
 def _read_there(tx: Tx, tenant_id: int, skus: Iterable[str]) -> dict[tuple[str, str], int]:
-    """Return {(SKU, location): what the last read of the hub showed available there}."""
+    """Return {(SKU, location): what the last read of the hub showed available there}. One that is wanted again says nothing any more: what
+    was given back since then is not in it."""
     rows = tx.all(
-        "SELECT sku, location_id, available FROM hub_level WHERE tenant_id = :t AND sku {in:skus}",
+        "SELECT sku, location_id, available FROM hub_level WHERE tenant_id = :t AND sku {in:skus} AND wanted = 0",
         t=tenant_id,
         skus=sorted(skus),
     )
