@@ -70,7 +70,8 @@ shows whole packs, a bundle the least that its parts make.
 `--locations N` makes it a shop of several locations. The stock is dealt out to them, the merchant carries pieces from one to another, and moves
 the work of an order, or what it lacks, so that each parcel leaves from where its pieces lie; in about half of the worlds he has us say where
 an order leaves from. The judge knows what lies where: at rest the ledger has to have each location's pieces, and the shop has to sell at each
-what K is there. In half of the worlds one marketplace is served by some of the locations only (S2.14). In half of the worlds of three and more, one of them closes, and its stock and its orders go to another.
+what K is there. In half of the worlds one marketplace is served by some of the locations only (S2.14). In half of the
+worlds of three and more, one of them closes, and its stock and its orders go to another.
 
 In half of the worlds most buyers come back, on any channel, and some type an address into the web shop that Amazon lends them. The judge knows
 who typed what: two purchases may be one customer's by one channel's buyer, one real e-mail, or one phone with one family name.

@@ -33,19 +33,18 @@ _CAME = "came:"
 _STRICT = "strict:"
 
 
-def leave(tx: Tx, tenant_id: int, location_ids: Iterable[str], now: int) -> int:
+def leave(tx: Tx, tenant_id: int, location_ids: Iterable[str], now: int) -> None:
     """Leave these locations. What marketplaces sold and stands there is decided again; what no other location has stands where most is, so
-    that it is counted. Returns how many orders a decision moved."""
+    that it is counted."""
     closed = sorted(location_ids)
     if not closed:
-        return 0
+        return
     let_holds_go(tx, tenant_id, closed, now)
-    moved = routing.leave_closed(tx, tenant_id, closed, now)
+    routing.leave_closed(tx, tenant_id, closed, now)
     _let_lines_stand(tx, tenant_id, closed, now)
     for prov in provisional.open_at(tx, tenant_id, closed):
         if prov.outlet_id != provisional.HUB_OUTLET:  # what the hub sold unseen, its next read settles
             provisional.stand_elsewhere(tx, tenant_id, prov, now)
-    return moved
 
 
 def ask_whether_closed(tx: Tx, tenant_id: int, account_id: int, location_ids: Sequence[str], now: int) -> None:
@@ -194,13 +193,12 @@ def came_along(tx: Tx, tenant_id: int, sku: str, location_id: str, pieces: int, 
 def _let_lines_stand(tx: Tx, tenant_id: int, closed: Sequence[str], now: int, *, where_owed: bool = False) -> None:
     """Lines stand at a location that serves, though it may not have the pieces: at one that is closed nobody counts them, and they would be
     on offer once more. The hub's own word comes later. `where_owed`: only those at a closed location that has not their pieces."""
-    owed = (
-        "AND EXISTS (SELECT 1 FROM stock_level s WHERE s.tenant_id = l.tenant_id AND s.sku = l.sku AND s.location_id = l.location_id "
-        "AND s.on_hand - s.committed - s.reserved - s.unavailable < 0)"
-    )
+    owed = "AND s.on_hand - s.committed - s.reserved - s.unavailable < 0" if where_owed else ""
+    # Levels first: a location may have been closed for years, and this is asked for every half minute.
     rows = tx.all(
-        "SELECT DISTINCT l.order_no FROM order_line l WHERE l.tenant_id = :t AND l.location_id {in:closed} AND l.reserved + l.committed > 0 "
-        f"{owed if where_owed else ''} ORDER BY l.order_no",
+        f"""SELECT DISTINCT l.order_no FROM stock_level s CROSS JOIN order_line l
+             WHERE s.tenant_id = :t AND s.location_id {{in:closed}} {owed} AND l.tenant_id = s.tenant_id AND l.sku = s.sku
+               AND l.location_id = s.location_id AND l.reserved + l.committed > 0 ORDER BY l.order_no""",
         t=tenant_id,
         closed=list(closed),
     )

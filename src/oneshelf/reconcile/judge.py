@@ -307,7 +307,7 @@ class Judge:
             change = level.incoming - ours.incoming
             entries.append(Entry(key=f"{key}:incoming", reason="on its way, by Shopify", incoming=change, **where))
         change = level.reserved - held - ours.foreign_reserved
-        if not moves_in_flight:
+        if not moves_in_flight and change > 0:
             change -= closing.came_along(self.tx, self.tenant_id, self.sku, level.location_id, change, self.now)
         if not moves_in_flight and change:
             reason = adopting.SINCE_BACKUP if restored else "reserved in Shopify"
