@@ -27,6 +27,8 @@ from oneshelf.watch.accounts import NAMES
 log = structlog.get_logger()
 
 EVERY_S = 3_600.0
+#: An account was set up a moment ago: its first look need not come at once, nor in an hour.
+FIRST_S = 60.0
 FAILED_WAIT_S = 300.0
 #: Codes of findings that subscribing can mend.
 MENDED_BY_SUBSCRIBING = ("subscription", "callback", "queue")
@@ -43,8 +45,9 @@ async def run(
     clock: Clock,
     stop: asyncio.Event,
 ) -> None:
-    """Look every hour, from the last look on (a restart does not begin anew)."""
+    """Look every hour, from the last look on, whoever looked (a restart does not begin anew)."""
     pause = Bell()
+    first_at = to_us(clock.now()) + round(FIRST_S * SECOND)
     while not stop.is_set():
         row = await writer.do(
             lambda tx: tx.one(
@@ -53,10 +56,11 @@ async def run(
                 a=account_id,
             )
         )
-        due_at = to_us(clock.now()) + round(EVERY_S * SECOND / 60) if row is None else row[0]
-        await pause.wait(max(0.0, (due_at - to_us(clock.now())) / SECOND), stop)
-        if stop.is_set():
-            return
+        due_at = first_at if row is None else row[0]
+        wait_s = (due_at - to_us(clock.now())) / SECOND
+        if wait_s > 0:
+            await pause.wait(wait_s, stop)
+            continue
         try:
             await look(tenant_id, account_id, channel, http, callback_url, app, writer, clock)
         except Stop:
