@@ -365,3 +365,28 @@ def test_S8_7_what_amazon_has_put_back_itself_is_not_given_back_to_the_shop_too(
         at.second()
         assert at.promised <= at.left
     assert at.promised == at.left
+
+
+def test_S8_7_what_came_back_to_amazon_may_be_sold_again_though_it_shows_nothing(store: Store) -> None:
+    """Found by the simulator: its buyer cancelled, Amazon put the piece back itself and sold it again, unheard. Heard of the cancel, and
+    reading 0, we told it 1."""
+    at = fair(store, 1, 1)
+    world = at.world
+    while at.shown[AMAZON] == 0 or world.now // SECOND % 30 != 5:
+        at.second()
+    assert at.buy(AMAZON)
+    sold = order("A-1", world.now, paid=False, MUG=1)
+    at.unheard.clear()
+    world.hear(AMAZON, sold)
+    for _ in range(30):
+        at.second()
+    at.shown[AMAZON], at.sold = 1, 0  # by itself
+    cancelled = changed(sold, world.now, cancelled_pieces=1)
+    assert at.buy(AMAZON)
+    at.unheard[:] = [(world.now + 60 * SECOND, *one[1:]) for one in at.unheard]  # by the next poll
+    world.hear(AMAZON, cancelled)
+    assert world.k("MUG") == 1
+    for _ in range(120):
+        at.second()
+        assert at.promised <= at.left == 0
+    assert at.rest() == []

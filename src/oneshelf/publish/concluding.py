@@ -87,11 +87,17 @@ def conclude(
             slot = read.slot
             waited = slot.odd_since
             slot.believed, slot.believed_at, slot.verified = read.shown, read.read_at, 1
-            if read.unsettles:  # what it sold of its old number may still be unheard
-                slot.unsettled, slot.unsettled_until = slot.exposure, read.read_at + account.skew
+            if read.unsettles or read.put_back:  # what it sold of its old number, or of what came back to it, may still be unheard
+                before = slot.exposure if read.unsettles else max(read.shown, _still_unsettled(slot, then))
+                slot.unsettled, slot.unsettled_until = before + read.put_back, read.read_at + account.skew
             slot.exposure = read.shown
             slot.odd_since, slot.odd = None, 0
             _next(tx, tenant_id, account, can, read, waited, then, now)
+
+
+def _still_unsettled(slot: Slot, then: _Then) -> int:
+    settled = slot.unsettled_until is None or slot.unsettled_until <= then.complete
+    return 0 if settled else slot.unsettled
 
 
 def _next(

@@ -146,6 +146,18 @@ def _put_back(tx: Tx, tenant_id: int, rows: Iterable[tuple[Any, ...]]) -> dict[i
     return cancelled_of(tx, tenant_id, unread)
 
 
+def put_back_of_strict(tx: Tx, tenant_id: int, since: Mapping[int, int]) -> dict[int, int]:
+    """Return {outlet: listings that the channel may have put back by itself after the outlet's instant}, of those that sell a strict SKU:
+    of nothing else is a piece promised only once. A read that shows none of them may have come after they were sold again (8.6)."""
+    rows = tx.all(
+        """SELECT DISTINCT k.outlet_id FROM link k JOIN strict_sku s ON s.tenant_id = k.tenant_id AND s.sku = k.sku
+            WHERE k.tenant_id = :t AND k.outlet_id {in:ids}""",
+        t=tenant_id,
+        ids=sorted(since),
+    )
+    return cancelled_of(tx, tenant_id, {outlet_id: since[outlet_id] for (outlet_id,) in rows})
+
+
 def _over_locations(at_hub: Mapping[tuple[str, str], int]) -> dict[str, int]:
     """What the hub may sell of each SKU: what stands available there, over its locations, as if every hold on its way failed and every
     return were done."""

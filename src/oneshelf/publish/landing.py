@@ -51,6 +51,8 @@ class Read(msgspec.Struct):
     settled: bool = True
     #: What it sold of its old number may still be unheard: a write was not yet seen when it was asked for, or shows late, as a sale would.
     unsettles: bool = False
+    #: Of a strict SKU: listings that the channel may have put back by itself since the read before, and sold again unheard.
+    put_back: int = 0
 
 
 def give_up(tx: Tx, tenant_id: int, outlet_ids: Sequence[int]) -> None:

@@ -27,6 +27,7 @@ from oneshelf.orders.provisional import hold_unseen
 from oneshelf.orders.sales import sales_of
 
 from .concluding import conclude
+from .exposure import put_back_of_strict
 from .landing import Read, explain_cancels, explain_late, give_up, judge_reads
 from .resting import (
     CLOSED,
@@ -96,6 +97,11 @@ def settle_read(
         late = late_writes(tx, tenant_id, [read.slot for read in reads], now)
         explain_late(tx, tenant_id, account, reads, late, now)
         explain_cancels(tx, tenant_id, reads, since)
+        read_before = {r.slot.outlet_id: r.slot.believed_at for r in reads if r.slot.believed_at is not None}
+        apart = account.skew + max(0, account.ahead)  # by whichever clock a cancel is the later
+        put_back = put_back_of_strict(tx, tenant_id, {o: at - apart for o, at in read_before.items()})
+        for read in reads:
+            read.put_back = put_back.get(read.slot.outlet_id, 0)
         held = _hold(tx, tenant_id, account_id, reads, now)
         conclude(tx, tenant_id, account, can, reads, looks_for(late, window), now)
     save(tx, tenant_id, slots.values())
