@@ -39,6 +39,26 @@ class TestTheCount:
         world.open_stock()
         assert world.level("MUG") == (10, 0, 0, 0)
 
+    def test_S0_4_what_came_to_another_location_since_is_not_counted_again_when_the_shop_is_connected_again(
+        self, world: World
+    ) -> None:
+        """Found by the simulator: pieces carried to another warehouse had come there by reads; connecting again, it was opened with them
+        once more, and ten mugs stood as twenty."""
+        world.open()
+        world.hub.cell("MUG", "L1").on_hand, world.hub.cell("MUG", "L2").on_hand = 4, 6
+        world.hub_news()
+        for _ in range(4):
+            world.read("MUG")
+            world.complete()
+            world.tick(60)
+        assert (world.k("MUG", "L1"), world.k("MUG", "L2")) == (4, 6)
+        world.open_stock()
+        assert (world.k("MUG", "L1"), world.k("MUG", "L2")) == (4, 6)
+        world.hub.cell("MUG", "L3").on_hand = 2  # a place that nobody has told of yet: its read brings it
+        world.open_stock()
+        assert world.value("SELECT COUNT(*) FROM hub_level WHERE wanted = 1") == 3
+        assert world.k("MUG", "L3") == 0
+
     def test_S0_4_unavailable_and_foreign_reserved_are_part_of_the_count(self, world: World) -> None:
         cell = world.hub.cell("MUG", "L1")
         cell.unavailable, cell.reserved, cell.incoming = 1, 2, 5

@@ -8,7 +8,7 @@ Never: judges; posts an entry.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from oneshelf.channels.contract import HubLevel
 from oneshelf.core import hub as rules
@@ -182,6 +182,15 @@ def _booked_since(tx: Tx, tenant_id: int, hub: Account, sku: str, location_id: s
         hub=hub.account_id,
     )
     return [int(took) for (took,) in rows if took]
+
+
+def want_reads(tx: Tx, tenant_id: int, places: Iterable[tuple[str, str]]) -> None:
+    """Ask for a fresh read of the hub's levels, (SKU, location) each; one that was never read is asked for too."""
+    tx.many(
+        "INSERT INTO hub_level (tenant_id, sku, location_id, read_at, wanted) VALUES (?, ?, ?, 0, 1) "
+        "ON CONFLICT (tenant_id, sku, location_id) DO UPDATE SET wanted = 1",
+        [(tenant_id, sku, location_id) for sku, location_id in places],
+    )
 
 
 def remember(

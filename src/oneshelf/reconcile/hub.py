@@ -18,7 +18,7 @@ from oneshelf.orders import covering, intents
 from oneshelf.orders.accounts import Account
 from oneshelf.stock.levels import levels_of
 
-from .expectation import expected, skus_of
+from .expectation import expected, skus_of, want_reads
 from .judge import Judge, Read, Told
 
 __all__ = ["Read", "Told", "judge_read"]
@@ -108,10 +108,6 @@ def compare_export(tx: Tx, tenant_id: int, hub: Account, levels: Sequence[HubLev
         ours = known.get((sku, level.location_id), Level())
         value = expected(tx, tenant_id, hub, sku, level.location_id, ours)
         if level.available != value or level.unavailable != ours.unavailable:
-            wanted.append((tenant_id, sku, level.location_id))
-    tx.many(
-        """INSERT INTO hub_level (tenant_id, sku, location_id, read_at, wanted) VALUES (?, ?, ?, 0, 1)
-           ON CONFLICT (tenant_id, sku, location_id) DO UPDATE SET wanted = 1""",
-        wanted,
-    )
+            wanted.append((sku, level.location_id))
+    want_reads(tx, tenant_id, wanted)
     return len(wanted)
