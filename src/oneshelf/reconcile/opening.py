@@ -16,6 +16,7 @@ from oneshelf.listings import dirty
 from oneshelf.orders import covering
 from oneshelf.orders.accounts import Account
 from oneshelf.stock import ledger
+from oneshelf.stock.levels import levels_of
 
 from .expectation import imported_at, remember, skus_of, want_reads
 from .hub import Read
@@ -24,17 +25,19 @@ from .hub import Read
 def open_stock(tx: Tx, tenant_id: int, hub: Account, levels: Sequence[HubLevel], now: int) -> int:
     """S0.4: the first count. `open:` entries post on_hand, unavailable and foreign reserved; orders open at T0 post later.
 
-    T0 is the latest `read_at`. Returns how many levels were opened. A shop that is connected again is not counted again: what came since
-    the first count the books have, by whichever entry, and what they do not have its next reads tell.
+    T0 is the latest `read_at`. Returns how many levels were opened. Where a shop is connected again, a SKU that the books have is not
+    counted again at any location: what came there since, they have by whichever entry, and what they do not have its next reads tell.
     """
     skus = skus_of(tx, tenant_id, levels)
-    if hub.opened_at is not None:
-        want_reads(tx, tenant_id, [(skus[one.item_id], one.location_id) for one in levels if one.item_id in skus])
-        return 0
+    counted = {sku for sku, _ in levels_of(tx, tenant_id, set(skus.values()))}
     entries = []
+    known = []
     for level in levels:
         sku = skus.get(level.item_id)
         if sku is None:
+            continue
+        if sku in counted:
+            known.append((sku, level.location_id))
             continue
         entries.append(
             Entry(
@@ -51,15 +54,17 @@ def open_stock(tx: Tx, tenant_id: int, hub: Account, levels: Sequence[HubLevel],
             )
         )
         remember(tx, tenant_id, sku, level, level.available, wanted=True)
+    want_reads(tx, tenant_id, known)
     ledger.post(tx, tenant_id, entries, now)
     dirty.mark(tx, tenant_id, ledger.skus_of(entries), now, "first count")
-    t0 = max((to_us(level.read_at) for level in levels), default=now)
-    tx.run(
-        "UPDATE account SET opened_at = :t0 WHERE tenant_id = :t AND account_id = :a",
-        t0=t0,
-        t=tenant_id,
-        a=hub.account_id,
-    )
+    if hub.opened_at is None:
+        t0 = max((to_us(level.read_at) for level in levels), default=now)
+        tx.run(
+            "UPDATE account SET opened_at = :t0 WHERE tenant_id = :t AND account_id = :a",
+            t0=t0,
+            t=tenant_id,
+            a=hub.account_id,
+        )
     return len(entries)
 
 
