@@ -132,6 +132,9 @@ def hold_back(tx: Tx, tenant_id: int, now: int, skus: Iterable[str]) -> int:
                 free = min(below, max(0, -read.get(place, 0)))
                 if free < below:
                     to_read.append((tenant_id, *place))
+                elif below and len(places) > 1 and not _is_settled(tx, tenant_id, sku):
+                    # The shop sells what all locations have together: what is missing here may have been carried to where it is on sale.
+                    free = 0
                 allowed = min(rise, free + max(0, room))
                 want += rise - allowed
                 room -= max(0, allowed - free)
