@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import logging
 import random
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -403,7 +404,7 @@ class Reserved(NamedTuple):
 
     task_no: int
     sku: str
-    pieces: int
+    pieces_at: dict[str, int]
 
 
 def _outlet_of(tx: Tx, channel: str, listing: str) -> int:
@@ -425,17 +426,23 @@ class Asked(NamedTuple):
     reserved: list[Reserved]
 
 
+_PIECES_AT = re.compile(r"(\d+) at ([^,.]+)")
+
+
 def _what_is_asked(tx: Tx) -> Asked:
     accounts = tx.all("SELECT DISTINCT subject FROM task WHERE kind = 'connect_again' AND closed_at IS NULL ORDER BY 1")
     parked = tx.all("SELECT outlet_id FROM slot WHERE state = 'PARKED' ORDER BY 1")
     reserved = tx.all(
-        "SELECT task_no, subject, what FROM task WHERE kind = 'reserved_since_backup' AND closed_at IS NULL ORDER BY 1"
+        "SELECT task_no, subject, why FROM task WHERE kind = 'reserved_since_backup' AND closed_at IS NULL ORDER BY 1"
     )
     return Asked(
         [int(subject) for (subject,) in accounts],
         [outlet_id for (outlet_id,) in parked],
-        # As she reads it: "Give 2 reserved …".
-        [Reserved(number, sku, int(what.split()[1])) for number, sku, what in reserved],
+        # As she reads it: "…: 2 at Main warehouse, 1 at Warehouse 2. …".
+        [
+            Reserved(number, sku, {place: int(pieces) for pieces, place in _PIECES_AT.findall(why)})
+            for number, sku, why in reserved
+        ],
     )
 
 

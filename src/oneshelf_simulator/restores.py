@@ -93,7 +93,15 @@ class Restores:
 
     def give_back(self, people: Workload, tasks: Iterable[Reserved]) -> None:
         """A person is asked whose reserved pieces are. Nobody in the shop reserved them: they go back on sale."""
-        for task_no, sku, pieces in tasks:
+        for task_no, sku, pieces_at in tasks:
             if task_no not in self._given_back:
                 self._given_back.add(task_no)
-                people.console("shopify", "move", sku=sku, quantity=pieces, origin="reserved", goal="available")
+                for place, pieces in pieces_at.items():
+                    back = {
+                        "sku": sku,
+                        "quantity": pieces,
+                        "location": place,
+                        "origin": "reserved",
+                        "goal": "available",
+                    }
+                    people.console("shopify", "move", **back)

@@ -221,6 +221,9 @@ def test_what_nobody_claims_is_kept_off_sale_and_given_to_a_person(world: World,
     assert tell() == []
     world.tick(adopting.UNCLAIMED_AFTER_S)
     assert tell() == ["MUG"]
+    (why,) = world.rows("SELECT why FROM task WHERE kind = :k", k=adopting.TASK)[0]
+    place = world.value("SELECT name FROM location WHERE location_id = 'L1'")
+    assert f": 2 at {place}. " in why
     world.hub.move([Move(item_id="item-MUG", location_id="L1", pieces=2, hold=False)], "given back")
     world.read("MUG")
     assert (tell(), world.k("MUG")) == ([], 10)

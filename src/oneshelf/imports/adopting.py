@@ -12,6 +12,7 @@ pieces out of that before it asks the hub for any.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from oneshelf.core.instants import SECOND
@@ -111,22 +112,28 @@ def tell_of_unclaimed(tx: Tx, tenant_id: int, now: int) -> None:
     since = restored_at(tx, tenant_id)
     if since is None or now < since + UNCLAIMED_AFTER_S * SECOND:
         return
-    left = {
-        sku: 0
+    left: dict[str, list[str]] = {
+        sku: []
         for (sku,) in tx.all(
             "SELECT subject FROM task WHERE tenant_id = :t AND kind = :k AND closed_at IS NULL", t=tenant_id, k=TASK
         )
     }
-    for sku, location_id in tx.all(
-        "SELECT sku, location_id FROM stock_level WHERE tenant_id = :t AND foreign_reserved > 0 ORDER BY 1, 2",
+    there: Counter[str] = Counter()
+    for sku, location_id, name in tx.all(
+        """SELECT s.sku, s.location_id, l.name FROM stock_level s JOIN location l ON l.tenant_id = s.tenant_id AND l.location_id = s.location_id
+            WHERE s.tenant_id = :t AND s.foreign_reserved > 0 ORDER BY s.sku, l.priority, s.location_id""",
         t=tenant_id,
     ):
         if pieces := _unclaimed(tx, tenant_id, sku, location_id):
-            left[sku] = left.get(sku, 0) + pieces
-    for sku, pieces in left.items():
-        if pieces:
-            what = f"Give {pieces} reserved {sku} back in Shopify, if nobody there reserved them"
-            why = "They were reserved after the backup that was put back, and no order asks for them; meanwhile they are not on sale"
+            there[sku] += pieces
+            left.setdefault(sku, []).append(f"{pieces} at {name}")
+    for sku, places in left.items():
+        if places:
+            what = f"Give {there[sku]} reserved {sku} back in Shopify, if nobody there reserved them"
+            why = (
+                f"Reserved after the backup that was put back, and no order asks for them: {', '.join(places)}. Meanwhile they are "
+                "not on sale"
+            )
             open_task(tx, tenant_id, now, TASK, sku, what, why)
         else:
             close_task(tx, tenant_id, now, TASK, sku)
