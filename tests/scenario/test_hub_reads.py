@@ -407,6 +407,32 @@ class TestTransfer:
         world.read("CUP")
         assert world.entries("edit:") == []
 
+    def test_S5_7_what_is_left_of_suspicions_that_the_shop_shows_again_is_the_youngest(self, world: World) -> None:
+        """Found by the simulator: of two, an older one was given back, and what had been the other half of a split line was left of the
+        younger; the split line's more was counted as brought in."""
+        world.item("CUP", L1=10, L2=4, L3=5)
+        world.open()
+        world.hub.sell(world.tick(), "L2", CUP=4)
+        other = world.hub.sell(world.tick(), "L3", CUP=3)
+        world.hub_news()
+        world.hub.cell("CUP", "L1").committed += 1  # its last piece, which a read shows before it shows where that has left
+        world.tick(5)
+        world.read("CUP")
+        world.hub.cell("CUP", "L2").committed -= 1
+        read_at = world.tick(5)
+        world.read("CUP")
+        world.complete(SHOP, through=read_at + 2 * SECOND)
+        (line,) = world.hub.orders[other].lines
+        world.hub.move_line(world.tick(5), other, line.line_id, "L1")
+        world.read("CUP")
+        world.hub_news()
+        world.tick(1)
+        world.read("CUP")
+        assert world.entries("edit:") == []
+        world.to_rest()
+        assert [world.k("CUP", place) for place in ("L1", "L2", "L3")] == [6, 1, 5]
+        assert world.level("CUP")[0] == 19
+
     def test_S5_7_while_a_call_may_hide_from_where_pieces_were_carried_they_are_not_counted(self, world: World) -> None:
         """Two fewer at L1 may be our hold; they are the two that L2 has more."""
         world.hear(AMAZON, order("A-1", world.now, paid=False, MUG=2))

@@ -207,11 +207,13 @@ class Judge:
 
     def _is_missing(self, offs: Mapping[str, int], standing: Iterable[Provisional]) -> bool:
         """Whether a location shows fewer, or has something reserved on suspicion that it does not show again and that is not judged yet."""
-        young: Counter[str] = Counter()
+        all_of_it, young = Counter[str](), Counter[str]()
         for prov in standing:
+            all_of_it[prov.location_id] += prov.pieces
             young[prov.location_id] += 0 if self._is_due(prov) else prov.pieces
+        # What it shows again is given back from the oldest on: what is left is the youngest.
         return any(off < 0 for off in offs.values()) or any(
-            n > max(0, offs.get(place, 0)) for place, n in young.items()
+            young[place] > 0 and n > max(0, offs.get(place, 0)) for place, n in all_of_it.items()
         )
 
     # --- all of them together -------------------------------------------------------------------------------------------
