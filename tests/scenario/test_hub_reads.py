@@ -415,7 +415,9 @@ class TestTransfer:
         world.hub.sell(world.tick(), "L2", CUP=4)
         other = world.hub.sell(world.tick(), "L3", CUP=3)
         world.hub_news()
-        world.hub.cell("CUP", "L1").committed += 1  # its last piece, which a read shows before it shows where that has left
+        world.hub.cell(
+            "CUP", "L1"
+        ).committed += 1  # its last piece, which a read shows before it shows where that has left
         world.tick(5)
         world.read("CUP")
         world.hub.cell("CUP", "L2").committed -= 1
@@ -432,6 +434,27 @@ class TestTransfer:
         world.to_rest()
         assert [world.k("CUP", place) for place in ("L1", "L2", "L3")] == [6, 1, 5]
         assert world.level("CUP")[0] == 19
+
+    def test_S5_7_what_was_owed_at_a_location_that_closed_moves_once(self, world: World) -> None:
+        """Found by the simulator: by its levels first, and by its order's news once more; until the feed was complete both were wrong."""
+        world.item("CUP", L1=10, L2=6)
+        world.open()
+        order_id = world.hub.sell(world.tick(), "L2", CUP=6)
+        world.hub_news()
+        del world.hub.cells["CUP", "L2"]
+        world.hub.cell("CUP", "L1").on_hand += 6
+        world.hub.cell("CUP", "L1").committed += 6
+        world.tick(5)
+        world.read("CUP")
+        assert (world.level("CUP", "L1"), world.level("CUP", "L2")) == ((16, 6, 0, 0), (0, 0, 0, 0))
+        (line,) = world.hub.orders[order_id].lines
+        line.location_id = "L1"
+        world.hub.pay(world.tick(5), order_id)
+        world.hub_news()
+        assert (world.level("CUP", "L1"), world.level("CUP", "L2")) == ((16, 6, 0, 0), (0, 0, 0, 0))
+        world.hub.fulfil(world.tick(5), order_id, CUP=6)
+        world.to_rest()
+        assert (world.level("CUP", "L1"), world.level("CUP", "L2")) == ((10, 0, 0, 0), (0, 0, 0, 0))
 
     def test_S5_7_while_a_call_may_hide_from_where_pieces_were_carried_they_are_not_counted(self, world: World) -> None:
         """Two fewer at L1 may be our hold; they are the two that L2 has more."""

@@ -190,6 +190,23 @@ def came_along(tx: Tx, tenant_id: int, sku: str, location_id: str, pieces: int, 
 # --- what stands there ------------------------------------------------------------------------------------------------
 
 
+def stand_at(tx: Tx, tenant_id: int, sku: str, origin: str, goal: str, now: int) -> int:
+    """What lines of a SKU have at one location stands at another from now on. Returns how many pieces."""
+    rows = tx.all(
+        "SELECT DISTINCT order_no FROM order_line WHERE tenant_id = :t AND sku = :sku AND location_id = :l AND reserved + committed > 0 "
+        "ORDER BY order_no",
+        t=tenant_id,
+        sku=sku,
+        l=origin,
+    )
+    moved = 0
+    for order_no, lines in load_lines(tx, tenant_id, [order_no for (order_no,) in rows]).items():
+        standing = [line for line in lines.values() if (line.sku, line.location_id) == (sku, origin)]
+        routing.stand_at(tx, tenant_id, order_no, {line.key: goal for line in standing}, now)
+        moved += sum(line.reserved + line.committed for line in standing)
+    return moved
+
+
 def _let_lines_stand(tx: Tx, tenant_id: int, closed: Sequence[str], now: int, *, where_owed: bool = False) -> None:
     """Lines stand at a location that serves, though it may not have the pieces: at one that is closed nobody counts them, and they would be
     on offer once more. The hub's own word comes later. `where_owed`: only those at a closed location that has not their pieces."""

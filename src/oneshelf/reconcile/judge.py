@@ -138,7 +138,8 @@ class Judge:
             and not sum(lies.values())
         ):
             # What lay there lies elsewhere now, with what was owed there: K of neither moves.
-            self._post_moved({place: rules.Apart(pieces, pieces) for place, pieces in lies.items()})
+            stand = self._stand_where_it_lies(lies)
+            self._post_moved({place: rules.Apart(pieces, pieces - stand[place]) for place, pieces in lies.items()})
             changed = True
         elif any(offs.values()):
             missing = several and self._is_missing(offs, standing)
@@ -161,6 +162,18 @@ class Judge:
             closing.ask_whether_closed(self.tx, self.tenant_id, self.hub.account_id, gone, self.now)
         item_id, read_at = self.levels[0].item_id, self.levels[0].read_at
         return [HubLevel(item_id, place, 0, 0, 0, 0, 0, 0, read_at) for place in gone]
+
+    def _stand_where_it_lies(self, lies: Mapping[str, int]) -> Counter[str]:
+        """What lay at one location and was owed there lies at another now: its lines stand there too, if that is one. Their own news of it,
+        when it comes, then moves nothing. Returns what they brought each location, in pieces."""
+        brought = Counter[str]()
+        goals = [place for place, pieces in lies.items() if pieces > 0]
+        for place, pieces in lies.items():
+            if pieces < 0 and len(goals) == 1:
+                moved = closing.stand_at(self.tx, self.tenant_id, self.sku, place, goals[0], self.now)
+                brought[place] -= moved
+                brought[goals[0]] += moved
+        return brought
 
     # --- each location by itself ----------------------------------------------------------------------------------------
 
