@@ -24,7 +24,7 @@ from oneshelf.intake import poll, webhook
 from oneshelf.intake import worker as intake_worker
 from oneshelf.listings import dirty
 from oneshelf.onboarding import bring_up as onboarding
-from oneshelf.orders import book, claims, elsewhere, intents, lines, parcels, provisional, shipments, short
+from oneshelf.orders import book, claims, closing, elsewhere, intents, lines, parcels, provisional, shipments, short
 from oneshelf.publish import numbers, planning, ticking
 from oneshelf.publish import worker as publish_worker
 from oneshelf.publish.slots import WriteCall
@@ -446,12 +446,22 @@ def _rest_of_a_hold_forgotten(stack: ExitStack) -> None:
     _put(stack, elsewhere, "spread", lambda *a, **k: None)
 
 
+def _closed_place_counts(stack: ExitStack) -> None:
+    _put(stack, judge.Judge, "_not_told", lambda self, known: [])
+
+
+def _held_for_nobody(stack: ExitStack) -> None:
+    _put(stack, closing, "came_along", lambda *a, **k: 0)
+
+
 def _no_patience(stack: ExitStack) -> None:
     _put(stack, intents, "backoff_s", lambda first_s, failures, most_s: 0.0)
 
 
 _LOSSY = {"timeout_after": 0.08}
 _LOCATIONS = {"locations": 3}
+#: One of them closes while orders wait there.
+_CLOSING: dict[str, Any] = {**_LOCATIONS, "closes_at_s": 900.0, "pending_s": 1_800.0}
 _REGULARS = {"regulars": True}
 _BUNDLES = {"bundles": 3, "stock_max": 20}
 #: Many buyers of few pieces.
@@ -550,6 +560,15 @@ MUTANTS: dict[str, Mutant] = {
         _rest_of_a_hold_forgotten,
         {**_LOCATIONS, "stock_max": 9, "pending_s": 14_400.0},
         "I13",
+    ),
+    "closed_place_counts": Mutant(
+        "what lay at a location that has closed still counts there",
+        _closed_place_counts,
+        {**_CLOSING, "chances": {"webhook_drop": 0.5}},
+        "I5",
+    ),
+    "held_for_nobody": Mutant(
+        "what we held at a location that has closed stays held where it went", _held_for_nobody, _CLOSING, "I5"
     ),
     "no_patience": Mutant("a shop that is away is asked again at once", _no_patience, {"counts": {"dark": 30}}, "I19"),
     "parcel_from_the_wrong_place": Mutant(
