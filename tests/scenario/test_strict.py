@@ -15,6 +15,7 @@ from oneshelf.db.sqlite import SqliteStore
 from oneshelf.db.store import Store, transaction
 from oneshelf.imports import moves
 from oneshelf.listings import dirty, risk
+from oneshelf.orders import claims
 from oneshelf.publish.exposure import exposures, of_slot
 from oneshelf.publish.slots import Slot
 from oneshelf.publish.strict import Turn, close_or_wait, hold_back, next_turn
@@ -390,3 +391,54 @@ def test_S8_7_what_came_back_to_amazon_may_be_sold_again_though_it_shows_nothing
         at.second()
         assert at.promised <= at.left == 0
     assert at.rest() == []
+
+
+class TestAtSeveralLocations:
+    """The shop sells what all its locations have together: what one lacks takes off what another shows."""
+
+    @pytest.fixture
+    def world(self, store: Store) -> World:
+        """Five at two locations. One that is held back at L2 was carried to L1, and L2 stands at -1."""
+        world = World(store)
+        world.item("MUG", L1=4, L2=1)
+        make_strict(world)
+        world.open()
+        with transaction(store) as tx:
+            claims.save(tx, TENANT, [claims.ClaimRow(self.KEY, "MUG", "L2", 1, 1, 0, 1, 0, "", world.now, 0, 1)])
+        cell = world.hub.cell("MUG", "L2")
+        cell.reserved, cell.on_hand = 1, 0
+        world.hub.cell("MUG", "L1").on_hand = 5
+        for _ in range(4):
+            world.read("MUG")
+            world.complete()
+            world.tick(60)
+        assert [world.level("MUG", place)[0] for place in ("L1", "L2")] == [5, 0]
+        return world
+
+    KEY = "strict:MUG:L2"
+
+    def wants(self, world: World, ebay_shows: int) -> int:
+        """What is to be held back at L2, with these pieces at eBay and none at the others."""
+        shown = [(world.outlet(a, "MUG"), a, ebay_shows if a == EBAY else 0) for a in MARKETS]
+        with transaction(world.store) as tx:
+            tx.many(
+                "INSERT INTO slot (tenant_id, outlet_id, account_id, write_unit, believed, verified) VALUES (1, ?, ?, 'MUG', ?, 1) "
+                "ON CONFLICT (tenant_id, outlet_id) DO UPDATE SET believed = excluded.believed",
+                shown,
+            )
+            hold_back(tx, TENANT, world.now, ["MUG"])
+        return int(world.value("SELECT want FROM claim WHERE claim_key = :k", k=self.KEY))
+
+    def test_I15_nothing_comes_back_where_less_than_nothing_is_while_more_is_on_sale_than_may_be(
+        self, world: World
+    ) -> None:
+        """Found by the simulator: five in the shop and two at a marketplace, of six."""
+        assert self.wants(world, ebay_shows=2) == 1
+        assert self.wants(world, ebay_shows=0) == 0
+
+    def test_I15_nor_while_another_location_has_more_than_is_explained(self, world: World) -> None:
+        """Found by the simulator: what was missing had been carried there, and stood on sale."""
+        world.rows("UPDATE hub_level SET odd_since = :now, odd = 7 WHERE location_id = 'L1' RETURNING 1", now=world.now)
+        assert self.wants(world, ebay_shows=0) == 1
+        world.rows("UPDATE hub_level SET odd_since = NULL, odd = 0 RETURNING 1")
+        assert self.wants(world, ebay_shows=0) == 0

@@ -74,6 +74,8 @@ def apart(offs: Mapping[str, int], suspected: Mapping[str, int], lies: Mapping[s
     {'A': Apart(on_hand=-2, committed=0), 'B': Apart(on_hand=2, committed=0)}
     >>> apart({"A": -2, "B": 2}, {}, {"A": 0, "B": 0})  # an order is served from A
     {'A': Apart(on_hand=0, committed=2), 'B': Apart(on_hand=0, committed=-2)}
+    >>> apart({"A": -2, "B": 2, "C": 0}, {}, {"A": 0, "B": 0, "C": -1})["A"]  # the same, and a parcel has left C of which nobody has told
+    Apart(on_hand=0, committed=2)
     >>> apart({"A": -2, "B": 1}, {}, {"A": 0, "B": 0}) is None  # somebody may have bought one
     True
     """
@@ -81,6 +83,8 @@ def apart(offs: Mapping[str, int], suspected: Mapping[str, int], lies: Mapping[s
     total = sum(found.values())
     if not any(found.values()) or (total and (total != sum(lies.values()) or min(offs.values()) < 0)):
         return None
-    # Else a parcel or a return is not known yet: no word of what was carried.
-    moved = lies if sum(lies.values()) == total else found
-    return {place: Apart(moved[place], moved[place] - off) for place, off in found.items()}
+    # A parcel or a return that is not known yet changes what lies there, and not what is available: where that is as expected it says
+    # nothing of what was carried, and where that differs there is no word of it.
+    where_odd = {place: pieces for place, pieces in lies.items() if found.get(place)}
+    moved = next((some for some in (lies, where_odd) if sum(some.values()) == total), found)
+    return {place: Apart(moved.get(place, 0), moved.get(place, 0) - off) for place, off in found.items()}

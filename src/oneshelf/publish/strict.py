@@ -133,9 +133,10 @@ def hold_back(tx: Tx, tenant_id: int, now: int, skus: Iterable[str]) -> int:
                 if free < below:
                     to_read.append((tenant_id, *place))
                 elif below and len(places) > 1 and not _is_settled(tx, tenant_id, sku):
-                    # The shop sells what all locations have together: what is missing here may have been carried to where it is on sale.
+                    # What is missing here may have been carried to where it is on sale.
                     free = 0
-                allowed = min(rise, free + max(0, room))
+                # The shop sells what all locations have together: with more on sale at one than may be, what another lacks is as good as held.
+                allowed = min(rise, free + max(0, room) if len(places) == 1 else max(0, free + room))
                 want += rise - allowed
                 room -= max(0, allowed - free)
             if want != was:
