@@ -454,9 +454,11 @@ class World:
 
     async def _come_to_rest(self) -> None:
         began = self.loop.time()
+        # At several locations a payment moves numbers, there and back: its copy may be served from another one.
+        within_s = REST_S + (self.options.pending_s if self.options.locations > 1 else 0.0)
         reasons: list[str] = ["not looked at"]
         calm = 0
-        while self.loop.time() - began < REST_S and self.failure is None:
+        while self.loop.time() - began < within_s and self.failure is None:
             await asyncio.sleep(REST_LOOK_S)
             if not self.engine.is_up or self.engine.has_stopped_itself:
                 continue
