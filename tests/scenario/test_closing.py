@@ -103,3 +103,30 @@ def test_S2_14_what_a_channel_sold_from_its_only_location_counts_when_that_is_cl
     assert there.shown("MUG") == {"shopify": 8, "amazon": 0, "ebay": 8, "etsy": 8}
     there.wait(3_600)
     assert there.shown("MUG") == {"shopify": 8, "amazon": 0, "ebay": 8, "etsy": 8}
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_S5_7_a_location_that_opens_again_counts_what_is_carried_back_once(there: Town, heard: bool) -> None:
+    """With an order that waited there, and a hold; whether its message comes or the locations are read."""
+    for _ in range(2):
+        there.buy("amazon", MUG=1)
+    there.wait(120)
+    close(there)
+    there.wait(3_600)
+    if not heard:
+        there.faults.set("webhook_drop", 1.0)
+    there.console("shopify", "activate_location", location=NORTH)
+    there.console("shopify", "transfer", sku="MUG", quantity=3, origin=HOME, goal=NORTH)
+    there.wait(5)
+    there.faults.set("webhook_drop", 0.0)
+    for _ in range(120):
+        there.wait(60)
+        assert max(there.shown("MUG").values()) <= 8, there.shown("MUG")
+    there.shows("MUG", 8)
+    assert lies(there) == {HOME: (7, 5), NORTH: (3, 3)}
+    there.true()
+    close(there)  # and once more
+    there.wait(3_600)
+    there.shows("MUG", 8)
+    assert lies(there) == {HOME: (10, 8), NORTH: (0, 0)}
+    there.true()

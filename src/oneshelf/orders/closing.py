@@ -47,12 +47,16 @@ def leave(tx: Tx, tenant_id: int, location_ids: Iterable[str], now: int) -> None
             provisional.stand_elsewhere(tx, tenant_id, prov, now)
 
 
-def ask_whether_closed(tx: Tx, tenant_id: int, account_id: int, location_ids: Sequence[str], now: int) -> None:
-    """A read tells nothing of these locations: the hub is asked which are open, unless we know that these are not."""
+def ask_which_are_open(
+    tx: Tx, tenant_id: int, account_id: int, location_ids: Sequence[str], now: int, *, known_open: bool
+) -> None:
+    """A read tells nothing of these locations that we know as open (`known_open`), or has pieces at one that we know as closed: the hub is
+    asked which are open."""
     if tx.one(
-        "SELECT 1 FROM location WHERE tenant_id = :t AND location_id {in:there} AND active = 1",
+        "SELECT 1 FROM location WHERE tenant_id = :t AND location_id {in:there} AND active = :open",
         t=tenant_id,
         there=list(location_ids),
+        open=int(known_open),
     ):
         hints.want(tx, tenant_id, account_id, hints.LOCATIONS, now)
 

@@ -117,6 +117,11 @@ class Judge:
                     self._clear_odd(place)
         several = len(self.levels) > 1
         lies = {one.location_id: one.on_hand - known[(self.sku, one.location_id)].on_hand for one in self.levels}
+        told_more = [place for place, pieces in lies.items() if pieces > 0]
+        if told_more:
+            closing.ask_which_are_open(
+                self.tx, self.tenant_id, self.hub.account_id, told_more, self.now, known_open=False
+            )
         apart = None
         if several and len(offs) == len(self.levels) and not unsure:
             apart = _apart(offs, standing, suspected, lies)
@@ -159,7 +164,7 @@ class Judge:
         )
         if gone:
             closing.let_holds_go(self.tx, self.tenant_id, gone, self.now, sku=self.sku)
-            closing.ask_whether_closed(self.tx, self.tenant_id, self.hub.account_id, gone, self.now)
+            closing.ask_which_are_open(self.tx, self.tenant_id, self.hub.account_id, gone, self.now, known_open=True)
         item_id, read_at = self.levels[0].item_id, self.levels[0].read_at
         return [HubLevel(item_id, place, 0, 0, 0, 0, 0, 0, read_at) for place in gone]
 
