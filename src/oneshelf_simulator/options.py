@@ -48,6 +48,8 @@ class Options(msgspec.Struct):
     carried_per_h: float = 2.0
     #: When one of them closes, seconds from the start; 0: none does.
     closes_at_s: float = 0.0
+    #: When that one opens again, with nothing in it; 0: it stays closed.
+    opens_again_at_s: float = 0.0
     #: Marketplaces that only some of the locations serve, by their place in the list (S2.14).
     served: dict[str, list[int]] = {}
     #: Most buyers come back, on any channel, and some type an address into the web shop that a marketplace lends them (S11.2).
@@ -110,6 +112,9 @@ def draw(seed: int, profile: str, days: float, locations: int = 1) -> Options:
             options.served = {rng.choice(MARKETPLACES): sorted(some)}
         if locations > 2 and rng.random() < 0.5:
             options.closes_at_s = round(options.fault_s * rng.uniform(0.3, 0.8), 3)
+            if rng.random() < 0.5:
+                left_s = options.fault_s - options.closes_at_s
+                options.opens_again_at_s = round(options.closes_at_s + left_s * rng.uniform(0.05, 0.6), 3)
     return options
 
 

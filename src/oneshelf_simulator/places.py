@@ -35,6 +35,8 @@ class Places:
         self.several = len(self.names) > 1
         #: How many of them have closed.
         self.closed = 0
+        #: Those that are closed at this moment.
+        self.shut: list[str] = []
         #: From where marketplaces are served that not all locations serve.
         self.serving = {channel: [self.names[n] for n in some] for channel, some in options.served.items()}
         if self.several:
@@ -104,11 +106,19 @@ class Places:
         self.shop.console("deactivate_location", location=place, destination=goal)
         self.names.remove(place)
         self.closed += 1
+        self.shut.append(place)
         for sku in sorted(sku for sku, where in self.lies if where == place):
             pieces = self.lies.pop((sku, place))
             self.lies[sku, goal] += pieces
             self.carried[sku] += abs(pieces)
         return place, goal
+
+    def open_again(self) -> str:
+        """The location that closed last opens again, with nothing in it; returns which."""
+        place = self.shut.pop()
+        self.shop.console("activate_location", location=place)
+        self.names.append(place)
+        return place
 
     # --- parcels ------------------------------------------------------------------------------------------------------
 

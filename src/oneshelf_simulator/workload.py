@@ -26,7 +26,7 @@ PACK_SHARE = 0.5
 
 
 class Workload:
-    """Everybody outside. `edited(channel, sku)`: told of each number that a hand changed; `received(sku)`: of pieces that came in at the
+    """Everybody outside. `edited(channel, sku, pieces)`: told of each number that a hand changed; `received(sku)`: of pieces that came in at the
     shop; `sold(sale, buyer)`: of each purchase."""
 
     def __init__(
@@ -37,7 +37,7 @@ class Workload:
         trace: Trace,
         *,
         count: Callable[[str], None],
-        edited: Callable[[str, str], None],
+        edited: Callable[[str, str, int], None],
         received: Callable[[str], None],
         sold: Callable[[Sale, Buyer], None],
     ) -> None:
@@ -83,6 +83,8 @@ class Workload:
             self._often(lambda: self.options.carried_per_h / 3600, self.carry)
         if o.closes_at_s:
             self.loop.call_later(o.closes_at_s, self.close_place, context=self.net.outside)
+        if o.opens_again_at_s:
+            self.loop.call_later(o.opens_again_at_s, self.open_place_again, context=self.net.outside)
 
     def stop(self) -> None:
         """Nobody comes any more."""
@@ -220,13 +222,18 @@ class Workload:
         if self.open:
             self.trace.note("closed", *self.places.close())
 
+    def open_place_again(self) -> None:
+        """And takes it again: what comes there is carried there."""
+        if self.open:
+            self.trace.note("opened", self.places.open_again())
+
     def count_shelf(self) -> None:
         """A count finds a piece more or less; or a piece is damaged."""
         sku, place = self.rng.choice(self.shelf.skus), self.places.any()
         if self.rng.random() < 0.3 and self.places.available(sku, place) > 0:
             if self.console("shopify", "move", sku=sku, quantity=1, **self.places.named(place)):
                 self.shelf.damaged[sku] += 1
-                self.edited("shelf", sku)
+                self.edited("shelf", sku, 1)
             return
         delta = self.rng.choice((-1, -1, 1, 2))
         if delta < 0 and self.places.lies[sku, place] < 1:
@@ -234,7 +241,7 @@ class Workload:
         if self.console("shopify", "adjust", sku=sku, delta=delta, **self.places.named(place)):
             self.shelf.move(sku, place, delta)
             if delta < 0:
-                self.edited("shelf", sku)
+                self.edited("shelf", sku, -delta)
             else:
                 self.received(sku)
 
@@ -275,8 +282,8 @@ class Workload:
             return
         if key is not None:
             if not self.shelf.owes(key, left):  # cancelled there meanwhile: the pieces leave without a sale
-                for sku in left:
-                    self.edited("shelf", sku)
+                for sku, pieces in left.items():
+                    self.edited("shelf", sku, pieces)
             self.shelf.leave(key, self.places.left_from(done["fulfillments"]))
             if self.rng.random() < 0.3:
                 self._cancel_crossing(key)
@@ -311,6 +318,6 @@ class Workload:
         channel = channel or self.rng.choice(MARKETPLACES)
         sku = self._listing(channel, sku or self.rng.choice(self.shelf.skus))
         quantity = max(0, self.shelf.shown(channel, sku) + self.rng.choice((-2, -1, 1, 2, 3)))
-        self.edited(channel, sku)
+        self.edited(channel, sku, 1)
         if self.console(channel, "set_quantity", sku=sku, quantity=quantity):
             self.count("hand_edits")

@@ -211,8 +211,8 @@ class World:
                 self.outside_facts += 1
                 order_id = str(detail.get("order") or detail.get("order_id"))
                 if happening.what != "order_paid":  # what has left of it, untold, left without a sale
-                    for sku in self.shelf.left.get((happening.channel, order_id), ()):
-                        self._edited("shelf", sku)
+                    for sku, pieces in self.shelf.left.get((happening.channel, order_id), Counter()).items():
+                        self._edited("shelf", sku, pieces)
                 if detail.get("gives_back") or detail.get("restock"):
                     self.auditor.put_back(happening.channel, order_id)
                     self.auditor.strict.loosened(self.shelf.lines_of(happening.channel, order_id))
@@ -262,11 +262,11 @@ class World:
         if request.operation == "patchListingsItem" and not self.options.apply_in_order:
             self.faults["out_of_order"] += 1
 
-    def _edited(self, channel: str, sku: str) -> None:
+    def _edited(self, channel: str, sku: str, pieces: int) -> None:
         self.trace.note("edited", channel, sku)
         if channel == "shelf":
             self.auditor.strict.loosened([sku])
-            self.oversold.edited(sku, 1)
+            self.oversold.edited(sku, pieces)
             return
         for part in self.shelf.parts_of_a_hand(channel, sku):
             self.auditor.strict.loosened([part])

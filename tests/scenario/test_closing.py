@@ -130,3 +130,20 @@ def test_S5_7_a_location_that_opens_again_counts_what_is_carried_back_once(there
     there.shows("MUG", 8)
     assert lies(there) == {HOME: (10, 8), NORTH: (0, 0)}
     there.true()
+
+
+def test_S2_9_a_location_that_closes_and_opens_again_while_nobody_listens_takes_no_hold_with_it(there: Town) -> None:
+    """Found by the simulator: what was held back there counted as given back by hand, and where it had gone as another app's, for good."""
+    there.command("strict", sku="MUG", strict=True)
+    there.buy("amazon", MUG=1)
+    there.wait(900)
+    there.kill()
+    close(there)
+    there.console("shopify", "activate_location", location=NORTH)
+    there.wait(300)
+    there.start()
+    there.wait(3_600)
+    assert lies(there) == {HOME: (10, 9), NORTH: (0, 0)}
+    assert sum(there.shown("MUG").values()) == 9
+    assert there.value("SELECT SUM(foreign_reserved) FROM stock_level") == 0
+    there.true()

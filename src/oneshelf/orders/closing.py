@@ -50,7 +50,7 @@ def leave(tx: Tx, tenant_id: int, location_ids: Iterable[str], now: int) -> None
 def ask_which_are_open(
     tx: Tx, tenant_id: int, account_id: int, location_ids: Sequence[str], now: int, *, known_open: bool
 ) -> None:
-    """A read tells nothing of these locations that we know as open (`known_open`), or has pieces at one that we know as closed: the hub is
+    """A read tells nothing of these locations that we know as open (`known_open`), or anything new of one that we know as closed: the hub is
     asked which are open."""
     if tx.one(
         "SELECT 1 FROM location WHERE tenant_id = :t AND location_id {in:there} AND active = :open",

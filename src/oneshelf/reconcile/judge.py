@@ -77,6 +77,7 @@ class Judge:
     def judge(self, known: dict[tuple[str, str], Level]) -> bool:
         """Judge it. `known`: our levels, brought up to what is posted. Returns whether any number of ours moved."""
         gone = self._not_told(known)
+        self._let_holds_go_that_came_along(known)
         self.levels = [*gone, *self.levels]
         # A hold there that has got no answer may be what came to be reserved elsewhere.
         held_in_flight = any(self._in_flight(one.location_id)[1] for one in gone)
@@ -117,10 +118,14 @@ class Judge:
                     self._clear_odd(place)
         several = len(self.levels) > 1
         lies = {one.location_id: one.on_hand - known[(self.sku, one.location_id)].on_hand for one in self.levels}
-        told_more = [place for place, pieces in lies.items() if pieces > 0]
-        if told_more:
+        differs = [
+            level.location_id
+            for level in self.levels[len(gone) :]
+            if lies[level.location_id] or offs.get(level.location_id)
+        ]
+        if differs:
             closing.ask_which_are_open(
-                self.tx, self.tenant_id, self.hub.account_id, told_more, self.now, known_open=False
+                self.tx, self.tenant_id, self.hub.account_id, differs, self.now, known_open=False
             )
         apart = None
         if several and len(offs) == len(self.levels) and not unsure:
@@ -167,6 +172,25 @@ class Judge:
             closing.ask_which_are_open(self.tx, self.tenant_id, self.hub.account_id, gone, self.now, known_open=True)
         item_id, read_at = self.levels[0].item_id, self.levels[0].read_at
         return [HubLevel(item_id, place, 0, 0, 0, 0, 0, 0, read_at) for place in gone]
+
+    def _let_holds_go_that_came_along(self, known: Mapping[tuple[str, str], Level]) -> None:
+        """A location that has closed and opened again while nobody listened: nothing lies there, and nothing is reserved; what we held there
+        is reserved at another location. One that was emptied by hand has its holds given back there, and none elsewhere."""
+        if len(self.levels) < 2:
+            return
+        held = {
+            one.location_id: claimed_at(self.tx, self.tenant_id, self.sku, one.location_id)[0] for one in self.levels
+        }
+        emptied = [
+            one.location_id
+            for one in self.levels
+            if not (one.on_hand or one.reserved or one.unavailable) and held[one.location_id]
+        ]
+        if emptied and any(
+            one.reserved > held[one.location_id] + known.get((self.sku, one.location_id), Level()).foreign_reserved
+            for one in self.levels
+        ):
+            closing.let_holds_go(self.tx, self.tenant_id, emptied, self.now, sku=self.sku)
 
     def _stand_where_it_lies(self, lies: Mapping[str, int]) -> Counter[str]:
         """What lay at one location and was owed there lies at another now: its lines stand there too, if that is one. Their own news of it,
