@@ -77,10 +77,12 @@ class Judge:
     def judge(self, known: dict[tuple[str, str], Level]) -> bool:
         """Judge it. `known`: our levels, brought up to what is posted. Returns whether any number of ours moved."""
         gone = self._not_told(known)
-        self._let_holds_go_that_came_along(known)
+        left = [*(one.location_id for one in gone), *self._let_holds_go_that_came_along(known)]
         self.levels = [*gone, *self.levels]
-        # A hold there that has got no answer may be what came to be reserved elsewhere.
-        held_in_flight = any(self._in_flight(one.location_id)[1] for one in gone)
+        # A hold there that has got no answer may be what came to be reserved elsewhere; so may what could not be let go for it.
+        held_in_flight = any(
+            self._in_flight(place)[1] or claimed_at(self.tx, self.tenant_id, self.sku, place)[0] for place in left
+        )
         offs: dict[str, int] = {}
         unsure = False
         standing = self._suspicions()
@@ -173,11 +175,11 @@ class Judge:
         item_id, read_at = self.levels[0].item_id, self.levels[0].read_at
         return [HubLevel(item_id, place, 0, 0, 0, 0, 0, 0, read_at) for place in gone]
 
-    def _let_holds_go_that_came_along(self, known: Mapping[tuple[str, str], Level]) -> None:
+    def _let_holds_go_that_came_along(self, known: Mapping[tuple[str, str], Level]) -> list[str]:
         """A location that has closed and opened again while nobody listened: nothing lies there, and nothing is reserved; what we held there
-        is reserved at another location. One that was emptied by hand has its holds given back there, and none elsewhere."""
+        is reserved at another location. One that was emptied by hand has its holds given back there, and none elsewhere. Returns which."""
         if len(self.levels) < 2:
-            return
+            return []
         held = {
             one.location_id: claimed_at(self.tx, self.tenant_id, self.sku, one.location_id)[0] for one in self.levels
         }
@@ -186,11 +188,13 @@ class Judge:
             for one in self.levels
             if not (one.on_hand or one.reserved or one.unavailable) and held[one.location_id]
         ]
-        if emptied and any(
+        if not emptied or not any(
             one.reserved > held[one.location_id] + known.get((self.sku, one.location_id), Level()).foreign_reserved
             for one in self.levels
         ):
-            closing.let_holds_go(self.tx, self.tenant_id, emptied, self.now, sku=self.sku)
+            return []
+        closing.let_holds_go(self.tx, self.tenant_id, emptied, self.now, sku=self.sku)
+        return emptied
 
     def _stand_where_it_lies(self, lies: Mapping[str, int]) -> Counter[str]:
         """What lay at one location and was owed there lies at another now: its lines stand there too, if that is one. Their own news of it,
