@@ -11,6 +11,7 @@ from oneshelf.core.hub import judge
 from oneshelf.core.instants import SECOND
 from oneshelf.core.outcome import Unknown
 from oneshelf.db.store import Store, transaction
+from oneshelf.listings import risk
 from oneshelf.orders import claims, intents
 from oneshelf.reconcile.worker import export_wait_s, last_export_at, note_export
 
@@ -455,6 +456,32 @@ class TestTransfer:
         world.hub.fulfil(world.tick(5), order_id, CUP=6)
         world.to_rest()
         assert (world.level("CUP", "L1"), world.level("CUP", "L2")) == ((10, 0, 0, 0), (0, 0, 0, 0))
+
+    def test_S9_5_what_a_call_without_an_answer_keeps_at_an_emptied_location_is_no_other_apps_elsewhere(
+        self, world: World
+    ) -> None:
+        """Found by the simulator: L2 closed and opened again unheard, and what was held back there came to L1. A hold at L2 was on its way:
+        ten pieces counted as reserved by somebody else for good."""
+        world.item("CUP", L1=10, L2=6)
+        key = "strict:CUP:L2"
+        with transaction(world.store) as tx:
+            risk.set_strict(tx, TENANT, "CUP", True, world.now, by="Ada")
+        world.open()
+        with transaction(world.store) as tx:
+            claims.save(tx, TENANT, [claims.ClaimRow(key, "CUP", "L2", 4, 3, 0, 2, 0, "", world.now, 0, 1)])
+            claims.add_intent(tx, TENANT, "hold", key, 2, {"claim_key": key, "pieces": 1}, world.now)
+            tx.run("UPDATE intent SET state = 'UNKNOWN' WHERE entity = :k", k=key)
+        home, north = world.hub.cell("CUP", "L1"), world.hub.cell("CUP", "L2")
+        home.on_hand, home.reserved, north.on_hand = 16, 3, 0
+        world.tick(5)
+        world.read("CUP")
+        foreign = "SELECT SUM(foreign_reserved) FROM stock_level WHERE sku = 'CUP'"
+        assert world.value(foreign) == 0
+        world.rows("UPDATE intent SET state = 'REFUSED' WHERE entity = :k RETURNING 1", k=key)
+        world.tick(5)
+        world.read("CUP")
+        assert world.value(foreign) == 0
+        assert world.rows("SELECT claim_key, held FROM claim WHERE sku = 'CUP' AND held > 0") == [("strict:CUP:L1", 3)]
 
     def test_S5_7_while_a_call_may_hide_from_where_pieces_were_carried_they_are_not_counted(self, world: World) -> None:
         """Two fewer at L1 may be our hold; they are the two that L2 has more."""
