@@ -157,6 +157,11 @@ async def test_pages_of_every_list_add_up_to_the_whole(shop: Shop, api: Asking) 
     await pages_add_up(api)
 
 
+def still(item: dict[str, Any]) -> dict[str, Any]:
+    """Without what another second makes another number."""
+    return {name: value for name, value in item.items() if name != "age_s"}
+
+
 async def pages_add_up(api: Asking) -> None:
     document = (await api.get("/openapi.json")).body
     for path, methods in document["paths"].items():
@@ -175,7 +180,7 @@ async def pages_add_up(api: Asking) -> None:
             assert len(page["items"]) == 3
         else:
             found += (await api.get(path, limit=200, cursor=cursor)).body["items"]
-        assert found == whole["items"], path
+        assert [still(one) for one in found] == [still(one) for one in whole["items"]], path
 
 
 #: A right body of every write, so that only the address is wrong.

@@ -87,9 +87,8 @@ def conclude(
             slot = read.slot
             waited = slot.odd_since
             slot.believed, slot.believed_at, slot.verified = read.shown, read.read_at, 1
-            if (
-                read.unsettles or read.put_back
-            ):  # what it sold of its old number, or of what came back to it, may still be unheard
+            # What it sold of its old number, or of what came back to it, may still be unheard.
+            if read.unsettles or read.put_back:
                 before = slot.exposure if read.unsettles else max(read.shown, _still_unsettled(slot, then))
                 slot.unsettled, slot.unsettled_until = before + read.put_back, read.read_at + account.skew
             slot.exposure = read.shown
