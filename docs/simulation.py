@@ -118,8 +118,8 @@ What they found:
 | I5, three locations (131) | of two suspicions at a location the older was given back, and the younger, what was left of it, was not waited for: the other half of a split line counted as brought in | the engine's |
 | I5, three locations (231) | an unheard parcel at a third location made a line that was served from another look like a piece carried | the engine's |
 | I11, three locations (67, 117) | a closed location opened again, and its message was lost: what Shopify let it serve was owed nowhere, and one was told while K was -3 | the engine's |
-| I5, three locations (261, 342) | the same while a call there had no answer | the engine's |
 | I5, three locations (68) | it had closed and opened again while the service was down: what we had held there counted as given back by hand, and where it had gone as another app's, for good | the engine's |
+| I5, three locations (261, 342) | the same while a call there had no answer | the engine's |
 | late, three locations (285) | two pieces of a cancelled order had left, Etsy was dark, and the judge counted one of them as unknown | the judge's |
 | I13, three locations (66, 220) | with less than nothing left of a strict SKU, what lies at one location is held back beside what another owes; and a payment half an hour after the last fault moves numbers there and back | the judge's |
 | I15 (177) | an order's hold was given back after its import, and by the read from before that a strict SKU's share too | the engine's |

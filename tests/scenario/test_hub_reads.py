@@ -416,9 +416,8 @@ class TestTransfer:
         world.hub.sell(world.tick(), "L2", CUP=4)
         other = world.hub.sell(world.tick(), "L3", CUP=3)
         world.hub_news()
-        world.hub.cell(
-            "CUP", "L1"
-        ).committed += 1  # its last piece, which a read shows before it shows where that has left
+        # Its last piece, which a read shows before it shows where that has left.
+        world.hub.cell("CUP", "L1").committed += 1
         world.tick(5)
         world.read("CUP")
         world.hub.cell("CUP", "L2").committed -= 1
