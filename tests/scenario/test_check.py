@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from oneshelf.channels.contract import Http, Outlet, Seen
 from oneshelf.demo.run import _rest
 from oneshelf.demo.stage import Stage, set_stage
 from oneshelf.web.commands import run_check
@@ -59,5 +62,59 @@ async def test_each_kind_of_breach_is_found_and_named(tmp_path: Path) -> None:
                 break
             await asyncio.sleep(1)
         assert ("I4", "shopify") in found
+    finally:
+        await stage.strike()
+
+
+class _SlowToAnswer:
+    """A channel of which the first answer to the audit is old when it comes: meanwhile a piece was sold, and the new number was told."""
+
+    def __init__(self, channel: Any, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        self._channel = channel
+        self._meanwhile: Callable[[], Awaitable[None]] | None = meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._channel, name)
+
+    async def read(self, http: Http, outlets: Sequence[Outlet]) -> list[Seen]:
+        seen: list[Seen] = await self._channel.read(http, outlets)
+        if self._meanwhile is not None:
+            meanwhile, self._meanwhile = self._meanwhile, None
+            await meanwhile()
+        return seen
+
+
+@pytest.mark.timeout(120)
+async def test_a_number_that_was_told_while_the_audit_read_its_channel_is_no_breach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = await set_stage(seed=4, products=3, folder=tmp_path / "data")
+    try:
+        await stage.connect(lambda line: None)
+        await _rest(stage)
+        shown = (await stage.marketplaces.ask("GET", "/state"))["marketplaces"]["etsy"]["stock"]
+        sku = max(shown, key=shown.__getitem__)
+
+        async def sell_one_in_the_shop() -> None:
+            await stage.marketplaces.ask("POST", "/buy", {"channel": "shopify", "lines": {sku: 1}})
+            for _ in range(100):
+                await asyncio.sleep(0.1)
+                now = (await stage.marketplaces.ask("GET", "/state"))["marketplaces"]["etsy"]["stock"][sku]
+                if now < shown[sku]:
+                    break
+            await _rest(stage)
+
+        checked = stage.service.checked()
+        slow = [
+            msgspec.structs.replace(one, channel=_SlowToAnswer(one.channel, sell_one_in_the_shop))
+            if one.channel.name == "etsy"
+            else one
+            for one in checked
+        ]
+        monkeypatch.setattr(stage.service, "checked", lambda: slow)
+        audit = await run_check(stage.service, {})
+        assert audit["breaches"] == []
+        [etsy] = [one for one in audit["channels"] if one["channel"] == "etsy"]
+        assert etsy["outlets_right"] == etsy["outlets_read"] == len(shown)
     finally:
         await stage.strike()

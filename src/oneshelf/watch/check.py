@@ -2,13 +2,16 @@
 
 1. Levels = sum of entries; entries = what order lines hold; customers' counters = the orders that count.  2. Orders at each channel = orders stored.  3. Every offer = what is shown.  4. Where prices follow the shop:
 every price = what is asked.
+A channel's answer and our books are never of one moment: what differs is looked at again, and is a breach when it differs each time.
 Reads only; what differs elsewhere is told, and left to the rules that repair it; our own books a person may have put right
 (orders/repairing).
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -35,6 +38,16 @@ from .channel_orders import complete_through, orders_there
 
 #: Stored orders that are counted again in one transaction.
 ORDERS_A_STEP = 500
+#: How often a number that differs is looked at, and how long is waited before it is looked at again, seconds: time moves numbers at its
+#: steps, and the tick that says so, or the write, may come between the channel's answer and our books.
+LOOKS = 3
+LOOK_AGAIN_S = 2.0
+
+
+#: A listing as it is compared: outlet, external id, write unit, extra.
+_Row = tuple[Any, ...]
+#: {outlet: (right | on its way | parked | differs, in words what differs)}.
+_Found = dict[int, tuple[str, str]]
 
 
 class Breach(msgspec.Struct, frozen=True):
@@ -160,22 +173,45 @@ async def _offers(
             a=one.account_id,
         )
     )
-    for some in read_batches([(row[2], row) for row in rows], one.channel.can):
-        seen = await one.channel.read(one.http, [Outlet(row[1], row[2], json.loads(row[3])) for row in some])
-        shown = {s.external_id: s.quantity for s in seen}
-        ids = [row[0] for row in some]
-        numbers, moving = await writer.do(
-            partial(_numbers, tenant_id=tenant_id, one=one, ids=ids, now=to_us(clock.now()))
-        )
-        for outlet_id, external_id, _, _ in some:
-            count.outlets_read += 1
-            if shown.get(external_id) == numbers[outlet_id]:
-                count.outlets_right += 1
-            elif outlet_id in moving:
-                count.on_their_way += 1
-            else:
-                what = f"{external_id} shows {shown.get(external_id)}, it should be {numbers[outlet_id]}"
-                audit.breaches.append(Breach("I13", count.channel, what))
+    batches = list(read_batches([(row[2], row) for row in rows], one.channel.can))
+    found = await _look(batches, partial(_offers_of, tenant_id, one, writer, clock))
+    count.outlets_read = len(found)
+    count.outlets_right = sum(state == "right" for state, _ in found.values())
+    count.on_their_way = sum(state == "on its way" for state, _ in found.values())
+    audit.breaches += [Breach("I13", count.channel, what) for state, what in found.values() if state == "differs"]
+
+
+async def _look(batches: Sequence[Sequence[_Row]], compare: Callable[[Sequence[_Row]], Awaitable[_Found]]) -> _Found:
+    """Compare every batch; what differs again, up to LOOKS times."""
+    found: _Found = {}
+    for rows in batches:
+        found |= await compare(rows)
+    for _ in range(LOOKS - 1):
+        again = [[row for row in rows if found[row[0]][0] == "differs"] for rows in batches]
+        if not any(again):
+            break
+        await asyncio.sleep(LOOK_AGAIN_S)
+        for rows in filter(None, again):
+            found |= await compare(rows)
+    return found
+
+
+async def _offers_of(tenant_id: int, one: Checked, writer: Writer, clock: Clock, rows: Sequence[_Row]) -> _Found:
+    seen = await one.channel.read(one.http, [Outlet(row[1], row[2], json.loads(row[3])) for row in rows])
+    shown = {s.external_id: s.quantity for s in seen}
+    ids = [row[0] for row in rows]
+    numbers, moving = await writer.do(partial(_numbers, tenant_id=tenant_id, one=one, ids=ids, now=to_us(clock.now())))
+    found: _Found = {}
+    for outlet_id, external_id, _, _ in rows:
+        is_now, ought = shown.get(external_id), numbers.get(outlet_id)
+        if is_now is not None and is_now == ought:
+            found[outlet_id] = ("right", "")
+        elif outlet_id in moving or ought is None:  # None: unlinked meanwhile
+            found[outlet_id] = ("on its way", "")
+        else:
+            what = f"{external_id} shows {is_now}, it should be {ought}"
+            found[outlet_id] = ("differs", what)
+    return found
 
 
 def _numbers(tx: Tx, tenant_id: int, one: Checked, ids: list[int], now: int) -> tuple[dict[int, int], set[int]]:
@@ -212,32 +248,43 @@ async def _prices(
         )
     )
     size = channel.prices.read_batch
-    for start in range(0, len(rows), size):
-        some = rows[start : start + size]
-        seen = await channel.read_prices(one.http, [Outlet(row[1], row[2], json.loads(row[3])) for row in some])
-        asked = {s.external_id: s.price for s in seen}
-        currencies = {row[0]: money.currency for row in some if (money := asked.get(row[1])) is not None}
-        wanted, states = await writer.do(
-            partial(_wanted, tenant_id=tenant_id, one=one, currencies=currencies, some=some, at=to_us(clock.now()))
-        )
-        for outlet_id, external_id, _, _ in some:
-            count.prices_read += 1
-            price, state = wanted[outlet_id], states[outlet_id]
-            if isinstance(price, Priced) and asked.get(external_id) == price.price:
-                count.prices_right += 1
-            elif state == "PARKED":
-                count.prices_parked += 1
-            elif state != "QUIET" or isinstance(price, NoPrice):
-                count.prices_on_their_way += 1
-            else:
-                now = asked.get(external_id)
-                is_now = in_words(now.minor, now.currency) if now is not None else "no price"
-                what = f"{external_id} asks {is_now}, it should be {in_words(price.price.minor, price.price.currency)}"
-                audit.breaches.append(Breach("P5", count.channel, what))
+    batches = [rows[start : start + size] for start in range(0, len(rows), size)]
+    found = await _look(batches, partial(_prices_of, tenant_id, one, channel, writer, clock))
+    count.prices_read = len(found)
+    count.prices_right = sum(state == "right" for state, _ in found.values())
+    count.prices_parked = sum(state == "parked" for state, _ in found.values())
+    count.prices_on_their_way = sum(state == "on its way" for state, _ in found.values())
+    audit.breaches += [Breach("P5", count.channel, what) for state, what in found.values() if state == "differs"]
+
+
+async def _prices_of(
+    tenant_id: int, one: Checked, channel: Prices, writer: Writer, clock: Clock, rows: Sequence[_Row]
+) -> _Found:
+    seen = await channel.read_prices(one.http, [Outlet(row[1], row[2], json.loads(row[3])) for row in rows])
+    asked = {s.external_id: s.price for s in seen}
+    currencies = {row[0]: money.currency for row in rows if (money := asked.get(row[1])) is not None}
+    wanted, states = await writer.do(
+        partial(_wanted, tenant_id=tenant_id, one=one, currencies=currencies, some=rows, at=to_us(clock.now()))
+    )
+    found: _Found = {}
+    for outlet_id, external_id, _, _ in rows:
+        price, state = wanted[outlet_id], states[outlet_id]
+        if isinstance(price, Priced) and asked.get(external_id) == price.price:
+            found[outlet_id] = ("right", "")
+        elif state == "PARKED":
+            found[outlet_id] = ("parked", "")
+        elif state != "QUIET" or isinstance(price, NoPrice):
+            found[outlet_id] = ("on its way", "")
+        else:
+            now = asked.get(external_id)
+            is_now = in_words(now.minor, now.currency) if now is not None else "no price"
+            what = f"{external_id} asks {is_now}, it should be {in_words(price.price.minor, price.price.currency)}"
+            found[outlet_id] = ("differs", what)
+    return found
 
 
 def _wanted(
-    tx: Tx, tenant_id: int, one: Checked, currencies: dict[int, str], some: list[tuple[Any, ...]], at: int
+    tx: Tx, tenant_id: int, one: Checked, currencies: dict[int, str], some: Sequence[_Row], at: int
 ) -> tuple[dict[int, Priced | NoPrice], dict[int, str]]:
     ids = [row[0] for row in some]
     states = dict(
