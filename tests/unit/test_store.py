@@ -123,6 +123,25 @@ def test_F53_what_looks_like_SQL_is_kept_as_it_is(store: Store) -> None:
         assert tx.one("SELECT name FROM counter WHERE name = :n", n=odd[1]) == (odd[1],)
 
 
+def test_a_statement_is_made_once_also_where_its_limit_is_a_parameter(tmp_path: Path) -> None:
+    """A newer SQLite (3.53) makes it anew at each call when it plans by what stands after LIMIT."""
+    store = SqliteStore(str(tmp_path / "o.db"))
+    store.open()
+    try:
+        if ("ENABLE_STMTVTAB",) not in store.connection.execute("PRAGMA compile_options").fetchall():
+            pytest.skip("this SQLite does not count how often it makes a statement")
+        with transaction(store) as tx:
+            for number in range(5):
+                add(tx, number)
+            newest = "SELECT value FROM counter WHERE tenant_id = :t ORDER BY value DESC LIMIT :n"
+            assert [tx.all(newest, t=1, n=n) for n in (1, 2, 1)] == [[(4,)], [(4,), (3,)], [(4,)]]
+            assert tx.all(f"{newest} OFFSET :after", t=1, n=2, after=3) == [(1,), (0,)]
+            made = "SELECT run, reprep FROM sqlite_stmt WHERE sql LIKE '%value FROM counter%DESC LIMIT%' AND sql NOT LIKE '%OFFSET%'"
+            assert tx.all(made) == [(3, 0)]
+    finally:
+        store.close()
+
+
 def test_rows_touched_are_counted(store: Store) -> None:
     with transaction(store) as tx:
         assert tx.many("INSERT INTO counter (tenant_id, name, value) VALUES (?, ?, ?)", []) == 0
