@@ -7,12 +7,15 @@ import pytest
 from tests.scenario.engine import AMAZON, EBAY, ETSY, SHOP, TENANT, World, changed, key_of, order
 from tests.scenario.invariants import check, check_at_rest
 
+from oneshelf.channels.contract import Seen
 from oneshelf.core.facts import Payment
 from oneshelf.core.instants import SECOND, from_us
 from oneshelf.db.store import Store, transaction
+from oneshelf.onboarding.marketplace import _believe
 from oneshelf.orders.accounts import load_accounts
 from oneshelf.orders.relink import answer
 from oneshelf.reconcile import opening
+from oneshelf.tenants.accounts import set_state
 
 
 @pytest.fixture
@@ -370,3 +373,30 @@ def test_S0_7_before_live_nothing_leaves_and_the_ledger_runs(store: Store) -> No
     world.tick(60)
     assert world.run_hub() == 0
     assert world.level("MUG") == (10, 0, 2, 0)
+
+
+class TestConnectedAgain:
+    def believe(self, world: World, account_id: int, quantity: int, at: int) -> tuple[int, int, int]:
+        outlet_id = world.outlet(account_id, "MUG")
+        with transaction(world.store) as tx:
+            _believe(tx, TENANT, account_id, {"MUG": outlet_id}, [Seen("MUG", quantity, from_us(at))])
+        [row] = world.rows("SELECT believed, believed_at, verified FROM slot WHERE outlet_id = :o", o=outlet_id)
+        return row
+
+    @pytest.mark.parametrize("state", ["LIVE", "PAUSED"])
+    def test_S9_2_an_account_at_work_keeps_what_it_believes_and_is_read_again(self, world: World, state: str) -> None:
+        """Found by the simulator: the answer of a first read came 29 s late, after the publisher had closed the listing and seen it closed."""
+        world.open()
+        with transaction(world.store) as tx:
+            set_state(tx, TENANT, ETSY, "CONNECTED", world.now)
+        assert self.believe(world, ETSY, 2, world.now) == (2, world.now, 1)
+        with transaction(world.store) as tx:
+            set_state(tx, TENANT, ETSY, state, world.now)
+        assert self.believe(world, ETSY, 1, world.now + 30 * SECOND) == (2, world.now, 0)
+
+    def test_S0_7_one_that_was_disconnected_believes_what_is_read_first(self, world: World) -> None:
+        world.open()
+        for state, quantity in (("CONNECTED", 2), ("DISCONNECTED", 2), ("MATCHED", 1)):
+            with transaction(world.store) as tx:
+                set_state(tx, TENANT, ETSY, state, world.now)
+            assert self.believe(world, ETSY, quantity, world.now) == (quantity, world.now, 1)

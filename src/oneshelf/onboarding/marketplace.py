@@ -131,7 +131,11 @@ async def read_numbers(
 
 
 def _believe(tx: Tx, tenant_id: int, account_id: int, ids: dict[str, int], seen: Sequence[Seen]) -> int:
-    """Store first reads as what the outlets are believed to show."""
+    """Store first reads as what the outlets are believed to show.
+
+    An account at work that is connected again keeps what it believes: its publisher has written and read meanwhile, and this answer may be older,
+    and would hide a sale that nobody has told yet (S9.2). Its outlets are read and judged again instead.
+    """
     rows = [
         (tenant_id, ids[one.external_id], account_id, one.quantity, to_us(one.read_at))
         for one in seen
@@ -143,8 +147,13 @@ def _believe(tx: Tx, tenant_id: int, account_id: int, ids: dict[str, int], seen:
              FROM (SELECT CAST(? AS BIGINT) AS tenant_id, CAST(? AS BIGINT) AS outlet_id, CAST(? AS BIGINT) AS account_id,
                           CAST(? AS BIGINT) AS believed, CAST(? AS BIGINT) AS believed_at) r
              JOIN outlet o ON o.tenant_id = r.tenant_id AND o.outlet_id = r.outlet_id WHERE true
-           ON CONFLICT (tenant_id, outlet_id) DO UPDATE SET believed = excluded.believed, believed_at = excluded.believed_at,
-               verified = 1""",
+           ON CONFLICT (tenant_id, outlet_id) DO UPDATE SET
+               (believed, believed_at, verified) = (SELECT
+                   CASE WHEN k.keeps THEN slot.believed ELSE excluded.believed END,
+                   CASE WHEN k.keeps THEN slot.believed_at ELSE excluded.believed_at END,
+                   CASE WHEN k.keeps THEN 0 ELSE 1 END
+                   FROM (SELECT slot.believed IS NOT NULL AND a.state IN ('LIVE', 'PAUSED') AS keeps FROM account a
+                          WHERE a.tenant_id = slot.tenant_id AND a.account_id = slot.account_id) k)""",
         rows,
     )
     return len(rows)
