@@ -102,6 +102,8 @@ async def test_a_number_that_was_told_while_the_audit_read_its_channel_is_no_bre
                 now = (await stage.marketplaces.ask("GET", "/state"))["marketplaces"]["etsy"]["stock"][sku]
                 if now < shown[sku]:
                     break
+            else:
+                pytest.fail("Etsy was never told")
             await _rest(stage)
 
         checked = stage.service.checked()

@@ -22,7 +22,7 @@ from oneshelf.core.errors import OneshelfError
 _NAME = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
 _SET = re.compile(r"\{in:([a-z_][a-z0-9_]*)\}")
 #: A newer SQLite (3.53 does, 3.40 does not) plans by the value of a parameter that stands alone after LIMIT, and so makes the statement anew
-#: at each call: a simulated day took a quarter more CPU. As a part of a sum it is not looked at (`sqlite3ExprIsInteger` in its source).
+#: at each call: a simulation took a quarter more CPU. As a part of a sum it is not looked at (`sqlite3ExprIsInteger` in its source).
 _LIMIT = re.compile(r"\bLIMIT (:[a-z_][a-z0-9_]*)")
 
 
