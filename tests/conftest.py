@@ -19,7 +19,9 @@ import psycopg
 import pytest
 import structlog
 from hypothesis import settings
+from psycopg.conninfo import conninfo_to_dict
 
+from oneshelf.core.errors import Stop
 from oneshelf.db.postgres import PostgresStore
 from oneshelf.db.sqlite import SqliteStore
 from oneshelf.db.store import Store
@@ -117,56 +119,71 @@ _LARGE = 1_000_000
 
 
 class PostgresDatabases:
-    """Databases with the schema and nothing in it. Dropping one costs a checkpoint and making one a copy of eight megabytes, so one that a
-    test gives back is emptied for the next."""
+    """Databases with the schema and nothing in it, each held by an open store. A database that a test gives back is emptied for the next, and its
+    connection goes on with it: a new one learns every table and prepares every statement anew, which takes longer than most tests."""
 
     def __init__(self, server: str, template: str) -> None:
         self.server = server
         self.template = template
-        self._free: list[str] = []
+        self._free: list[PostgresStore] = []
         with psycopg.connect(_postgres_url(server, template), autocommit=True) as connection:
             self._shape = self._shape_of(connection)
 
-    def take(self) -> str:
+    def take(self) -> PostgresStore:
         if self._free:
             return self._free.pop()
         name = f"oneshelf_test_{os.getpid()}_{next(_numbers)}"
         self._ask(f"CREATE DATABASE {name} TEMPLATE {self.template}")
-        return name
+        store = PostgresStore(_postgres_url(self.server, name))
+        store.open()
+        return store
 
-    def give_back(self, name: str) -> None:
-        if self._is_emptied(name):
-            self._free.append(name)
+    def give_back(self, store: PostgresStore) -> None:
+        if self._is_emptied(store):
+            self._free.append(store)
         else:
-            self._ask(f"DROP DATABASE {name}")
+            self._drop(store)
 
     def drop_all(self) -> None:
-        for name in (*self._free, self.template):
-            self._ask(f"DROP DATABASE {name}")
+        for store in self._free:
+            self._drop(store)
+        self._ask(f"DROP DATABASE {self.template}")
+
+    def _drop(self, store: PostgresStore) -> None:
+        store.close()
+        self._ask(f"DROP DATABASE {conninfo_to_dict(store.url)['dbname']}")
 
     def _ask(self, sql: str) -> None:
         with psycopg.connect(_postgres_url(self.server, "postgres"), autocommit=True) as connection:
             connection.execute(sql)
 
-    def _is_emptied(self, name: str) -> bool:
-        """False: somebody is still connected, or it is not what it was; then it is dropped, or says who holds it."""
-        with psycopg.connect(_postgres_url(self.server, name), autocommit=True) as connection:
-            others = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
-            if connection.execute(others).fetchone() or self._shape_of(connection) != self._shape:
+    def _is_emptied(self, store: PostgresStore) -> bool:
+        """False: broken, in a transaction or patched, somebody else is still connected, or the schema is not what it was; then it is dropped, or
+        says who holds it."""
+        if vars(store).keys() != vars(PostgresStore(store.url)).keys():
+            return False
+        try:
+            connection = store.connection
+            if connection.closed or connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
                 return False
-            tables = connection.execute(
-                "SELECT relname, pg_relation_size(oid) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace "
-                "AND relname <> 'alembic_version' AND pg_relation_size(oid) > 0"
-            ).fetchall()
-            sequences = connection.execute(
-                "SELECT sequencename FROM pg_sequences WHERE last_value IS NOT NULL"
-            ).fetchall()
-            with connection.transaction():
-                for table, size in tables:
-                    connection.execute(f"TRUNCATE {table}" if size > _LARGE else f"DELETE FROM {table}")
-                for (sequence,) in sequences:
-                    connection.execute(f"ALTER SEQUENCE {sequence} RESTART")
-            return True
+        except Stop:  # the test has closed it
+            store.open()
+            connection = store.connection
+        others = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        if connection.execute(others).fetchone() or self._shape_of(connection) != self._shape:
+            return False
+        tables = connection.execute(
+            "SELECT relname, pg_relation_size(oid) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace "
+            "AND relname <> 'alembic_version' AND pg_relation_size(oid) > 0"
+        ).fetchall()
+        sequences = connection.execute("SELECT sequencename FROM pg_sequences WHERE last_value IS NOT NULL").fetchall()
+        with connection.transaction():
+            for table, size in tables:
+                connection.execute(f"TRUNCATE {table}" if size > _LARGE else f"DELETE FROM {table}")
+            for (sequence,) in sequences:
+                connection.execute(f"ALTER SEQUENCE {sequence} RESTART")
+        connection.execute("RESET ALL")
+        return True
 
     def _shape_of(self, connection: psycopg.Connection[Any]) -> str:
         row = connection.execute(_SHAPE).fetchone()
@@ -194,11 +211,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         sqlite.close()
         return
     databases: PostgresDatabases = request.getfixturevalue("postgres_databases")
-    name = databases.take()
-    postgres = PostgresStore(_postgres_url(databases.server, name))
+    postgres = databases.take()
     try:
-        postgres.open()
         yield postgres
     finally:
-        postgres.close()
-        databases.give_back(name)
+        databases.give_back(postgres)

@@ -181,7 +181,7 @@ def test_FC_A06_each_sale_is_told_as_it_comes_and_the_window_is_measured_and_sho
 
 def test_FC_A12_before_a_cancel_there_is_time_for_stock_to_come_and_then_the_merchants_word(tmp_path: Path) -> None:
     """A piece too many is sold on Amazon. The first time stock comes within the grace; the second time nobody brings any."""
-    with town(tmp_path, thing("MUG", 1), looks_s=300) as there:
+    with town(tmp_path, thing("MUG", 1)) as there:
         there.buy("etsy", MUG=1)
         there.wait(1.1)
         there.buy("amazon", MUG=1)

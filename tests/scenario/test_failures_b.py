@@ -253,7 +253,7 @@ def test_FC_B18_a_channel_that_was_silent_is_a_red_task_with_its_age_and_goes_on
 
 def test_FC_B18_what_a_silent_channel_may_sell_unheard_closes_scarce_goods_elsewhere(tmp_path: Path) -> None:
     """S3.2: offers that adapt. The longer eBay is silent the more may have sold there; the others show less, then nothing of it."""
-    with town(tmp_path, thing("MUG", 3), adaptive=True, looks_s=300) as there:
+    with town(tmp_path, thing("MUG", 3), adaptive=True) as there:
         for _ in range(2):
             there.buy("ebay", MUG=1)
             there.wait(1_800)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.scenario.engine import EBAY, World, changed, order
 from tests.scenario.invariants import check
-from tests.scenario.town import NUMBER_WRITES, Town, sent, thing, town
+from tests.scenario.town import NUMBER_WRITES, OFTEN_S, Town, sent, thing, town
 
 from oneshelf.core.http import Request
 from oneshelf.db.store import Store
@@ -115,7 +115,7 @@ def test_FC_C09_a_correction_that_never_holds_ends_with_a_person(tmp_path: Path)
 
 def test_FC_C10_stock_is_followed_by_its_own_topic_and_by_reading_never_by_the_products(tmp_path: Path) -> None:
     """A purchase fires the stock's webhook and the orders', no product's. Without the stock's an edit is found by the next export."""
-    with town(tmp_path, thing("MUG", 5), channels=("shopify", "ebay")) as there:
+    with town(tmp_path, thing("MUG", 5), channels=("shopify", "ebay"), looks_s=OFTEN_S) as there:
         topics = {one["topic"] for one in there.shops["shopify"].state()["subscriptions"]}
         assert {"INVENTORY_LEVELS_UPDATE", "ORDERS_CREATE", "ORDERS_UPDATED"} <= topics
         there.console("shopify", "delete_subscription", topic="PRODUCTS_UPDATE")

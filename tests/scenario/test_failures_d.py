@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.scenario.town import Town, sent, thing, town
+from tests.scenario.town import OFTEN_S, Town, sent, thing, town
 
 from oneshelf.core.http import Request
 from oneshelf.watch.latency import latency
@@ -18,7 +18,7 @@ from oneshelf_simulator.engine import SHOP_URL
 
 def test_FC_D01_a_count_that_a_checkout_or_an_edit_overtakes_brings_no_piece_back(tmp_path: Path) -> None:
     """Nine are counted. While that is on its way a web order is placed; while the next is, the merchant takes two off in the shop."""
-    with town(tmp_path, thing("MUG", 5), channels=("shopify", "ebay")) as there:
+    with town(tmp_path, thing("MUG", 5), channels=("shopify", "ebay"), looks_s=OFTEN_S) as there:
         meanwhile = [lambda: there.buy("shopify", MUG=1)]
 
         def overtake(channel: str, request: Request) -> None:

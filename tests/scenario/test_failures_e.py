@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.scenario.town import Town, thing, town
+from tests.scenario.town import OFTEN_S, Town, thing, town
 
 from oneshelf.core.instants import SECOND
 from oneshelf.core.tasks import kind_of
@@ -121,7 +121,9 @@ def test_FC_E04_a_listing_without_a_sku_stands_among_the_unlinked_with_what_it_s
 
 def test_FC_E06_a_product_deleted_in_the_shop_shows_0_elsewhere_until_it_is_there_again(tmp_path: Path) -> None:
     """eBay does not take the 0 for a while; it is told again until it shows. The product comes back: so do the numbers."""
-    with town(tmp_path, thing("MUG", 5), thing("CUP", 3), channels=("shopify", "ebay", "etsy")) as there:
+    with town(
+        tmp_path, thing("MUG", 5), thing("CUP", 3), channels=("shopify", "ebay", "etsy"), looks_s=OFTEN_S
+    ) as there:
         there.faults.set("error_500", 1.0, "ebay")
         there.console("shopify", "delete_product", sku="MUG")
         there.until(lambda: there.shops["etsy"].shown("MUG") == 0, "Etsy sells no more of it", within_s=300)

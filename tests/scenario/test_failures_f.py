@@ -107,7 +107,7 @@ ENDS = (
 
 
 def test_FC_F04_every_way_in_which_a_channel_says_cancelled_is_read_and_no_other(tmp_path: Path) -> None:
-    with town(tmp_path, thing("MUG", 40), looks_s=60) as there:
+    with town(tmp_path, thing("MUG", 40)) as there:
         ended: dict[tuple[str, str], str] = {}
         for channel, actions, how, _ in ENDS:
             order_id = there.buy(channel, MUG=1)

@@ -33,8 +33,10 @@ from oneshelf_simulator.options import Options
 from oneshelf_simulator.trace import Trace
 from oneshelf_simulator.world import WorldClock
 
-#: How often the loops look when no bell rang, seconds. In production 0.5 to 5, which a town of many hours could not afford.
-LOOK_EVERY_S = 20.0
+#: How often the loops look when no bell rang, seconds. In production 0.5 to 5: an idle hour is then thousands of looks at nothing.
+LOOK_EVERY_S = 300.0
+#: Where a story waits for what no bell tells of.
+OFTEN_S = 20.0
 #: What writes a number, by channel.
 NUMBER_WRITES = ("patchListingsItem", "bulkUpdatePriceQuantity", "updateListingInventory")
 #: Longer than any poll, delay or processing of a channel, seconds; shorter than Amazon's pending of half an hour.
