@@ -19,11 +19,12 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import jsonschema
-from graphql import GraphQLSchema, build_schema, execute_sync, parse, validate
+from graphql import DocumentNode, GraphQLSchema, build_schema, execute_sync, parse, validate
 from graphql.execution import get_variable_values
 
 from oneshelf.channels.contract import Request, Response
 
+SHOPIFY_VERSION = "2026-10"
 CONTRACTS = Path(os.environ.get("ONESHELF_CONTRACTS") or Path(__file__).parents[3] / "shared" / "contracts")
 PRESENT = (CONTRACTS / "etsy").is_dir()
 
@@ -130,19 +131,29 @@ class Judge:
 # --- GraphQL ------------------------------------------------------------------------------------------------------------
 
 
+def shopify_schema_file(version: str) -> Path:
+    return CONTRACTS / "shopify" / f"admin-{version}.nodesc.graphql.gz"
+
+
 @cache
-def shopify_schema(version: str = "2026-10") -> GraphQLSchema:
-    path = CONTRACTS / "shopify" / f"admin-{version}.nodesc.graphql.gz"
-    return build_schema(gzip.decompress(path.read_bytes()).decode(), assume_valid=True, no_location=True)
+def shopify_schema(version: str = SHOPIFY_VERSION) -> GraphQLSchema:
+    text = gzip.decompress(shopify_schema_file(version).read_bytes()).decode()
+    return build_schema(text, assume_valid=True, no_location=True)
 
 
-def wrong_document(query: str, variables: Mapping[str, Any], version: str = "2026-10") -> list[str]:
+@cache
+def examined(query: str, version: str) -> tuple[DocumentNode, tuple[str, ...]]:
+    """A document, and what the official schema refuses of it. Ours are some ninety, each sent hundreds of times."""
+    document = parse(query)
+    return document, tuple(error.message for error in validate(shopify_schema(version), document))
+
+
+def wrong_document(query: str, variables: Mapping[str, Any], version: str = SHOPIFY_VERSION) -> list[str]:
     """Say what the official schema refuses of a document or its variables."""
     official = shopify_schema(version)
-    document = parse(query)
-    errors = [error.message for error in validate(official, document)]
+    document, errors = examined(query, version)
     if errors:
-        return errors
+        return list(errors)
     operation = next(d for d in document.definitions if d.kind == "operation_definition")
     values = get_variable_values(official, operation.variable_definitions or (), dict(variables))
     return [error.message for error in values] if isinstance(values, list) else []
@@ -150,7 +161,7 @@ def wrong_document(query: str, variables: Mapping[str, Any], version: str = "202
 
 def wrong_data(query: str, variables: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
     """Say what the official schema would not have answered: `data` is run through it and must come out as it went in."""
-    document = parse(query)
+    document, _ = examined(query, SHOPIFY_VERSION)
     result = execute_sync(
         shopify_schema(),
         document,

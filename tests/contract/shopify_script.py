@@ -6,56 +6,43 @@ checked against them, and every scripted answer is run through them, so that a s
 
 from __future__ import annotations
 
-import functools
-import gzip
 import json
-import os
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from graphql import GraphQLSchema, build_schema, execute_sync, parse, validate
-from graphql.execution import get_variable_values
+from graphql import GraphQLSchema, execute_sync
+from official import SHOPIFY_VERSION, examined, shopify_schema, shopify_schema_file, wrong_document
 
 from oneshelf.channels.contract import NoAnswer, Request, Response
 
-CONTRACTS = Path(os.environ.get("ONESHELF_CONTRACTS", Path(__file__).parents[3] / "shared" / "contracts"))
 PAYLOADS = Path(__file__).parent / "payloads" / "shopify"
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 SETTINGS = {"shop": "demo.myshopify.com", "currency": "EUR"}
 
 
-@functools.cache
 def schema(version: str) -> GraphQLSchema | None:
     """Return the official schema, None where it is not present."""
-    path = CONTRACTS / "shopify" / f"admin-{version}.nodesc.graphql.gz"
-    if not path.exists():
-        return None
-    return build_schema(gzip.decompress(path.read_bytes()).decode(), assume_valid=True, no_location=True)
+    return shopify_schema(version) if shopify_schema_file(version).exists() else None
 
 
-def check_request(body: Mapping[str, Any], version: str = "2026-10") -> None:
+def check_request(body: Mapping[str, Any], version: str = SHOPIFY_VERSION) -> None:
     """Fail if the document or its variables do not fit the official schema."""
-    official = schema(version)
-    if official is None:
-        return
-    document = parse(body["query"])
-    assert not (errors := validate(official, document)), errors
-    operation = next(d for d in document.definitions if d.kind == "operation_definition")
-    values = get_variable_values(official, operation.variable_definitions or (), dict(body["variables"]))
-    assert not isinstance(values, list), values
+    if schema(version) is not None:
+        assert wrong_document(body["query"], body["variables"], version) == []
 
 
-def as_shopify_would(body: Mapping[str, Any], answer: Any, version: str = "2026-10") -> Any:
+def as_shopify_would(body: Mapping[str, Any], answer: Any, version: str = SHOPIFY_VERSION) -> Any:
     """Run the scripted data through the official schema: what is missing, misnamed or null where it must not be fails."""
     official = schema(version)
     if official is None:
         return answer
     alias = re.search(r"part: (\w+)\(", body["query"])
     root = {(alias[1] if alias and name == "part" else name): value for name, value in answer.items()}
-    result = execute_sync(official, parse(body["query"]), root_value=root, variable_values=dict(body["variables"]))
+    document, _ = examined(body["query"], version)
+    result = execute_sync(official, document, root_value=root, variable_values=dict(body["variables"]))
     assert not result.errors, result.errors
     return result.data
 

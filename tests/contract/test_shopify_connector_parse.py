@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from shopify_script import CONTRACTS, PAYLOADS, as_shopify_would, payload
+from official import CONTRACTS
+from shopify_script import PAYLOADS, as_shopify_would, payload
 
 from oneshelf.channels.contract import RawMessage
 from oneshelf.channels.shopify import connect
