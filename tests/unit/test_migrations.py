@@ -15,6 +15,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 
@@ -24,6 +25,7 @@ from oneshelf.db.postgres import PostgresStore
 from oneshelf.db.sqlite import SqliteStore
 from oneshelf.db.store import Store, store_for, transaction
 from oneshelf.db.tables import metadata
+from oneshelf.db.version import newest
 
 _numbers = itertools.count(1)
 
@@ -187,3 +189,16 @@ def test_any_file_name_will_do(tmp_path: Path, name: str) -> None:
     with sqlite3.connect(tmp_path / name) as connection:
         assert connection.execute("SELECT name FROM tenant").fetchall() == [("first",)]
     connection.close()
+
+
+def test_a_database_of_this_version_is_opened_without_loading_alembic(store: Store) -> None:
+    """With SQLAlchemy it takes a fifth of a service's start."""
+    assert newest() == ScriptDirectory.from_config(_config()).get_current_head()
+    url = store.url
+    store.close()
+    look = (
+        "import sys; from oneshelf.db.store import store_for; store = store_for(sys.argv[1]); store.open(); store.close(); "
+        "print({'alembic', 'sqlalchemy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", look, url], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

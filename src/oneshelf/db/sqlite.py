@@ -12,10 +12,10 @@ from pathlib import Path
 
 from oneshelf.core.errors import Stop
 
-from .migrate import migrate
 from .statistics import write_statistics
 from .store import StoreBroken
 from .tx import SqliteTx, TransactionLost
+from .version import bring_up
 
 #: How long a statement waits for a lock that another process holds (a backup tool, say) before it gives up.
 BUSY_TIMEOUT_MS = 5_000
@@ -58,7 +58,7 @@ class SqliteStore:
             was_here = self._take_lock()
             self._check(was_here)
             self._connection = self._connect()
-            migrate(self)
+            bring_up(self, self._connection)
             write_statistics(self._connection)
         except sqlite3.Error as error:
             self.close()
