@@ -121,7 +121,7 @@ async def _rest(service: Killable, marketplaces: Marketplaces, tmp_path: Path) -
             at_rest = due <= {row["order_id"] for row in rows if row["hub_order_id"]}
         if at_rest or time.monotonic() > deadline:
             return audit, signed_in
-        await asyncio.sleep(1)
+        await asyncio.sleep(3)
 
 
 async def _judge(service: Killable, marketplaces: Marketplaces, tmp_path: Path) -> str:

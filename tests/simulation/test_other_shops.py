@@ -11,7 +11,7 @@ from oneshelf_simulator.world import play
 
 #: Seeds of shops of three locations, one of which closes in the second.
 LOCATIONS_SEEDS = (42, 45)
-LOCATIONS_DAYS = 0.05
+LOCATIONS_DAYS = 0.03
 
 pytestmark = pytest.mark.timeout(1_500)
 

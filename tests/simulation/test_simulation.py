@@ -19,8 +19,8 @@ from oneshelf_simulator.trace import Trace
 from oneshelf_simulator.world import play
 
 ROOT = Path(__file__).parents[2]
-#: The seeds of every change: small hot worlds, together with every fault of the table.
-CI_SEEDS = (*range(5, 13), 14, 16, 27, 36)
+#: The seeds of every change: small hot worlds, together with every fault of the table, most of them in several. More by `make sim`.
+CI_SEEDS = (5, 6, 7, 9, 10, 12, 14, 36)
 CI_DAYS = 0.05
 #: What has to come about over these seeds, of what merchants ask for.
 WISHES = (
