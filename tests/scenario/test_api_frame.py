@@ -12,7 +12,7 @@ from tests.scenario.api import Asking, open_shop
 from tests.scenario.service import Shop
 
 from oneshelf.tenants import api_tokens
-from oneshelf.web.local import ask
+from oneshelf.web.asking import ask
 
 PLACE = "gid://shopify/Location/1"
 

@@ -22,8 +22,8 @@ from oneshelf.core.errors import OneshelfError
 from oneshelf.demo.emulator import Marketplaces, entered
 from oneshelf.onboarding.bring_up import BroughtUp, bring_up
 from oneshelf.onboarding.marketplace import Preview
+from oneshelf.web.asking import ask
 from oneshelf.web.commands import COMMANDS
-from oneshelf.web.local import ask
 from oneshelf.wiring import build_channel
 
 #: On the path of the emulator, which is a process of its own.

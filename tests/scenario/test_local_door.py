@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -11,8 +13,8 @@ import pytest
 from tests.scenario.service import EBAY, SHOPIFY, Elsewhere, Shop, connected, on_sale
 
 from oneshelf.core.errors import OneshelfError
+from oneshelf.web.asking import FILE, ask
 from oneshelf.web.commands import COMMANDS
-from oneshelf.web.local import FILE, ask
 
 
 @pytest.fixture
@@ -173,3 +175,11 @@ async def test_a_rule_is_kept_by_the_running_service_and_by_the_file_at_rest(sho
     assert (await ask(shop.settings, "guard_list", {}))["waiting"] == []
     await shop.open_again()
     assert await shop.all("SELECT value FROM offer_rule WHERE tenant_id = 1") == []
+
+
+def test_a_command_that_asks_loads_no_service() -> None:
+    """Most commands ask one that runs, or read the database; with what it is made of, half of their time would be loading."""
+    heavy = {"oneshelf.wiring", "oneshelf.web.commands", "alembic", "sqlalchemy", "boto3", "fastapi"}
+    look = f"import sys, oneshelf.cli, oneshelf.web.asking; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

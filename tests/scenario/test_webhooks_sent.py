@@ -25,7 +25,7 @@ from tests.scenario.service import Shop, until
 
 from oneshelf.core.errors import OneshelfError
 from oneshelf.runtime.transport import AioHttp
-from oneshelf.web.local import ask
+from oneshelf.web.asking import ask
 from oneshelf.web.serve import listen
 from oneshelf.webhooks.deliveries import Call
 from oneshelf.webhooks.worker import ANSWER_MAX, send

@@ -50,7 +50,7 @@ def settings_of(**overrides: Any) -> Settings:
 
 def ask_service(command: str, payload: dict[str, Any]) -> Any:
     """Carry out a command by the running service, or on the database at rest."""
-    from oneshelf.web.local import ask
+    from oneshelf.web.asking import ask
 
     settings = settings_of()
     if command != "connect":

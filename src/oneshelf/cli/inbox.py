@@ -15,7 +15,6 @@ from oneshelf.intake import parked
 from oneshelf.runtime.clock import SystemClock
 from oneshelf.tenants.accounts import FIRST_TENANT, accounts
 from oneshelf.watch import recording
-from oneshelf.wiring import build_channel
 
 from .base import Json, app, ask_service, err, instant, out, print_json, reader, settings_of
 
@@ -67,6 +66,8 @@ def inbox_record(
     as_json: Json = False,
 ) -> None:
     """Write the messages as they came, without the persons in them, for `oneshelf sim --replay FILE`. What is left out is counted."""
+    from oneshelf.wiring import build_channel
+
     start = instant(since) if since else 0
     with reader(settings_of()) as tx:
         try:
