@@ -12,7 +12,7 @@ from oneshelf.core.errors import Stop
 
 from .store import StoreBroken
 from .tx import PostgresTx
-from .version import bring_up
+from .version import bring_to_newest
 
 #: Key of the session lock that says "I write this database". One process at a time, as with the SQLite file.
 WRITER_LOCK = 0x6F6E6573
@@ -42,7 +42,7 @@ class PostgresStore:
         try:
             self._check_durability()
             self._take_lock(self._connection)
-            bring_up(self, self._connection)
+            bring_to_newest(self, self._connection)
         except psycopg.Error as error:
             stop = self.must_stop(error)
             self.close()

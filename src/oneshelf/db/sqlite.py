@@ -15,7 +15,7 @@ from oneshelf.core.errors import Stop
 from .statistics import write_statistics
 from .store import StoreBroken
 from .tx import SqliteTx, TransactionLost
-from .version import bring_up
+from .version import bring_to_newest
 
 #: How long a statement waits for a lock that another process holds (a backup tool, say) before it gives up.
 BUSY_TIMEOUT_MS = 5_000
@@ -58,7 +58,7 @@ class SqliteStore:
             was_here = self._take_lock()
             self._check(was_here)
             self._connection = self._connect()
-            bring_up(self, self._connection)
+            bring_to_newest(self, self._connection)
             write_statistics(self._connection)
         except sqlite3.Error as error:
             self.close()

@@ -20,7 +20,7 @@ def newest() -> str:
     return max(file.name[:4] for file in (Path(__file__).parent / "migrations" / "versions").glob("[0-9]*.py"))
 
 
-def bring_up(store: Store, connection: Any) -> None:
+def bring_to_newest(store: Store, connection: Any) -> None:
     """Run the migrations that are missing, if any are. Raises what `migrate` raises."""
     if _revision(connection) == newest():
         return
