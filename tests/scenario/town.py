@@ -33,9 +33,7 @@ from oneshelf_simulator.options import Options
 from oneshelf_simulator.trace import Trace
 from oneshelf_simulator.world import WorldClock
 
-#: How often the loops look when no bell rang, seconds. In production 0.5 to 5: an idle hour is then thousands of looks at nothing.
-LOOK_EVERY_S = 300.0
-#: Where a story waits for what no bell tells of.
+#: How often the loops look where a story waits for what no bell tells of, seconds; elsewhere as seldom as in the simulator.
 OFTEN_S = 20.0
 #: What writes a number, by channel.
 NUMBER_WRITES = ("patchListingsItem", "bulkUpdatePriceQuantity", "updateListingInventory")
@@ -208,7 +206,7 @@ def town(
     channels: Sequence[str] = CHANNELS,
     switches: Mapping[str, Mapping[str, Any]] | None = None,
     adaptive: bool = False,
-    looks_s: float = LOOK_EVERY_S,
+    looks_s: float = engine.LOOK_EVERY_S,
     start: datetime = START,
     before: Callable[[Town], Any] = lambda there: None,
 ) -> Iterator[Town]:
